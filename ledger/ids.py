@@ -1,0 +1,108 @@
+"""Typed identifiers and the forms in which they are written (docs/format.md, "Names")."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+import uuid
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final, Literal, NewType
+
+from ledger.codes import is_region, is_social_credit_code
+from ledger.errors import Invalid
+from ledger.limits import ORIGIN_MAX
+
+RegionCode = NewType("RegionCode", str)
+"""Six digits of GB/T 2260, such as `441300`."""
+Issuer = NewType("Issuer", str)
+"""`org:…`, `region:…` or `volunteer:…`: who signs."""
+EventId = NewType("EventId", str)
+"""Lower-case UUID chosen by the issuer."""
+
+IssuerKind = Literal["org", "region", "volunteer"]
+
+UUID_PATTERN: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+SOCIAL_CREDIT_PATTERN: Final = r"[0-9A-HJ-NPQRTUWXY]{18}"
+REGION_PATTERN: Final = r"[0-9]{6}"
+TIME_PATTERN: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:Z|[+-][0-9]{2}:[0-9]{2})"
+ISSUER_PATTERN: Final = (
+    rf"org:(?:{SOCIAL_CREDIT_PATTERN}|{UUID_PATTERN})|region:{REGION_PATTERN}|volunteer:{UUID_PATTERN}"
+)
+ORIGIN_PATTERN: Final = rf"(?!org:|region:|volunteer:|yongzhi\.)[!-*,-~]{{1,{ORIGIN_MAX}}}"
+"""Printable ASCII without space and plus (both are separators of C2SP signed notes)."""
+
+_ISSUER = re.compile(ISSUER_PATTERN)
+_ORIGIN = re.compile(ORIGIN_PATTERN)
+_TIME = re.compile(TIME_PATTERN)
+_UUID = re.compile(UUID_PATTERN)
+
+
+@lru_cache(maxsize=65_536)
+def check_issuer(text: str) -> Issuer:
+    """Accept a well-formed issuer, check character included (GB 32100); raise Invalid otherwise."""
+    if not _ISSUER.fullmatch(text):
+        raise Invalid("not an issuer: org:…, region:… or volunteer:…")
+    kind, _, rest = text.partition(":")
+    if kind == "org" and len(rest) == 18 and not is_social_credit_code(rest):
+        raise Invalid(f"{rest} is not a unified social credit code: its check character is wrong")
+    if kind == "region" and not is_region(rest):
+        raise Invalid(f"{rest} is not a region of GB/T 2260")
+    return Issuer(text)
+
+
+def issuer_kind(issuer: str) -> IssuerKind:
+    """The part of a well-formed issuer before the colon."""
+    kind = issuer.partition(":")[0]
+    assert kind in ("org", "region", "volunteer"), issuer
+    return kind  # type: ignore[return-value]
+
+
+def check_region(text: str) -> RegionCode:
+    """Accept a region code that GB/T 2260 has or had; raise Invalid otherwise."""
+    if not re.fullmatch(REGION_PATTERN, text) or not is_region(text):
+        raise Invalid(f"{text!r:.20} is not a region of GB/T 2260")
+    return RegionCode(text)
+
+
+def check_origin(text: str) -> str:
+    """Accept the name of a log; raise Invalid when it could be taken for an issuer or another note."""
+    if not _ORIGIN.fullmatch(text):
+        raise Invalid("an origin is printable ASCII without space or plus, and no issuer's name")
+    return text
+
+
+def check_uuid(text: str) -> str:
+    """Accept a lower-case UUID; raise Invalid otherwise."""
+    if not _UUID.fullmatch(text):
+        raise Invalid("not a lower-case UUID")
+    return text
+
+
+def parse_time(text: str) -> int:
+    """Unix seconds of an RFC 3339 time in whole seconds with upper-case T and Z; raise Invalid otherwise."""
+    if not _TIME.fullmatch(text):
+        raise Invalid("not a time of the form 2026-11-01T09:00:00+08:00")
+    return instant(text)
+
+
+@lru_cache(maxsize=65_536)
+def instant(text: str) -> int:
+    """Unix seconds of a time whose form was checked; raise Invalid when there is no such moment."""
+    try:
+        return int(datetime.fromisoformat(text).timestamp())
+    except (ValueError, OverflowError):
+        raise Invalid("no such date or time") from None
+
+
+def format_time(seconds: int) -> str:
+    """The RFC 3339 form, in UTC, of unix seconds."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def new_id() -> EventId:
+    """A UUID version 7 (RFC 9562): made in time order, so that indexes grow at one end."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = (milliseconds & (2**48 - 1)) << 80 | 0x7 << 76 | secrets.randbits(12) << 64
+    return EventId(str(uuid.UUID(int=value | 0b10 << 62 | secrets.randbits(62))))

@@ -1,0 +1,204 @@
+"""The way in: a submission is prepared without a lock, then decided and appended under the head's lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from psycopg2.extensions import cursor as Cursor
+
+from ledger import events, identities
+from ledger.domain import rules
+from ledger.domain.state import KeyRecord, Moment, State
+from ledger.domain.verdict import Violation
+from ledger.errors import Conflict, Invalid, LedgerError, Problem, Refused, Untrusted
+from ledger.store import copying, decisions, log, vault
+from ledger.store.copying import BIGINT, TEXT
+from ledger.submission import FindKey, SignedEvent, Submission, open_submission
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A submission whose form, root and signature hold, with what its private details come to."""
+
+    submission: Submission
+    private: tuple[vault.Private, ...]
+    claims: Mapping[str, str | None]
+    """Keyed hash of the identity number, by event id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Where a submission's events stand. `new` is false when they all stood there before."""
+
+    region: str
+    events: tuple[tuple[str, int, bytes], ...]
+    """(id, position, entry) in the order submitted."""
+    tree_size: int
+    new: bool
+
+    @property
+    def first(self) -> int:
+        """Position of the first event."""
+        return self.events[0][1]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What one transaction is to write."""
+
+    new: list[log.NewEvent] = field(default_factory=list)
+    submissions: list[tuple[int, int, str]] = field(default_factory=list)
+    private: list[vault.Private] = field(default_factory=list)
+
+
+# -- before the lock ------------------------------------------------------------------------------
+
+
+def prepare(data: bytes, region: str, origin: str, find_key: FindKey, claim_secret: bytes) -> Prepared:
+    """Everything about a request that needs no lock: shape, canonical form, root, signature, private details.
+
+    Raises what `open_submission` raises; Untrusted when the signature does not hold; Refused for
+    private details that are missing, not asked for, or not those a body commits to.
+    """
+    submission = open_submission(data, region, origin)
+    submission.verify(find_key)
+    private, claims, problems = [], {}, []
+    named = set(submission.private)
+    for index, signed in enumerate(submission.events):
+        identity = getattr(signed.event, "identity", None)
+        if not isinstance(identity, str):
+            continue
+        try:
+            details = submission.private.get(signed.event.id)
+            if details is None:
+                raise Invalid("the private details that the body commits to are missing", "/identity")
+            named.discard(signed.event.id)
+            claims[signed.event.id] = _claim(details, identity, claim_secret)
+            private.append(vault.Private(signed.event.subject, signed.event.id, details))
+        except Invalid as error:
+            problems.append(_problem(index, signed, Violation("private-details", error.detail, "/identity")))
+    problems += [
+        Problem(index=None, id=name, code="private-details", detail="no event commits to these", pointer="/private")
+        for name in sorted(named)
+    ]
+    if problems:
+        raise Refused(problems)
+    return Prepared(submission, tuple(private), claims)
+
+
+def _claim(details: bytes, identity: str, secret: bytes) -> str | None:
+    return identities.claim_of(identities.open_details(details, identity), secret)
+
+
+def _problem(index: int, signed: SignedEvent, violation: Violation) -> Problem:
+    return Problem(index=index, id=signed.event.id, **violation._asdict())
+
+
+# -- under the lock -------------------------------------------------------------------------------
+
+
+class Batch:
+    """Decides submissions one after another, each seeing those before it, and writes those accepted."""
+
+    def __init__(self, cursor: Cursor, schema: str, region: str, origin: str, now: int) -> None:
+        self._cursor = cursor
+        self._schema = schema
+        self._region = region
+        self._origin = origin
+        self._head = log.read_head(cursor, schema, lock=True)
+        self._now = max(now, self._head.clock)
+        self._state = State()
+        self._known: dict[str, tuple[int, bytes]] = {}
+        self._decided = Decided()
+
+    def run(self, batch: Sequence[Prepared]) -> list[Accepted | LedgerError]:
+        """The answer to each submission, in order; nothing is written of those refused."""
+        found = [(one.event, prepared.claims) for prepared in batch for one in prepared.submission.events]
+        needs = (need for event, claims in found for need in rules.needs(event, claims.get(event.id)))
+        decisions.load(self._cursor, self._schema, needs, self._state)
+        rows = log.find_events(self._cursor, self._schema, [event.id for event, _ in found])
+        self._known = {str(row.event_id): (row.position, row.entry) for row in rows}
+        answers = [self._answer(prepared) for prepared in batch]
+        self._write()
+        return answers
+
+    def _answer(self, prepared: Prepared) -> Accepted | LedgerError:
+        try:
+            self._check_key(prepared.submission)
+            repeated = self._repeated(prepared.submission)
+            return repeated or self._accept(prepared)
+        except LedgerError as error:
+            return error
+
+    def _check_key(self, submission: Submission) -> None:
+        """A key revoked since the signature was verified, or before, signs nothing any more."""
+        key = self._state.get(KeyRecord, (submission.issuer, submission.key_id))
+        if key is not None and key.revoked is not None:
+            raise Untrusted(f"key {key.key_id} of {key.issuer} was revoked at position {key.revoked}")
+
+    def _repeated(self, submission: Submission) -> Accepted | None:
+        """The earlier answer when every event is in the log byte for byte; None when none is."""
+        known = [(one, self._known[one.event.id]) for one in submission.events if one.event.id in self._known]
+        if not known:
+            return None
+        places = [(one.event.id, position) for one, (position, _) in known]
+        if any(entry[:32] != one.commitment for one, (_, entry) in known):
+            raise Conflict("an id is in the log with other bytes", places)
+        if len(known) < len(submission.events):
+            raise Conflict("some of these events are in the log and some are not", places)
+        found = tuple((one.event.id, *place) for one, place in known)
+        return Accepted(self._region, found, self._size, new=False)
+
+    @property
+    def _size(self) -> int:
+        return self._head.size + len(self._decided.new)
+
+    def _accept(self, prepared: Prepared) -> Accepted:
+        submission, state = prepared.submission, self._state
+        mark = state.mark()
+        problems: list[Problem] = []
+        for index, signed in enumerate(submission.events):
+            moment = Moment(
+                position=self._size + index,
+                now=self._now,
+                key_id=submission.key_id,
+                region=self._region,
+                origin=self._origin,
+                claim=prepared.claims.get(signed.event.id),
+            )
+            if violations := rules.decide(state, signed.event, moment):
+                problems += [_problem(index, signed, violation) for violation in violations]
+            else:
+                for record in rules.evolve(state, signed.event, moment):
+                    state.put(record)
+        if problems:
+            state.undo(mark)
+            raise Refused(problems)
+        return self._take(prepared)
+
+    def _take(self, prepared: Prepared) -> Accepted:
+        submission, first = prepared.submission, self._size
+        found = []
+        for position, signed in enumerate(submission.events, first):
+            event = signed.event
+            entry = log.make_entry(signed.commitment, self._now)
+            self._known[event.id] = (position, entry)
+            found.append((event.id, position, entry))
+            self._decided.new.append(
+                log.NewEvent(signed.commitment, event.id, event.subject, events.type_name(event), signed.body)
+            )
+        self._decided.submissions.append((first, len(submission.events), submission.note_text))
+        self._decided.private.extend(prepared.private)
+        return Accepted(self._region, tuple(found), self._size, new=True)
+
+    def _write(self) -> None:
+        if not self._decided.new:
+            return
+        cursor, schema = self._cursor, self._schema
+        columns = {"first": BIGINT, "count": copying.INTEGER, "note": TEXT}
+        copying.copy(cursor, f"{schema}.submissions", columns, self._decided.submissions)
+        decisions.save(cursor, schema, self._state)
+        if self._decided.private:
+            vault.keep(cursor, schema, self._decided.private)
+        log.append(cursor, schema, self._head, self._now, self._decided.new)

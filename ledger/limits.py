@@ -1,0 +1,66 @@
+"""Every limit, once. Sizes in bytes, times in seconds, unless the name says otherwise."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BODY_BYTES_MAX: Final = 16 * 1024
+"""One event body in canonical form."""
+BODY_DEPTH_MAX: Final = 8
+"""Nesting of objects and arrays in a body."""
+INTEGER_MAX: Final = 2**53 - 1
+"""Largest magnitude of an integer that every JSON reader keeps exactly (RFC 8785, RFC 7493)."""
+SUBMISSION_EVENTS_MAX: Final = 10_000
+"""Events under one signature."""
+SUBMISSION_BYTES_MAX: Final = 16 * 1024 * 1024
+"""One submission request, decoded."""
+SUBMISSION_SECONDS_MAX: Final = 60
+"""From the first to the last byte of a submission request."""
+REQUEST_BYTES_MAX: Final = 64 * 1024
+"""Any other request body."""
+NOTE_BYTES_MAX: Final = 8 * 1024
+"""One signed note."""
+NOTE_SIGNATURES_MAX: Final = 64
+"""Signature lines on one note."""
+PRIVATE_BYTES_MAX: Final = 4 * 1024
+"""The private details of one person."""
+WAITING_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Submissions held in memory before they are committed; beyond it the answer is 429."""
+GROUP_EVENTS_MAX: Final = 500
+"""Events of small submissions that are committed together."""
+
+CLOCK_AHEAD_MAX: Final = 5 * 60
+"""How far an event's `time` may lie ahead of the ledger's clock."""
+ENTRY_MINUTES_MAX: Final = 7 * 24 * 60
+"""Longest time between start and end of one hours entry, minutes."""
+LATE_WORKING_DAYS: Final = 10
+"""Working days after the activity within which hours are to be recorded (Order 67, article 11)."""
+
+SHORT_TEXT_MAX: Final = 120
+"""Names, in characters."""
+LONG_TEXT_MAX: Final = 2000
+"""Descriptions and reasons, in characters."""
+ORIGIN_MAX: Final = 200
+"""A log's origin, in characters."""
+
+SIGN_IN_SECONDS: Final = 300
+"""How long a sign-in challenge may be answered."""
+SESSION_SECONDS: Final = 3600
+"""How long a bearer token is good."""
+CHALLENGES_MAX: Final = 10_000
+"""Unanswered sign-in challenges kept."""
+PAGE_ROWS_MAX: Final = 500
+"""Rows of one page of a list."""
+AFTER_WAIT_MAX: Final = 10
+"""How long a read waits for the projection to reach `after`."""
+SMALL_CELL_MIN: Final = 5
+"""Public statistics hide cells about fewer people than this."""
+CHECKPOINT_INTERVAL: Final = 1
+"""Seconds between checkpoints of a log that grows."""
+
+LOCK_TIMEOUT_MS: Final = 10_000
+"""How long an append waits for the head row."""
+STATEMENT_TIMEOUT_MS: Final = 60_000
+"""Longest statement of a writer."""
+IDLE_IN_TRANSACTION_TIMEOUT_MS: Final = 30_000
+"""A writer paused inside its transaction loses the head row after this."""

@@ -1,0 +1,149 @@
+"""Decision state in tables: the records of `ledger.domain.state`, loaded for a batch and saved after it.
+
+The same functions serve every schema that holds such tables, so that a projection can keep its own.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from msgspec.structs import astuple
+from psycopg2.extensions import cursor as Cursor
+
+from ledger.domain.state import (
+    Activity,
+    Claim,
+    Entry,
+    Identity,
+    KeyRecord,
+    Need,
+    Organisation,
+    Record,
+    Region,
+    State,
+    Volunteer,
+)
+from ledger.limits import ENTRY_MINUTES_MAX
+from ledger.store import copying
+from ledger.store.copying import BIGINT, BOOLEAN, DATE, TEXT, UUID, VOLUNTEER
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Where records of a kind lie; columns are the record's fields, in order."""
+
+    name: str
+    columns: copying.Columns
+
+
+def _table(kind: type[Record], name: str, **special: copying.Type) -> Table:
+    """A table whose columns are text unless said otherwise."""
+    return Table(name, {field: special.get(field, TEXT) for field in kind.__struct_fields__})
+
+
+TABLES: Final[dict[type[Record], Table]] = {
+    Region: _table(Region, "region"),
+    KeyRecord: _table(KeyRecord, "keys", added=BIGINT, revoked=BIGINT.or_null()),
+    Organisation: _table(Organisation, "organisations", successor=TEXT.or_null()),
+    Volunteer: _table(Volunteer, "volunteers", id=VOLUNTEER, verifier=TEXT.or_null()),
+    Activity: _table(Activity, "activities", id=UUID, start=BIGINT, end=BIGINT),
+    Claim: _table(Claim, "claims"),
+    Entry: _table(
+        Entry,
+        "entries",
+        id=UUID,
+        position=BIGINT,
+        version=BIGINT,
+        volunteer=VOLUNTEER,
+        activity=UUID,
+        day=DATE,
+        start=BIGINT,
+        end=BIGINT,
+        minutes=BIGINT,
+        rank=BIGINT,
+        approved=BOOLEAN,
+        disputed=BOOLEAN,
+        withdrawn=BOOLEAN,
+    ),
+}
+
+
+def load(cursor: Cursor, schema: str, needs: Iterable[Need], state: State) -> None:
+    """Put every needed record into `state`: a query a kind and way of asking, however many events need it."""
+    identities: dict[type[Record], set[Identity]] = defaultdict(set)
+    groups: dict[type[Record], set[str]] = defaultdict(set)
+    spans: set[tuple[str, int, int]] = set()
+    for need in needs:
+        if need.span:
+            spans.add((need.group, *need.span))
+        elif need.group:
+            groups[need.kind].add(need.group)
+        elif need.signed_by:
+            condition = "signer = %s AND key_id = %s AND version >= %s"
+            _fetch(cursor, schema, need.kind, condition, need.signed_by, state)
+        else:
+            identities[need.kind].add(need.identity)
+    for kind, wanted in identities.items():
+        _by_identity(cursor, schema, kind, wanted, state)
+    for kind, names in groups.items():
+        assert kind.GROUP is not None
+        column = TABLES[kind].columns[kind.GROUP]
+        condition = f"{kind.GROUP} = ANY(%s::{column.sql}[])"
+        _fetch(cursor, schema, kind, condition, ([column.bind(name) for name in names],), state)
+    if spans:
+        _overlapping(cursor, schema, sorted(spans), state)
+    # Who may act on an entry depends on the organisation that recorded it.
+    recorders = {entry.issuer for entry in state.all(Entry)} - identities[Organisation]
+    if recorders:
+        _by_identity(cursor, schema, Organisation, recorders, state)
+
+
+def _by_identity(
+    cursor: Cursor, schema: str, kind: type[Record], wanted: Iterable[Identity], state: State
+) -> None:
+    columns = {name: TABLES[kind].columns[name] for name in kind.IDENTITY}
+    rows = [identity if isinstance(identity, tuple) else (identity,) for identity in wanted]
+    call, values = copying.arrays(columns, rows)
+    names = copying.names(columns)
+    _fetch(cursor, schema, kind, f"({names}) IN (SELECT * FROM {call})", values, state)
+
+
+def _overlapping(cursor: Cursor, schema: str, spans: Sequence[tuple[str, int, int]], state: State) -> None:
+    """Entries that share time with a span of the same volunteer; bounded, as no entry is longer than the limit."""
+    call, values = copying.arrays({"volunteer": VOLUNTEER, "low": BIGINT, "high": BIGINT}, spans)
+    condition = (
+        f"t.id IN (SELECT e.id FROM {call} AS s (volunteer, low, high) JOIN {schema}.entries e"
+        f" ON e.volunteer = s.volunteer AND e.start < s.high AND e.start > s.low - {ENTRY_MINUTES_MAX * 60}"
+        ' WHERE e."end" > s.low)'
+    )
+    _fetch(cursor, schema, Entry, condition, values, state)
+
+
+def _fetch(
+    cursor: Cursor, schema: str, kind: type[Record], condition: str, values: Sequence[Any], state: State
+) -> None:
+    table = TABLES[kind]
+    columns = copying.selection(table.columns, "t")
+    cursor.execute(f"SELECT {columns} FROM {schema}.{table.name} t WHERE {condition}", values)
+    fields = kind.__struct_fields__
+    for row in cursor:
+        state.load(kind(**dict(zip(fields, row, strict=True))))
+
+
+def save(cursor: Cursor, schema: str, state: State) -> None:
+    """Write every record that was put: new ones are inserted, the others replaced."""
+    new, old = map(_by_kind, state.changed())
+    for kind, rows in new.items():
+        copying.copy(cursor, f"{schema}.{TABLES[kind].name}", TABLES[kind].columns, rows)
+    for kind, rows in old.items():
+        copying.update(cursor, f"{schema}.{TABLES[kind].name}", TABLES[kind].columns, kind.IDENTITY, rows)
+
+
+def _by_kind(records: Iterable[Record]) -> dict[type[Record], list[tuple[Any, ...]]]:
+    rows: dict[type[Record], list[tuple[Any, ...]]] = defaultdict(list)
+    for record in records:
+        rows[type(record)].append(astuple(record))
+    return rows

@@ -1,0 +1,192 @@
+"""Appending to a region's log, and reading its events and tiles. Positions are handed out here only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from psycopg2.extensions import cursor as Cursor
+
+from ledger import merkle
+from ledger.errors import Corrupt, NotFound
+from ledger.store import copying
+from ledger.store.copying import BIGINT, BYTEA, TEXT, UUID
+
+EVENT_COLUMNS: Final[copying.Columns] = {
+    "position": BIGINT,
+    "entry": BYTEA,
+    "event_id": UUID.or_null(),
+    "stream": TEXT.or_null(),
+    "version": BIGINT,
+    "topic": TEXT,
+    "body": BYTEA.or_null(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of a log: number of events, frontier of its tree, last recorded_at."""
+
+    size: int
+    frontier: merkle.Frontier
+    clock: int
+
+
+class NewEvent(NamedTuple):
+    """An event about to be appended. `version` None means position + 1."""
+
+    commitment: bytes
+    event_id: str | None
+    stream: str | None
+    topic: str
+    body: bytes | None
+    version: int | None = None
+
+
+class StoredRow(NamedTuple):
+    """An event as it is stored."""
+
+    position: int
+    entry: bytes
+    event_id: str | None
+    stream: str | None
+    version: int
+    topic: str
+    body: bytes | None
+
+    @property
+    def recorded_at(self) -> int:
+        """Unix seconds."""
+        return int.from_bytes(self.entry[32:], "big")
+
+
+def make_entry(commitment: bytes, recorded_at: int) -> bytes:
+    """A log entry: SHA-256 of the body and the second it was recorded, u64 big-endian; 40 bytes."""
+    return commitment + recorded_at.to_bytes(8, "big")
+
+
+def read_head(cursor: Cursor, schema: str, *, lock: bool = False) -> Head:
+    """The head of the log; with `lock`, held against every other append until the transaction ends."""
+    cursor.execute(f"SELECT size, frontier, clock FROM {schema}.head{' FOR UPDATE' if lock else ''}")
+    row = cursor.fetchone()
+    if row is None:
+        raise Corrupt(f"{schema} has no head row")
+    size, packed, clock = row
+    packed = bytes(packed)
+    frontier = tuple(packed[at : at + merkle.HASH_BYTES] for at in range(0, len(packed), merkle.HASH_BYTES))
+    if len(frontier) != size.bit_count():
+        raise Corrupt(f"the frontier of {schema} does not fit its size {size}")
+    return Head(size, frontier, clock)
+
+
+def append(cursor: Cursor, schema: str, head: Head, now: int, new: Sequence[NewEvent]) -> Head:
+    """Store events at the positions from `head.size`, extend tiles and head, and notify; head is locked."""
+    recorded_at = max(now, head.clock)
+    entries = [make_entry(event.commitment, recorded_at) for event in new]
+    size, frontier, nodes = merkle.append(head.size, head.frontier, map(merkle.leaf_hash, entries))
+    rows = (
+        (position, entry, event.event_id, event.stream, event.version or position + 1, event.topic, event.body)
+        for position, (entry, event) in enumerate(zip(entries, new, strict=True), head.size)
+    )
+    copying.copy(cursor, f"{schema}.events", EVENT_COLUMNS, rows)
+    tiles = [(level, index, b"".join(hashes)) for (level, index), hashes in nodes.items()]
+    call, values = copying.arrays({"level": BIGINT, "index": BIGINT, "hashes": BYTEA}, tiles)
+    # Parts of one transaction sent together: each is a round trip under the lock otherwise.
+    cursor.execute(
+        f"INSERT INTO {schema}.tiles AS old SELECT * FROM {call}"
+        " ON CONFLICT (level, index) DO UPDATE SET hashes = old.hashes || EXCLUDED.hashes;"
+        f"UPDATE {schema}.head SET size = %s, frontier = %s, clock = %s;"
+        f"NOTIFY {schema}",
+        [*values, size, b"".join(frontier), recorded_at],
+    )
+    return Head(size, frontier, recorded_at)
+
+
+def _rows(cursor: Cursor) -> list[StoredRow]:
+    return [
+        StoredRow(position, bytes(entry), event_id, stream, version, topic, None if body is None else bytes(body))
+        for position, entry, event_id, stream, version, topic, body in cursor
+    ]
+
+
+_COLUMNS: Final = copying.names(EVENT_COLUMNS)
+
+
+def read_events(cursor: Cursor, schema: str, first: int, limit: int) -> list[StoredRow]:
+    """Up to `limit` events from position `first` on."""
+    cursor.execute(
+        f"SELECT {_COLUMNS} FROM {schema}.events WHERE position >= %s ORDER BY position LIMIT %s", (first, limit)
+    )
+    return _rows(cursor)
+
+
+def find_events(cursor: Cursor, schema: str, ids: Sequence[str]) -> list[StoredRow]:
+    """The events of these ids, as far as they are there, by position."""
+    cursor.execute(
+        f"SELECT {_COLUMNS} FROM {schema}.events WHERE event_id = ANY(%s::uuid[]) ORDER BY position", (list(ids),)
+    )
+    return _rows(cursor)
+
+
+def read_stream(cursor: Cursor, schema: str, stream: str) -> list[StoredRow]:
+    """All events of one stream, oldest first."""
+    cursor.execute(f"SELECT {_COLUMNS} FROM {schema}.events WHERE stream = %s ORDER BY version", (stream,))
+    return _rows(cursor)
+
+
+def read_entries(cursor: Cursor, schema: str, first: int, count: int) -> list[bytes]:
+    """Log entries, 40 bytes each, of `count` positions."""
+    cursor.execute(
+        f"SELECT entry FROM {schema}.events WHERE position >= %s AND position < %s ORDER BY position",
+        (first, first + count),
+    )
+    return [bytes(entry) for (entry,) in cursor]
+
+
+class Tiles:
+    """Hashes of a tree read from its stored tiles, each tile once."""
+
+    def __init__(self, cursor: Cursor, schema: str, size: int) -> None:
+        self._cursor = cursor
+        self._schema = schema
+        self._size = size
+        self._tiles: dict[tuple[int, int], bytes] = {}
+
+    def tile(self, level: int, index: int, width: int = merkle.TILE_WIDTH) -> bytes:
+        """The first `width` hashes of a tile, joined; raise NotFound when the tree has not grown so far."""
+        if (level, index) not in self._tiles:
+            self._tiles[level, index] = self._load(level, index)
+        hashes = self._tiles[level, index][: width * merkle.HASH_BYTES]
+        if len(hashes) < width * merkle.HASH_BYTES:
+            raise NotFound(f"tile {level}/{index} has fewer than {width} hashes")
+        return hashes
+
+    def subtree(self, low: int, high: int) -> bytes:
+        """Hash over leaves [low, high), a range that RFC 6962 proofs ask for."""
+        width = high - low
+        if width & (width - 1) == 0:
+            return self._perfect(width.bit_length() - 1, low)
+        middle = low + merkle.split(width)
+        return merkle.node_hash(self.subtree(low, middle), self.subtree(middle, high))
+
+    def root(self) -> bytes:
+        """Root of the whole tree."""
+        return self.subtree(0, self._size) if self._size else merkle.EMPTY_ROOT
+
+    def _perfect(self, height: int, low: int) -> bytes:
+        level, rest = divmod(height, merkle.TILE_HEIGHT)
+        first = low >> (level * merkle.TILE_HEIGHT)
+        offset, count = first % merkle.TILE_WIDTH, 1 << rest
+        hashes = self.tile(level, first // merkle.TILE_WIDTH, offset + count)
+        nodes = [hashes[at : at + 32] for at in range(offset * 32, len(hashes), 32)]
+        while len(nodes) > 1:
+            nodes = [merkle.node_hash(*pair) for pair in zip(nodes[::2], nodes[1::2], strict=True)]
+        return nodes[0]
+
+    def _load(self, level: int, index: int) -> bytes:
+        self._cursor.execute(
+            f"SELECT hashes FROM {self._schema}.tiles WHERE level = %s AND index = %s", (level, index)
+        )
+        row = self._cursor.fetchone()
+        return bytes(row[0]) if row else b""

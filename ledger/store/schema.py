@@ -1,0 +1,128 @@
+"""The tables of a region, and how they come to be. One schema a region; migrations are numbered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from psycopg2.extensions import cursor as Cursor
+
+from ledger.errors import Corrupt
+
+LOG: Final = """
+CREATE TABLE {schema}.head (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    size bigint NOT NULL,          -- number of events, and the next position
+    frontier bytea NOT NULL,       -- roots of the perfect subtrees, largest first, 32 bytes each
+    clock bigint NOT NULL          -- last recorded_at, unix seconds
+);
+INSERT INTO {schema}.head VALUES (true, 0, '', 0);
+CREATE TABLE {schema}.events (
+    position bigint PRIMARY KEY,
+    entry bytea NOT NULL,          -- SHA-256(body), recorded_at as u64 big-endian
+    event_id uuid UNIQUE,
+    stream text,
+    version bigint NOT NULL,
+    topic text NOT NULL,
+    body bytea,
+    UNIQUE (stream, version)
+);
+CREATE TABLE {schema}.tiles (
+    level smallint NOT NULL,
+    index bigint NOT NULL,
+    hashes bytea NOT NULL,
+    PRIMARY KEY (level, index)
+);
+ALTER TABLE {schema}.tiles ALTER hashes SET STORAGE EXTERNAL;
+CREATE TABLE {schema}.tracking (
+    application_name text PRIMARY KEY,
+    notification_id bigint NOT NULL
+);
+"""
+"""What any application of the eventsourcing library needs of us: events in a log, and tracking."""
+
+DECISIONS: Final = """
+CREATE TABLE {schema}.submissions (
+    first bigint PRIMARY KEY,
+    count integer NOT NULL,
+    note text NOT NULL
+);
+CREATE TABLE {schema}.region (
+    id text PRIMARY KEY, origin text NOT NULL, zh text NOT NULL, en text NOT NULL, log_key text NOT NULL
+);
+CREATE TABLE {schema}.keys (
+    issuer text, key_id text, vkey text NOT NULL, added bigint NOT NULL, revoked bigint,
+    PRIMARY KEY (issuer, key_id)
+);
+CREATE TABLE {schema}.organisations (
+    id text PRIMARY KEY, name text NOT NULL, kind text NOT NULL, status text NOT NULL, successor text
+);
+CREATE TABLE {schema}.volunteers (
+    id uuid PRIMARY KEY, status text NOT NULL, registrar text NOT NULL, verifier text
+);
+CREATE TABLE {schema}.activities (
+    id uuid PRIMARY KEY, issuer text NOT NULL, start bigint NOT NULL, "end" bigint NOT NULL
+);
+CREATE TABLE {schema}.claims (
+    kind text, key text, holder text NOT NULL,
+    PRIMARY KEY (kind, key)
+);
+CREATE TABLE {schema}.entries ({entry_columns}, PRIMARY KEY (id));
+CREATE INDEX entries_volunteer ON {schema}.entries (volunteer, start);
+CREATE INDEX entries_signer ON {schema}.entries (signer, key_id, version);
+CREATE TABLE {schema}.identities (
+    volunteer uuid NOT NULL,
+    event_id uuid PRIMARY KEY,     -- the event whose `identity` commits to these details
+    sealed bytea NOT NULL          -- nonce and AES-256-GCM ciphertext under the volunteer's key
+);
+CREATE INDEX identities_volunteer ON {schema}.identities (volunteer);
+CREATE SCHEMA IF NOT EXISTS vault;
+CREATE TABLE vault.{schema} (volunteer uuid PRIMARY KEY, key bytea NOT NULL);
+"""
+"""What deciding needs. All but `identities` and the vault is derived from events, in their transaction."""
+
+ENTRY_COLUMNS: Final = """
+    id uuid NOT NULL, position bigint NOT NULL, version bigint NOT NULL, volunteer uuid NOT NULL,
+    issuer text NOT NULL, signer text NOT NULL, key_id text NOT NULL, activity uuid NOT NULL,
+    category text NOT NULL, day date NOT NULL, start bigint NOT NULL, "end" bigint NOT NULL,
+    minutes bigint NOT NULL, evidence text NOT NULL, rank bigint NOT NULL,
+    approved boolean NOT NULL, disputed boolean NOT NULL, withdrawn boolean NOT NULL"""
+
+_MIGRATIONS: Final[Sequence[tuple[str, str]]] = (("log", LOG), ("decisions", DECISIONS))
+
+
+def region_schema(region: str) -> str:
+    """The schema of a region, such as `r_441300`."""
+    return f"r_{region}"
+
+
+def create_log(cursor: Cursor, schema: str) -> None:
+    """Create the log tables alone, if they are not there: what the library's own applications need."""
+    _migrate(cursor, schema, _MIGRATIONS[:1])
+
+
+def create_region(cursor: Cursor, schema: str) -> None:
+    """Bring a region's schema up to date; each step and its record in the caller's transaction."""
+    _migrate(cursor, schema, _MIGRATIONS)
+
+
+def exists(cursor: Cursor, schema: str) -> bool:
+    """Whether the schema was created."""
+    cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (f"{schema}.head",))
+    row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def _migrate(cursor: Cursor, schema: str, steps: Sequence[tuple[str, str]]) -> None:
+    cursor.execute("SELECT pg_advisory_xact_lock(hashtext('yongzhi migrations'))")
+    cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    cursor.execute(f"CREATE TABLE IF NOT EXISTS {schema}.migrations (number integer PRIMARY KEY, name text NOT NULL)")
+    cursor.execute(f"SELECT number, name FROM {schema}.migrations ORDER BY number")
+    done = cursor.fetchall()
+    for number, (name, statements) in enumerate(steps):
+        if number < len(done):
+            if done[number] != (number, name):
+                raise Corrupt(f"{schema} was migrated by another program: {done[number]}")
+            continue
+        cursor.execute(statements.format(schema=schema, entry_columns=ENTRY_COLUMNS))
+        cursor.execute(f"INSERT INTO {schema}.migrations VALUES (%s, %s)", (number, name))

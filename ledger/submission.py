@@ -1,0 +1,210 @@
+"""Submissions: events in a small tree whose root the issuer signs; sealed by clients, opened by a ledger."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from ledger import events, merkle, notes
+from ledger.errors import Invalid, Problem, Refused, TooLarge, Untrusted
+from ledger.events import AnyEvent
+from ledger.keys import SigningKey, VerifyingKey, decode_base64, parse_vkey
+from ledger.limits import SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX
+
+HEADER: Final = "yongzhi.submission/1"
+
+FindKey = Callable[[str, str], VerifyingKey | None]
+"""Gives the verifying key of (issuer, key id), or None when the ledger knows no such key."""
+
+
+class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
+    note: str
+    events: list[msgspec.Raw]
+    private: dict[str, msgspec.Raw] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class SignedEvent:
+    """One event as it came: its bytes, what they say, and SHA-256 of the bytes."""
+
+    body: bytes
+    event: AnyEvent
+    commitment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A submission whose shape, canonical form and root were checked; its signature only by `verify`."""
+
+    note: notes.Note
+    note_text: str
+    issuer: str
+    events: tuple[SignedEvent, ...]
+    private: Mapping[str, bytes]
+
+    @property
+    def key_id(self) -> str:
+        """Id of the key that signed."""
+        return self.note.signatures[0].key_id
+
+    def verify(self, find_key: FindKey) -> None:
+        """Raise Untrusted unless a known key of the issuer, or the one it brings, signed the note."""
+        key = self._own_key() or find_key(self.issuer, self.key_id)
+        if key is None:
+            raise Untrusted(f"{self.issuer} has no key {self.key_id} in this ledger")
+        self.note.verify(key)
+
+    def _own_key(self) -> VerifyingKey | None:
+        """The key carried by a first event that begins its issuer (docs/format.md, "Keys")."""
+        first = self.events[0].event
+        if isinstance(first, events.RegionEstablished | events.VolunteerRegistered) and first.subject == self.issuer:
+            assert isinstance(first.key, str)
+            key = parse_vkey(first.key)
+            return key if key.id == self.key_id else None
+        return None
+
+
+# -- the issuer's side --------------------------------------------------------------------------
+
+
+def root_of(commitments: Sequence[bytes]) -> bytes:
+    """Root of a submission's tree, whose entries are the SHA-256 of the bodies in order."""
+    return merkle.tree_root([merkle.leaf_hash(entry) for entry in commitments])
+
+
+def seal(bodies: Sequence[bytes], key: SigningKey, origin: str) -> str:
+    """The signed note over canonical bodies addressed to the log of `origin`."""
+    if not 1 <= len(bodies) <= SUBMISSION_EVENTS_MAX:
+        raise Invalid(f"a submission holds 1 to {SUBMISSION_EVENTS_MAX} events")
+    root = base64.b64encode(root_of([events.commitment(body) for body in bodies])).decode()
+    return notes.sign(f"{HEADER}\n{key.name}\n{origin}\n{len(bodies)}\n{root}\n", [key])
+
+
+def pack(note: str, bodies: Sequence[bytes], private: Mapping[str, bytes] | None = None) -> bytes:
+    """The request: bodies and private details stand in it byte for byte."""
+    raw = {name: msgspec.Raw(data) for name, data in (private or {}).items()}
+    return msgspec.json.encode(_Envelope(note, [msgspec.Raw(body) for body in bodies], raw))
+
+
+# -- the ledger's side --------------------------------------------------------------------------
+
+
+def open_submission(data: bytes, region: str, origin: str) -> Submission:
+    """Check everything about a request that needs no other event.
+
+    Raises TooLarge over the limits, Invalid when it is no envelope, Refused for a bad note or bad events,
+    Untrusted when the note's root is not that of the events.
+    """
+    if len(data) > SUBMISSION_BYTES_MAX:
+        raise TooLarge(f"a submission over {SUBMISSION_BYTES_MAX} bytes")
+    envelope = _open_envelope(data)
+    note, issuer, root = _open_note(envelope.note, origin, len(envelope.events))
+    signed = _open_events([bytes(raw) for raw in envelope.events], issuer, region)
+    if root_of([one.commitment for one in signed]) != root:
+        raise _bad_note("root-mismatch", "the note's root is not the root over these events in this order")
+    private = {name: bytes(raw) for name, raw in envelope.private.items()}
+    return Submission(note, envelope.note, issuer, signed, private)
+
+
+def _open_envelope(data: bytes) -> _Envelope:
+    try:
+        envelope = msgspec.json.decode(data, type=_Envelope)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(f'not {{"note", "events", "private"}}: {error}') from None
+    if not envelope.events:
+        raise Invalid("no events", "/events")
+    if len(envelope.events) > SUBMISSION_EVENTS_MAX:
+        raise TooLarge(f"{len(envelope.events)} events: a submission holds at most {SUBMISSION_EVENTS_MAX}")
+    _refuse_duplicate_keys(data, envelope.events)
+    return envelope
+
+
+def _refuse_duplicate_keys(data: bytes, bodies: Sequence[msgspec.Raw]) -> None:
+    """Duplicate keys of the envelope itself: read what is left of it when the events are cut out."""
+    pieces, position = [], 0
+    try:
+        for body in map(bytes, bodies):
+            start = data.index(body, position)
+            pieces.append(data[position:start])
+            position = start + len(body)
+        pieces.append(data[position:])
+        json.loads(b"0".join(pieces), object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        raise Invalid("not a JSON object of note, events and private") from None
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise Invalid("a duplicate key in the request")
+    return values
+
+
+def _bad_note(code: str, detail: str) -> Refused:
+    return Refused([Problem(index=None, id=None, code=code, detail=detail, pointer="/note")])
+
+
+def _open_note(text: str, origin: str, count: int) -> tuple[notes.Note, str, bytes]:
+    """Steps 1 to 5 of docs/format.md, "Opening a submission": the note, its issuer and its root."""
+    try:
+        note = notes.parse(text)
+        lines = note.lines
+        if lines[0] != HEADER:
+            raise _bad_note("not-a-submission", f"the note's first line is not {HEADER}")
+        if len(lines) != 5 or len(note.signatures) != 1:
+            raise _bad_note("malformed", "a submission's note has five lines and one signature")
+        _, issuer, named, number, encoded = lines
+        root = decode_base64(encoded)
+    except Invalid as error:
+        raise _bad_note("malformed", error.detail) from None
+    if note.signatures[0].name != issuer:
+        raise _bad_note("wrong-issuer", "the signature's key is not named after the issuer")
+    if named != origin:
+        raise _bad_note("wrong-origin", f"addressed to the log {named!r:.80}; this is {origin}")
+    if number != str(count):
+        raise _bad_note("count-mismatch", f"the note says {number!r:.20} events, there are {count}")
+    return note, issuer, root
+
+
+def _open_events(bodies: Sequence[bytes], issuer: str, region: str) -> tuple[SignedEvent, ...]:
+    opened, problems = [], []
+    seen: set[str] = set()
+    for index, body in enumerate(bodies):
+        try:
+            event = events.decode(body)
+        except Invalid as error:
+            problems.append(_problem(index, _readable_id(body), error))
+            continue
+        if event.issuer != issuer:
+            problems.append(_at(index, event, "wrong-issuer", f"the note's issuer is {issuer}", "/issuer"))
+        if event.ledger != region:
+            problems.append(_at(index, event, "wrong-ledger", f"this is the ledger of {region}", "/ledger"))
+        if event.id in seen:
+            problems.append(_at(index, event, "duplicate-id", "the id stands twice in this submission", "/id"))
+        seen.add(event.id)
+        opened.append(SignedEvent(body, event, events.commitment(body)))
+    if problems:
+        raise Refused(problems)
+    return tuple(opened)
+
+
+def _problem(index: int, event_id: str | None, error: Invalid) -> Problem:
+    return Problem(index=index, id=event_id, code=error.code, detail=error.detail, pointer=error.pointer)
+
+
+def _at(index: int, event: AnyEvent, code: str, detail: str, pointer: str) -> Problem:
+    return Problem(index=index, id=event.id, code=code, detail=detail, pointer=pointer)
+
+
+def _readable_id(body: bytes) -> str | None:
+    """The id of a body that was refused, if it can be read, to name the event in the answer."""
+    try:
+        found = msgspec.json.decode(body)["id"]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError, KeyError):
+        return None
+    return found if isinstance(found, str) and len(found) <= 36 else None
