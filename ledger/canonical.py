@@ -25,7 +25,12 @@ _PLAIN_ESCAPE: Final = re.compile(r'\\["\\]')
 def encode(value: Any) -> bytes:
     """Canonical bytes of a value made of dicts with ASCII keys, lists, str, int, bool and None."""
     check_values(value)
-    return _encoder.encode(value)
+    try:
+        data = _encoder.encode(value)
+    except UnicodeEncodeError:
+        raise Invalid("a lone surrogate in a string") from None
+    check_bytes(data)
+    return data
 
 
 def decode(data: bytes) -> Any:
@@ -60,6 +65,11 @@ def check_form(value: Any, data: bytes) -> None:
         raise Invalid("not in canonical form (RFC 8785): key order, white space, escapes or duplicate keys")
 
 
+def pointer_token(key: object) -> str:
+    """One step of a JSON pointer (RFC 6901)."""
+    return str(key).replace("~", "~0").replace("/", "~1")
+
+
 def check_values(value: Any, pointer: str = "", depth: int = 0) -> None:
     """Refuse values outside the agreed subset of JSON, naming the place."""
     if value is None or isinstance(value, (bool, str)):
@@ -74,6 +84,6 @@ def check_values(value: Any, pointer: str = "", depth: int = 0) -> None:
         for key, item in items:
             if isinstance(key, str) and not key.isascii():
                 raise Invalid("a key that is not ASCII", pointer)
-            check_values(item, f"{pointer}/{key}", depth + 1)
+            check_values(item, f"{pointer}/{pointer_token(key)}", depth + 1)
     else:
         raise Invalid(f"a {type(value).__name__}: only integers, strings, true, false and null", pointer)

@@ -77,7 +77,7 @@ class Place(Part, kw_only=True):
 
     def __post_init__(self) -> None:
         if not is_region(self.region):
-            raise ValueError(f"{self.region} is not a region of GB/T 2260")
+            raise Invalid(f"{self.region} is not a region of GB/T 2260", "/place/region")
 
 
 class RegionName(Part, kw_only=True):
@@ -453,5 +453,5 @@ def _explain(message: str) -> tuple[str, str]:
     pointer = re.sub(r"[.\[]", "/", place[1]).replace("]", "") if place else ""
     detail = message[: place.start()] if place else message
     if named := _FIELD.search(detail):
-        pointer += f"/{named[1]}"
+        pointer += f"/{canonical.pointer_token(named[1])}"
     return detail, pointer

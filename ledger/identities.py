@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hmac
 import os
+import re
 from hashlib import sha256
 from typing import Annotated, Final, Literal
 
@@ -25,6 +26,7 @@ from ledger.limits import PRIVATE_BYTES_MAX
 
 KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
+_QUOTED: Final = re.compile(r"'.*'|(?<=unknown field )`.*`", re.DOTALL)
 _DATE: Final = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\Z"
 
 IdType = Annotated[Literal[tuple(ID_TYPES)], Meta(description="kind of document")]  # type: ignore[valid-type]
@@ -58,8 +60,8 @@ def open_details(data: bytes, identity: str) -> Details:
     try:
         details = msgspec.json.decode(data, type=Details)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        # msgspec names the field and never quotes a text, so nothing private reaches the answer.
-        raise Invalid(f"private details: {error}") from None
+        # msgspec quotes a code that is not in the list, and a field that is unknown: either may be private.
+        raise Invalid(f"private details: {_QUOTED.sub('…', str(error))}") from None
     canonical.check_form(details, data)
     if identity_of(data) != identity:
         raise Invalid("private details do not have the hash that the body states")

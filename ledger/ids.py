@@ -26,7 +26,8 @@ IssuerKind = Literal["org", "region", "volunteer"]
 UUID_PATTERN: Final = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 SOCIAL_CREDIT_PATTERN: Final = r"[0-9A-HJ-NPQRTUWXY]{18}"
 REGION_PATTERN: Final = r"[0-9]{6}"
-TIME_PATTERN: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:Z|[+-][0-9]{2}:[0-9]{2})"
+_CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+TIME_PATTERN: Final = rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T{_CLOCK}:[0-5][0-9](?:Z|[+-]{_CLOCK})"
 ISSUER_PATTERN: Final = (
     rf"org:(?:{SOCIAL_CREDIT_PATTERN}|{UUID_PATTERN})|region:{REGION_PATTERN}|volunteer:{UUID_PATTERN}"
 )

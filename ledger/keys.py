@@ -26,7 +26,7 @@ ED25519: Final = b"\x01"
 """C2SP signed-note signature type of Ed25519."""
 SIGNATURE_BYTES: Final = 64
 
-_NAME = re.compile(r"[^\s+\x00-\x1f\x7f]+")
+_NAME = re.compile(r"[^\s+\x00-\x1f\x7f\ud800-\udfff]+")
 _SKEY_PREFIX: Final = "PRIVATE+KEY+"
 _FIELD_PRIME: Final = 2**255 - 19
 _SMALL_ORDER_Y: Final = frozenset(

@@ -122,6 +122,8 @@ def prove_consistency(old: int, size: int, subtree: Subtree) -> list[bytes]:
 
 def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected: bytes) -> None:
     """Verify an audit path (RFC 9162 section 2.1.3.2); raise Untrusted when it does not lead to the root."""
+    if len(leaf) != HASH_BYTES:
+        raise Untrusted("a leaf hash has 32 bytes")
     if not 0 <= index < size:
         raise Untrusted("the index lies outside the tree")
     position, last, result = index, size - 1, leaf

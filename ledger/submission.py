@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +18,7 @@ from ledger.keys import SigningKey, VerifyingKey, decode_base64, parse_vkey
 from ledger.limits import SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX
 
 HEADER: Final = "yongzhi.submission/1"
+_COUNT: Final = re.compile("[1-9][0-9]{0,8}")
 
 FindKey = Callable[[str, str], VerifyingKey | None]
 """Gives the verifying key of (issuer, key id), or None when the ledger knows no such key."""
@@ -38,35 +40,55 @@ class SignedEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
-    """A submission whose shape, canonical form and root were checked; its signature only by `verify`."""
+class SubmissionNote:
+    """What a submission's note says: who, to which log, how many events, and the root over them."""
 
     note: notes.Note
-    note_text: str
     issuer: str
-    events: tuple[SignedEvent, ...]
-    private: Mapping[str, bytes]
+    origin: str
+    count: int
+    root: bytes
 
     @property
     def key_id(self) -> str:
         """Id of the key that signed."""
         return self.note.signatures[0].key_id
 
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A submission whose shape, canonical form and root were checked; its signature only by `verify`."""
+
+    note: SubmissionNote
+    note_text: str
+    events: tuple[SignedEvent, ...]
+    private: Mapping[str, bytes]
+
+    @property
+    def issuer(self) -> str:
+        """Who submits."""
+        return self.note.issuer
+
+    @property
+    def key_id(self) -> str:
+        """Id of the key that signed."""
+        return self.note.key_id
+
     def verify(self, find_key: FindKey) -> None:
         """Raise Untrusted unless a known key of the issuer, or the one it brings, signed the note."""
-        key = self._own_key() or find_key(self.issuer, self.key_id)
+        first = self.events[0].event
+        key = own_key(first, self.issuer, self.key_id) or find_key(self.issuer, self.key_id)
         if key is None:
             raise Untrusted(f"{self.issuer} has no key {self.key_id} in this ledger")
-        self.note.verify(key)
+        self.note.note.verify(key)
 
-    def _own_key(self) -> VerifyingKey | None:
-        """The key carried by a first event that begins its issuer (docs/format.md, "Keys")."""
-        first = self.events[0].event
-        if isinstance(first, events.RegionEstablished | events.VolunteerRegistered) and first.subject == self.issuer:
-            assert isinstance(first.key, str)
-            key = parse_vkey(first.key)
-            return key if key.id == self.key_id else None
-        return None
+
+def own_key(first: AnyEvent, issuer: str, key_id: str) -> VerifyingKey | None:
+    """The key that a first event brings when it begins its issuer (docs/format.md, "Keys")."""
+    if isinstance(first, events.RegionEstablished | events.VolunteerRegistered) and first.subject == issuer:
+        key = parse_vkey(str(first.key))
+        return key if key.id == key_id else None
+    return None
 
 
 # -- the issuer's side --------------------------------------------------------------------------
@@ -103,12 +125,12 @@ def open_submission(data: bytes, region: str, origin: str) -> Submission:
     if len(data) > SUBMISSION_BYTES_MAX:
         raise TooLarge(f"a submission over {SUBMISSION_BYTES_MAX} bytes")
     envelope = _open_envelope(data)
-    note, issuer, root = _open_note(envelope.note, origin, len(envelope.events))
-    signed = _open_events([bytes(raw) for raw in envelope.events], issuer, region)
-    if root_of([one.commitment for one in signed]) != root:
+    note = _open_note(envelope.note, origin, len(envelope.events))
+    signed = _open_events([bytes(raw) for raw in envelope.events], note.issuer, region)
+    if root_of([one.commitment for one in signed]) != note.root:
         raise _bad_note("root-mismatch", "the note's root is not the root over these events in this order")
     private = {name: bytes(raw) for name, raw in envelope.private.items()}
-    return Submission(note, envelope.note, issuer, signed, private)
+    return Submission(note, envelope.note, signed, private)
 
 
 def _open_envelope(data: bytes) -> _Envelope:
@@ -149,8 +171,8 @@ def _bad_note(code: str, detail: str) -> Refused:
     return Refused([Problem(index=None, id=None, code=code, detail=detail, pointer="/note")])
 
 
-def _open_note(text: str, origin: str, count: int) -> tuple[notes.Note, str, bytes]:
-    """Steps 1 to 5 of docs/format.md, "Opening a submission": the note, its issuer and its root."""
+def read_note(text: str) -> SubmissionNote:
+    """Cut a submission's note apart; raise Refused for any other note. Nothing is verified yet."""
     try:
         note = notes.parse(text)
         lines = note.lines
@@ -158,17 +180,24 @@ def _open_note(text: str, origin: str, count: int) -> tuple[notes.Note, str, byt
             raise _bad_note("not-a-submission", f"the note's first line is not {HEADER}")
         if len(lines) != 5 or len(note.signatures) != 1:
             raise _bad_note("malformed", "a submission's note has five lines and one signature")
-        _, issuer, named, number, encoded = lines
+        _, issuer, origin, number, encoded = lines
         root = decode_base64(encoded)
     except Invalid as error:
         raise _bad_note("malformed", error.detail) from None
+    if not _COUNT.fullmatch(number):
+        raise _bad_note("malformed", "the number of events is not a number")
     if note.signatures[0].name != issuer:
         raise _bad_note("wrong-issuer", "the signature's key is not named after the issuer")
-    if named != origin:
-        raise _bad_note("wrong-origin", f"addressed to the log {named!r:.80}; this is {origin}")
-    if number != str(count):
-        raise _bad_note("count-mismatch", f"the note says {number!r:.20} events, there are {count}")
-    return note, issuer, root
+    return SubmissionNote(note, issuer, origin, int(number), root)
+
+
+def _open_note(text: str, origin: str, count: int) -> SubmissionNote:
+    note = read_note(text)
+    if note.origin != origin:
+        raise _bad_note("wrong-origin", f"addressed to the log {note.origin!r:.80}; this is {origin}")
+    if note.count != count:
+        raise _bad_note("count-mismatch", f"the note says {note.count} events, there are {count}")
+    return note
 
 
 def _open_events(bodies: Sequence[bytes], issuer: str, region: str) -> tuple[SignedEvent, ...]:

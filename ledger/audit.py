@@ -1,0 +1,293 @@
+"""Audit: from bodies to entries, tree and checkpoint, every signature under the key valid at its position.
+
+It believes nothing that is stored twice: what one column says is derived again from the bodies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+from psycopg2.extensions import cursor as Cursor
+
+from ledger import events as e
+from ledger import merkle, submission
+from ledger.errors import LedgerError
+from ledger.keys import VerifyingKey, parse_vkey
+from ledger.log import Checkpoint
+from ledger.store import log
+
+_PAGE = 5_000
+FINDINGS_MAX = 50
+"""After so many the log is not worth reading on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that does not hold, with the event it concerns as far as there is one."""
+
+    position: int | None
+    event_id: str | None
+    detail: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What was read and what was found."""
+
+    events: int = 0
+    submissions: int = 0
+    root: bytes = merkle.EMPTY_ROOT
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything holds."""
+        return not self.findings
+
+
+class _Envelope(msgspec.Struct):
+    """The members of a body that columns repeat; the rest is not looked at again."""
+
+    id: str
+    type: str
+    issuer: str
+    ledger: str
+    subject: str
+
+
+class _TooMany(Exception):
+    pass
+
+
+def audit(cursor: Cursor, schema: str, region: str, origin: str, signed: Checkpoint | None = None) -> Report:
+    """Check a whole log as the cursor's transaction sees it. `signed` is the last checkpoint published."""
+    return _Audit(cursor, schema, region, origin, signed).run()
+
+
+class _Audit:
+    def __init__(
+        self, cursor: Cursor, schema: str, region: str, origin: str, signed: Checkpoint | None
+    ) -> None:
+        self._cursor = cursor
+        self._schema = schema
+        self._region = region
+        self._origin = origin
+        self._signed = signed
+        self._report = Report()
+        self._size = 0
+        self._next = 0
+        self._frontier: merkle.Frontier = ()
+        self._nodes: dict[tuple[int, int], list[bytes]] = {}
+        self._clock = 0
+        self._keys: dict[tuple[str, str], VerifyingKey] = {}
+        self._decoder = msgspec.json.Decoder(_Envelope)
+
+    def run(self) -> Report:
+        try:
+            head = log.read_head(self._cursor, self._schema)
+            for note, rows in self._submissions():
+                self._check_submission(note, rows)
+            self._check_end(head)
+        except _TooMany:
+            pass
+        except LedgerError as error:
+            self._report.findings.append(Finding(None, None, error.detail))
+        self._report.events = self._size
+        self._report.root = merkle.root(self._frontier)
+        return self._report
+
+    def _found(self, detail: str, row: log.StoredRow | None = None) -> None:
+        self._report.findings.append(
+            Finding(row.position if row else None, row.event_id if row else None, detail)
+        )
+        if len(self._report.findings) >= FINDINGS_MAX:
+            raise _TooMany
+
+    # -- reading ------------------------------------------------------------------------------------
+
+    def _submissions(self) -> Iterator[tuple[tuple[int, int, str] | None, list[log.StoredRow]]]:
+        """Each submission with its events; events that none covers come with None."""
+        rows = self._rows()
+        waiting = next(rows, None)
+        for first, count, note in self._notes():
+            stray = []
+            while waiting is not None and waiting.position < first:
+                stray.append(waiting)
+                waiting = next(rows, None)
+            if stray:
+                yield None, stray
+            found = []
+            while waiting is not None and waiting.position < first + count:
+                found.append(waiting)
+                waiting = next(rows, None)
+            yield (first, count, note), found
+        stray = [] if waiting is None else [waiting, *rows]
+        if stray:
+            yield None, stray
+
+    def _rows(self) -> Iterator[log.StoredRow]:
+        first = -1
+        while page := log.read_events(self._cursor, self._schema, first, _PAGE):
+            yield from page
+            first = page[-1].position + 1
+
+    def _notes(self) -> Iterator[tuple[int, int, str]]:
+        after = -1
+        while True:
+            self._cursor.execute(
+                f"SELECT first, count, note FROM {self._schema}.submissions WHERE first > %s ORDER BY first LIMIT %s",
+                (after, _PAGE),
+            )
+            page = self._cursor.fetchall()
+            if not page:
+                return
+            yield from page
+            after = page[-1][0]
+
+    # -- checking -----------------------------------------------------------------------------------
+
+    def _check_submission(self, stored: tuple[int, int, str] | None, rows: list[log.StoredRow]) -> None:
+        """Events in order, then the note over them. Key events take effect one by one."""
+        if stored is None:
+            self._found("the event belongs to no submission", rows[0])
+        before = len(self._report.findings)
+        commitments, issuers = [], set()
+        key = self._note_key(stored, rows) if stored else None
+        for row in rows:
+            commitments.append(e.commitment(row.body or b""))
+            if envelope := self._check_row(row, commitments[-1]):
+                issuers.add(envelope.issuer)
+                self._follow_keys(row, envelope)
+        self._grow(rows)
+        if stored and len(self._report.findings) == before:
+            # Only over events that hold: otherwise the note would accuse all of what one of them did.
+            self._check_note(stored, rows, commitments, issuers, key)
+
+    def _check_row(self, row: log.StoredRow, commitment: bytes) -> _Envelope | None:
+        if row.position != self._next:
+            self._found(f"positions are not gap-free: {self._next} expected", row)
+        self._next = row.position + 1
+        if row.body is None or commitment != row.entry[:32]:
+            self._found("the body is not the one that the log entry commits to", row)
+            return None
+        if len(row.entry) != 40 or row.recorded_at < self._clock:
+            self._found("recorded_at is malformed or goes back", row)
+        self._clock = max(self._clock, row.recorded_at)
+        try:
+            envelope = self._decoder.decode(row.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._found("the body is not an event", row)
+            return None
+        derived = (envelope.id, envelope.subject, envelope.type, row.position + 1)
+        if derived != (row.event_id, row.stream, row.topic, row.version):
+            self._found("the columns say other than the body", row)
+        if envelope.ledger != self._region:
+            self._found(f"the event is addressed to the ledger {envelope.ledger!r:.20}", row)
+        return envelope
+
+    def _grow(self, rows: list[log.StoredRow]) -> None:
+        for part in self._parts(rows):
+            leaves = (merkle.leaf_hash(row.entry) for row in part)
+            self._size, self._frontier, nodes = merkle.append(self._size, self._frontier, leaves)
+            for place, hashes in nodes.items():
+                self._nodes.setdefault(place, []).extend(hashes)
+            self._check_signed()
+        self._check_tiles(complete_only=True)
+        self._report.submissions += 1
+
+    def _parts(self, rows: list[log.StoredRow]) -> Iterator[list[log.StoredRow]]:
+        """The rows, cut where the signed checkpoint ends, so that its root can be compared."""
+        cut = self._signed.size - self._size if self._signed else 0
+        if 0 < cut < len(rows):
+            yield rows[:cut]
+            yield rows[cut:]
+        else:
+            yield rows
+
+    def _check_signed(self) -> None:
+        if self._signed and self._size == self._signed.size and merkle.root(self._frontier) != self._signed.root:
+            self._found(f"the first {self._size} entries are not those that the checkpoint signed")
+
+    def _check_tiles(self, *, complete_only: bool) -> None:
+        """Stored tiles are what the entries come to; those that are complete are checked as soon as they are."""
+        ready = [
+            place for place, hashes in self._nodes.items() if len(hashes) == merkle.TILE_WIDTH or not complete_only
+        ]
+        for level, index in ready:
+            hashes = b"".join(self._nodes.pop((level, index)))
+            self._cursor.execute(
+                f"SELECT hashes = %s FROM {self._schema}.tiles WHERE level = %s AND index = %s",
+                (hashes, level, index),
+            )
+            row = self._cursor.fetchone()
+            if row is None or not row[0]:
+                self._found(f"tile {level}/{index} is not what the entries come to")
+
+    def _note_key(self, stored: tuple[int, int, str], rows: list[log.StoredRow]) -> VerifyingKey | None:
+        """The key of the note's signature as valid at the submission's first position."""
+        try:
+            note = submission.read_note(stored[2])
+        except LedgerError:
+            return None
+        if rows and rows[0].topic in _SELF_KEYED and rows[0].body:
+            own = submission.own_key(e.decode(rows[0].body), note.issuer, note.key_id)
+            if own is not None:
+                return own
+        return self._keys.get((note.issuer, note.key_id))
+
+    def _follow_keys(self, row: log.StoredRow, envelope: _Envelope) -> None:
+        if envelope.type not in _KEY_TYPES or row.body is None:
+            return
+        event = e.decode(row.body)
+        if isinstance(event, e.Revocation):
+            self._keys.pop((event.subject, event.key_id), None)
+        elif isinstance(text := getattr(event, "key", None), str):
+            key = parse_vkey(text)
+            self._keys[key.name, key.id] = key
+
+    def _check_note(
+        self,
+        stored: tuple[int, int, str],
+        rows: list[log.StoredRow],
+        commitments: list[bytes],
+        issuers: set[str],
+        key: VerifyingKey | None,
+    ) -> None:
+        first, count, text = stored
+        row = rows[0] if rows else None
+        if len(rows) != count or row is None or row.position != first:
+            self._found(f"the submission at {first} says {count} events, {len(rows)} are there", row)
+            return
+        try:
+            note = submission.read_note(text)
+        except LedgerError as error:
+            self._found(f"the submission's note: {error.detail}", row)
+            return
+        if (note.origin, note.count, {note.issuer}) != (self._origin, count, issuers):
+            self._found("the note's origin, count or issuer are not those of its events", row)
+        if note.root != submission.root_of(commitments):
+            self._found("the note's root is not that of its events", row)
+        if key is None:
+            self._found(f"key {note.key_id} of {note.issuer} was not valid at {first}", row)
+            return
+        try:
+            note.note.verify(key)
+        except LedgerError as error:
+            self._found(error.detail, row)
+
+    def _check_end(self, head: log.Head) -> None:
+        self._check_tiles(complete_only=False)
+        if head.size != self._size:
+            self._found(f"the head says {head.size} events, {self._size} are there")
+        elif head.frontier != self._frontier:
+            self._found("the head's frontier is not what the entries come to")
+        if self._signed and self._signed.size > self._size:
+            self._found(f"a checkpoint signed {self._signed.size} events, {self._size} are there")
+
+
+_KEY_TYPES = frozenset(
+    e.type_name(kind) for kind in e.CATALOGUE.values() if "key" in kind.__struct_fields__ or issubclass(kind, e.Revocation)
+)
+_SELF_KEYED = frozenset({"region.established/1", "volunteer.registered/1"})
