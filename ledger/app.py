@@ -174,6 +174,20 @@ class Ledger(Application[str]):
         with self.database.transaction() as cursor:
             return vault.erase(cursor, self.schema, volunteer)
 
+    def valid_key(self, issuer: str, key_id: str) -> VerifyingKey | None:
+        """The key of an issuer if it is valid at the end of the log."""
+        with self.database.read() as cursor:
+            cursor.execute(
+                f"SELECT vkey FROM {self.schema}.keys WHERE issuer = %s AND key_id = %s AND revoked IS NULL",
+                (issuer, key_id),
+            )
+            row = cursor.fetchone()
+        return parse_vkey(row[0]) if row else None
+
+    def key_events(self, issuer: str) -> list[log.StoredRow]:
+        """The events that add and revoke an issuer's keys, oldest first."""
+        return [row for row in self.stream(issuer) if row.topic in events.KEY_TYPES]
+
     def _known_key(self, issuer: str, key_id: str) -> VerifyingKey | None:
         try:
             return self.find_key(issuer, key_id)

@@ -57,6 +57,10 @@ class _Envelope(msgspec.Struct):
     subject: str
 
 
+Stored = tuple[int, int, str, str]
+"""A row of `submissions`: first position, number of events, key id, note."""
+
+
 class _TooMany(Exception):
     pass
 
@@ -107,11 +111,12 @@ class _Audit:
 
     # -- reading ------------------------------------------------------------------------------------
 
-    def _submissions(self) -> Iterator[tuple[tuple[int, int, str] | None, list[log.StoredRow]]]:
+    def _submissions(self) -> Iterator[tuple[Stored | None, list[log.StoredRow]]]:
         """Each submission with its events; events that none covers come with None."""
         rows = self._rows()
         waiting = next(rows, None)
-        for first, count, note in self._notes():
+        for stored in self._notes():
+            first, count, *_ = stored
             stray = []
             while waiting is not None and waiting.position < first:
                 stray.append(waiting)
@@ -122,7 +127,7 @@ class _Audit:
             while waiting is not None and waiting.position < first + count:
                 found.append(waiting)
                 waiting = next(rows, None)
-            yield (first, count, note), found
+            yield stored, found
         stray = [] if waiting is None else [waiting, *rows]
         if stray:
             yield None, stray
@@ -133,11 +138,11 @@ class _Audit:
             yield from page
             first = page[-1].position + 1
 
-    def _notes(self) -> Iterator[tuple[int, int, str]]:
+    def _notes(self) -> Iterator[Stored]:
         after = -1
         while True:
             self._cursor.execute(
-                f"SELECT first, count, note FROM {self._schema}.submissions WHERE first > %s ORDER BY first LIMIT %s",
+                f"SELECT first, count, key_id, note FROM {self._schema}.submissions WHERE first > %s ORDER BY first LIMIT %s",
                 (after, _PAGE),
             )
             page = self._cursor.fetchall()
@@ -148,7 +153,7 @@ class _Audit:
 
     # -- checking -----------------------------------------------------------------------------------
 
-    def _check_submission(self, stored: tuple[int, int, str] | None, rows: list[log.StoredRow]) -> None:
+    def _check_submission(self, stored: Stored | None, rows: list[log.StoredRow]) -> None:
         """Events in order, then the note over them. Key events take effect one by one."""
         if stored is None:
             self._found("the event belongs to no submission", rows[0])
@@ -225,10 +230,10 @@ class _Audit:
             if row is None or not row[0]:
                 self._found(f"tile {level}/{index} is not what the entries come to")
 
-    def _note_key(self, stored: tuple[int, int, str], rows: list[log.StoredRow]) -> VerifyingKey | None:
+    def _note_key(self, stored: Stored, rows: list[log.StoredRow]) -> VerifyingKey | None:
         """The key of the note's signature as valid at the submission's first position."""
         try:
-            note = submission.read_note(stored[2])
+            note = submission.read_note(stored[3])
         except LedgerError:
             return None
         if rows and rows[0].topic in _SELF_KEYED and rows[0].body:
@@ -238,7 +243,7 @@ class _Audit:
         return self._keys.get((note.issuer, note.key_id))
 
     def _follow_keys(self, row: log.StoredRow, envelope: _Envelope) -> None:
-        if envelope.type not in _KEY_TYPES or row.body is None:
+        if envelope.type not in e.KEY_TYPES or row.body is None:
             return
         event = e.decode(row.body)
         if isinstance(event, e.Revocation):
@@ -249,13 +254,13 @@ class _Audit:
 
     def _check_note(
         self,
-        stored: tuple[int, int, str],
+        stored: Stored,
         rows: list[log.StoredRow],
         commitments: list[bytes],
         issuers: set[str],
         key: VerifyingKey | None,
     ) -> None:
-        first, count, text = stored
+        first, count, key_id, text = stored
         row = rows[0] if rows else None
         if len(rows) != count or row is None or row.position != first:
             self._found(f"the submission at {first} says {count} events, {len(rows)} are there", row)
@@ -267,6 +272,8 @@ class _Audit:
             return
         if (note.origin, note.count, {note.issuer}) != (self._origin, count, issuers):
             self._found("the note's origin, count or issuer are not those of its events", row)
+        if note.key_id != key_id:
+            self._found("the submission's column says another key than its note", row)
         if note.root != submission.root_of(commitments):
             self._found("the note's root is not that of its events", row)
         if key is None:
@@ -287,7 +294,4 @@ class _Audit:
             self._found(f"a checkpoint signed {self._signed.size} events, {self._size} are there")
 
 
-_KEY_TYPES = frozenset(
-    e.type_name(kind) for kind in e.CATALOGUE.values() if "key" in kind.__struct_fields__ or issubclass(kind, e.Revocation)
-)
 _SELF_KEYED = frozenset({"region.established/1", "volunteer.registered/1"})

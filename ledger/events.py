@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Annotated, Final, Literal, TypeVar, Union, get_args
+from typing import Annotated, Final, Literal, TypeVar, Union, cast, get_args, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -116,13 +116,8 @@ class Event(
     time: Annotated[Time, Meta(description="when the issuer made it")]
     salt: Salt
 
-    def __post_init__(self) -> None:
-        _at("/issuer", check_issuer, self.issuer)
-        _at("/time", instant, self.time)
-        self.check()
-
     def check(self) -> None:
-        """Rules that need nothing but the event itself; raise Invalid."""
+        """Rules of this type that need nothing but the event itself; raise Invalid."""
 
 
 def type_name(event: type[Event] | Event) -> str:
@@ -415,6 +410,11 @@ AnyEvent = Union[  # noqa: UP007 - a runtime value
 ]
 CATALOGUE: Final[dict[str, type[Event]]] = {type_name(kind): kind for kind in get_args(AnyEvent)}
 
+KEY_TYPES: Final = frozenset(
+    name for name, kind in CATALOGUE.items() if "key" in kind.__struct_fields__ or issubclass(kind, Revocation)
+)
+"""Types that add or revoke a key of their subject."""
+
 _decoder: Final = msgspec.json.Decoder(AnyEvent)
 _PLACE: Final = re.compile(r" - at `\$?([^`]*)`$")
 _FIELD: Final = re.compile(r"field `([^`]+)`$")
@@ -432,12 +432,38 @@ def decode(body: bytes) -> AnyEvent:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"not JSON: {error}") from None
     canonical.check_form(event, body)
+    _at("/issuer", check_issuer, event.issuer)
+    _at("/time", instant, event.time)
+    event.check()
     return event
+
+
+def _stored_form(kind: type[Event]) -> type[Struct]:
+    """The fields of a type without their constraints: bodies in the log were checked when they came in."""
+    hints = get_type_hints(kind)
+    fields = [
+        (field.name, hints[field.name], UNSET) if field.default is UNSET else (field.name, hints[field.name])
+        for field in msgspec.structs.fields(kind)
+    ]
+    return msgspec.defstruct(kind.__name__, fields, kw_only=True, frozen=True, tag_field="type", tag=type_name(kind))
+
+
+_stored_decoder: Final = msgspec.json.Decoder(
+    Union[tuple(_stored_form(kind) for kind in CATALOGUE.values())]  # noqa: UP007 - a runtime value
+)
+
+
+def read(body: bytes) -> AnyEvent:
+    """The event of a body taken from the log: same fields, nothing checked again, five times as fast."""
+    return cast("AnyEvent", _stored_decoder.decode(body))
 
 
 def encode(event: Event) -> bytes:
     """The canonical body of an event, checked as a receiver would check it."""
-    body = msgspec.json.encode(event, order="sorted")
+    try:
+        body = msgspec.json.encode(event, order="sorted")
+    except UnicodeEncodeError:
+        raise Invalid("a lone surrogate in a text") from None
     decode(body)
     return body
 

@@ -9,7 +9,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from ledger import events, identities
 from ledger.domain import rules
-from ledger.domain.state import KeyRecord, Moment, State
+from ledger.domain.state import Entry, KeyRecord, Moment, Need, Organisation, State
 from ledger.domain.verdict import Violation
 from ledger.errors import Conflict, Invalid, LedgerError, Problem, Refused, Untrusted
 from ledger.store import copying, decisions, log, vault
@@ -48,7 +48,7 @@ class Decided:
     """What one transaction is to write."""
 
     new: list[log.NewEvent] = field(default_factory=list)
-    submissions: list[tuple[int, int, str]] = field(default_factory=list)
+    submissions: list[tuple[int, int, str, str]] = field(default_factory=list)
     private: list[vault.Private] = field(default_factory=list)
 
 
@@ -117,6 +117,9 @@ class Batch:
         found = [(one.event, prepared.claims) for prepared in batch for one in prepared.submission.events]
         needs = (need for event, claims in found for need in rules.needs(event, claims.get(event.id)))
         decisions.load(self._cursor, self._schema, needs, self._state)
+        # Who may act on an entry depends on the organisation that recorded it.
+        recorders = [Need(Organisation, issuer) for issuer in {entry.issuer for entry in self._state.all(Entry)}]
+        decisions.load(self._cursor, self._schema, recorders, self._state)
         rows = log.find_events(self._cursor, self._schema, [event.id for event, _ in found])
         self._known = {str(row.event_id): (row.position, row.entry) for row in rows}
         answers = [self._answer(prepared) for prepared in batch]
@@ -188,7 +191,8 @@ class Batch:
             self._decided.new.append(
                 log.NewEvent(signed.commitment, event.id, event.subject, events.type_name(event), signed.body)
             )
-        self._decided.submissions.append((first, len(submission.events), submission.note_text))
+        row = (first, len(submission.events), submission.key_id, submission.note_text)
+        self._decided.submissions.append(row)
         self._decided.private.extend(prepared.private)
         return Accepted(self._region, tuple(found), self._size, new=True)
 
@@ -196,9 +200,9 @@ class Batch:
         if not self._decided.new:
             return
         cursor, schema = self._cursor, self._schema
-        columns = {"first": BIGINT, "count": copying.INTEGER, "note": TEXT}
+        columns = {"first": BIGINT, "count": copying.INTEGER, "key_id": TEXT, "note": TEXT}
         copying.copy(cursor, f"{schema}.submissions", columns, self._decided.submissions)
-        decisions.save(cursor, schema, self._state)
+        decisions.save(cursor, schema, self._state.changes())
         if self._decided.private:
             vault.keep(cursor, schema, self._decided.private)
         log.append(cursor, schema, self._head, self._now, self._decided.new)

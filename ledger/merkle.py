@@ -150,8 +150,9 @@ def check_consistency(
     if not 0 <= old <= size:
         raise Untrusted("the older tree is larger")
     if old == 0 or old == size:
-        wanted = EMPTY_ROOT if old == 0 else new_root
-        if proof or old_root != wanted:
+        # Every tree extends the empty one, and itself: there is nothing to prove.
+        empty_differs = old == 0 and (old_root != EMPTY_ROOT or len(new_root) != HASH_BYTES)
+        if proof or empty_differs or (old == size and old_root != new_root):
             raise Untrusted("trees of one size, or an empty one, need equal roots and no proof")
         return
     path = list(proof) if old & (old - 1) else [old_root, *proof]

@@ -10,7 +10,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from itertools import count
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from ledger import events, merkle, submission
 from ledger.ids import EventId
@@ -24,6 +27,8 @@ GROUP = "org:0199a1c2-0000-7000-8000-00000000aaaa"
 VOLUNTEER = "volunteer:0199a1c2-0000-7000-8000-00000000bbbb"
 ACTIVITY = "0199a1c2-0000-7000-8000-00000000cccc"
 ENTRY = "0199a1c2-0000-7000-8000-00000000dddd"
+KNOWN = SigningKey("region-a.example/ledger", b"\1" * 32)
+"""The key that the notes and keys in tests/vectors are made with."""
 SALT = "mJ2o4VqS0m0f4m0Jw1x3Yg"
 TIME = "2026-11-01T12:05:10+08:00"
 ABSENT = object()
@@ -123,7 +128,7 @@ _EXAMPLES: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
 }
 
 
-def fields(kind: str, **changes: Any) -> dict[str, Any]:
+def fields(kind: str, /, **changes: Any) -> dict[str, Any]:
     """The members of a body of that type: a valid example with the changes made, whatever they lead to."""
     issuer, subject, own = _EXAMPLES[kind]
     common = {"id": event_id(), "type": kind, "ledger": REGION, "time": TIME, "salt": SALT}
@@ -131,11 +136,11 @@ def fields(kind: str, **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not ABSENT}
 
 
-def body(kind: str, **changes: Any) -> bytes:
+def body(kind: str, /, **changes: Any) -> bytes:
     return canonical(fields(kind, **changes))
 
 
-def example(kind: str, **changes: Any) -> events.AnyEvent:
+def example(kind: str, /, **changes: Any) -> events.AnyEvent:
     """A valid event of that type."""
     return events.decode(body(kind, **changes))
 
@@ -186,3 +191,14 @@ def leaf_hashes(size: int) -> list[bytes]:
 def subtree_of(hashes: Sequence[bytes]) -> merkle.Subtree:
     """What the provers ask for, computed from leaf hashes."""
     return lambda low, high: merkle.tree_root(hashes[low:high])
+
+
+# -- vectors ------------------------------------------------------------------------------------------
+
+VECTORS = Path(__file__).parent / "vectors"
+
+
+def vectors(folder: str) -> list[Any]:
+    """The bytes of each file of a folder of tests/vectors, named by the reason for which it is there."""
+    paths = sorted((VECTORS / folder).iterdir())
+    return [pytest.param(path.read_bytes(), id=path.stem) for path in paths]

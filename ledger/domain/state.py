@@ -232,15 +232,12 @@ class State:
             if record.GROUP is not None:
                 del self._groups[getattr(record, record.GROUP)][record.identity]
 
-    def changed(self) -> tuple[list[Record], list[Record]]:
-        """Records put and not taken back, as they are now: those new, and those that were loaded."""
-        new: dict[tuple[type[Record], Identity], bool] = {}
+    def changes(self) -> list[tuple[Record | None, Record]]:
+        """(as loaded, as it is now) of every record put and not taken back; None as loaded when it is new."""
+        first: dict[tuple[type[Record], Identity], Record | None] = {}
         for record, before in self._journal:
-            new.setdefault((type(record), record.identity), before is None)
-        return tuple(  # type: ignore[return-value]
-            [self._records[kind][identity] for (kind, identity), is_new in new.items() if is_new is wanted]
-            for wanted in (True, False)
-        )
+            first.setdefault((type(record), record.identity), before)
+        return [(before, self._records[kind][identity]) for (kind, identity), before in first.items()]
 
     def _set(self, record: Record) -> None:
         identity = record.identity

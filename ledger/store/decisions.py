@@ -95,10 +95,6 @@ def load(cursor: Cursor, schema: str, needs: Iterable[Need], state: State) -> No
         _fetch(cursor, schema, kind, condition, ([column.bind(name) for name in names],), state)
     if spans:
         _overlapping(cursor, schema, sorted(spans), state)
-    # Who may act on an entry depends on the organisation that recorded it.
-    recorders = {entry.issuer for entry in state.all(Entry)} - identities[Organisation]
-    if recorders:
-        _by_identity(cursor, schema, Organisation, recorders, state)
 
 
 def _by_identity(
@@ -133,12 +129,11 @@ def _fetch(
         state.load(kind(**dict(zip(fields, row, strict=True))))
 
 
-def save(cursor: Cursor, schema: str, state: State) -> None:
-    """Write every record that was put: new ones are inserted, the others replaced."""
-    new, old = map(_by_kind, state.changed())
-    for kind, rows in new.items():
+def save(cursor: Cursor, schema: str, changes: Sequence[tuple[Record | None, Record]]) -> None:
+    """Write records from (before, after): those with no before are inserted, the others replaced."""
+    for kind, rows in _by_kind(after for before, after in changes if before is None).items():
         copying.copy(cursor, f"{schema}.{TABLES[kind].name}", TABLES[kind].columns, rows)
-    for kind, rows in old.items():
+    for kind, rows in _by_kind(after for before, after in changes if before is not None).items():
         copying.update(cursor, f"{schema}.{TABLES[kind].name}", TABLES[kind].columns, kind.IDENTITY, rows)
 
 

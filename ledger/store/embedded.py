@@ -7,8 +7,8 @@
     pg.alive   locked by every process of server and initdb for as long as it lives
     pg.users   locked, shared, by every command that uses the server: the last one out stops it
 
-The locks are flock(2): they end with their holder however it dies, so no pid that a file remembers is believed.
-Only this module may start a server there, and the folder must lie on a local file system.
+The locks are flock(2): they end with their holder however it dies, so no pid that a file remembers decides
+anything. Only this module may start a server there, and the folder must lie on a local file system.
 """
 
 from __future__ import annotations
@@ -106,9 +106,9 @@ class Server:
 def start(data: Path) -> Server:
     """Use the server of the folder `data`; start it, make its cluster, make the folder, as far as needed.
 
-    As root, the server runs as whoever owns `data`, or as `nobody` when root does; see `_spawn` for folders and
-    `_programs` for binaries that this user cannot reach. Raises Unavailable, with the end of pg.log, when there
-    is no server to be had.
+    As root, the server runs as whoever owns `data`, or as `nobody` when root does; `_spawn` and `_programs`
+    say what is done about folders and binaries that this account cannot reach. Raises Unavailable, with the
+    end of pg.log, when there is no server to be had.
     """
     leave = ExitStack()
     try:
@@ -255,7 +255,7 @@ def _launch(site: _Site, alive: int) -> subprocess.Popen[bytes]:
 
 
 def _make_socket_folder(site: _Site) -> Path:
-    """A new folder each time: the socket of a killed server, or a link copied with its data folder, is not used."""
+    """New each time: neither the socket of a killed server nor a link copied with its folder is met again."""
     folder = site.data / "pg.socket"
     if folder.is_symlink():
         folder.unlink()
@@ -279,8 +279,9 @@ def _spawn(
 ) -> subprocess.Popen[bytes]:
     """Run initdb or postgres on `folder` in a session of its own, so that Ctrl-C does not reach it.
 
-    Where root's server runs under an account that cannot traverse the parents of `folder` (/root is 0700), it is
-    named by an open descriptor: /proc/self/fd leads to it past them, and no parent's permissions are loosened.
+    When we are root, and the server's account cannot traverse the parents of `folder` (/root is 0700), it is
+    named by an open descriptor: /proc/self/fd leads past them, and no permission of a parent is loosened. The
+    server needs the name until it has changed into the folder, and for its configuration files.
     """
     descriptor, log = os.open(folder, os.O_RDONLY), site.open("pg.log", os.O_APPEND)
     path = str(folder) if _reaches(site.account, folder) else f"/proc/self/fd/{descriptor}"
@@ -303,7 +304,7 @@ def _spawn(
 
 
 def _programs(account: pwd.struct_passwd | None) -> Path:
-    """The folder of binaries, or a copy of it when it lies in a virtual environment that `account` cannot reach."""
+    """The folder of binaries, or a copy that root keeps of one which `account` cannot reach."""
     installed = binaries()
     if _reaches(account, installed / "initdb"):
         return installed
@@ -356,7 +357,7 @@ def _answers(site: _Site) -> bool:
             "SELECT current_setting('yongzhi.cluster'), EXISTS (SELECT FROM pg_database WHERE datname = %s)",
             (_NAME,),
         )
-        served, complete = cursor.fetchone()
+        [(served, complete)] = cursor.fetchall()
         if served != _cluster_id(site):
             raise Unavailable(f"the PostgreSQL at {site.socket} does not serve {site.cluster}")
         if not complete:
@@ -393,7 +394,11 @@ def _shut_down(site: _Site) -> None:
 
 
 def _postmaster(site: _Site) -> int | None:
-    """The process that listens on the socket, as the kernel knows it; None when there is none (in our sight)."""
+    """Who listens on the socket, as the kernel knows it; None when nobody does, or nobody in our sight."""
+    if not hasattr(
+        socket, "SO_PEERCRED"
+    ):  # macOS. The file is no leftover: pg.alive is held, pg.lock is ours
+        return int((site.cluster / "postmaster.pid").read_text().split()[0])
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(site.socket / _SOCKET))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import select
+import socket
 from typing import Final
 
 import psycopg2
@@ -25,7 +26,8 @@ class Listener:
     def __init__(self, database: Database, schema: str) -> None:
         self._database = database
         self._schema = schema
-        self._wake_read, self._wake_write = os.pipe()
+        self._woken, self._waker = socket.socketpair()
+        self._waker.setblocking(False)
         self._connection: Connection | None = None
         self._connect()
 
@@ -33,23 +35,27 @@ class Listener:
         """Return after a notification, after `wake`, or after `timeout` seconds; spurious returns are fine."""
         if self._connection is None:
             self._connect()
-        watched = [self._wake_read] + ([self._connection] if self._connection else [])
-        ready, _, _ = select.select(watched, [], [], timeout)
-        if self._wake_read in ready:
-            os.read(self._wake_read, 4096)
-        if self._connection is not None and self._connection in ready:
+        poll = select.poll()  # and not select.select, which takes no descriptor beyond 1023
+        poll.register(self._woken, select.POLLIN)
+        if self._connection is not None:
+            poll.register(self._connection, select.POLLIN)
+        ready = {descriptor for descriptor, _ in poll.poll(timeout * 1000)}
+        if self._woken.fileno() in ready:
+            self._woken.recv(4096)
+        if self._connection is not None and self._connection.fileno() in ready:
             self._drain(self._connection)
 
     def wake(self) -> None:
         """Make a present or the next `wait` return at once; may be called from any thread."""
-        os.write(self._wake_write, b"\0")
+        with contextlib.suppress(OSError):  # closed, or woken so often that the buffer is full
+            self._waker.send(b"\0")
 
     def close(self) -> None:
         """Give up the connection; the waiter must have returned."""
         if self._connection is not None:
             self._connection.close()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        self._woken.close()
+        self._waker.close()
 
     def _connect(self) -> None:
         try:

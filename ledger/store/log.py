@@ -86,7 +86,15 @@ def append(cursor: Cursor, schema: str, head: Head, now: int, new: Sequence[NewE
     entries = [make_entry(event.commitment, recorded_at) for event in new]
     size, frontier, nodes = merkle.append(head.size, head.frontier, map(merkle.leaf_hash, entries))
     rows = (
-        (position, entry, event.event_id, event.stream, event.version or position + 1, event.topic, event.body)
+        (
+            position,
+            entry,
+            event.event_id,
+            event.stream,
+            position + 1 if event.version is None else event.version,
+            event.topic,
+            event.body,
+        )
         for position, (entry, event) in enumerate(zip(entries, new, strict=True), head.size)
     )
     copying.copy(cursor, f"{schema}.events", EVENT_COLUMNS, rows)
@@ -133,6 +141,16 @@ def read_stream(cursor: Cursor, schema: str, stream: str) -> list[StoredRow]:
     """All events of one stream, oldest first."""
     cursor.execute(f"SELECT {_COLUMNS} FROM {schema}.events WHERE stream = %s ORDER BY version", (stream,))
     return _rows(cursor)
+
+
+def read_signers(cursor: Cursor, schema: str, first: int, last: int) -> list[tuple[int, str]]:
+    """(first position, id of the key that signed) of every submission that covers positions `first` to `last`."""
+    cursor.execute(
+        f"SELECT first, key_id FROM {schema}.submissions WHERE first <= %(last)s AND first >= coalesce("
+        f"(SELECT max(first) FROM {schema}.submissions WHERE first <= %(first)s), 0) ORDER BY first",
+        {"first": first, "last": last},
+    )
+    return cursor.fetchall()
 
 
 def read_entries(cursor: Cursor, schema: str, first: int, count: int) -> list[bytes]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import Any, Final, cast
@@ -29,6 +31,7 @@ from eventsourcing.persistence import (
     Tracking,
     TrackingRecorder,
 )
+from eventsourcing.utils import resolve_topic
 from psycopg2.extensions import cursor as Cursor
 
 from ledger.errors import Unavailable
@@ -100,12 +103,20 @@ class PostgresTrackingRecorder(TrackingRecorder):
             return row[0] if row else None
 
 
-class PostgresRecorder(PostgresTrackingRecorder, ProcessRecorder):
-    """Stored events as entries of a Merkle log. Notification id = position + 1."""
+class PostgresAggregateRecorder(AggregateRecorder):
+    """Stored events as entries of a Merkle log, read stream by stream."""
+
+    def __init__(self, database: Database, schema_name: str) -> None:
+        self.database = database
+        self.schema = schema_name
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
-        """Append events, and record `tracking` if given, in one transaction; the ids they got."""
-        tracking: Tracking | None = kwargs.get("tracking")
+        """Append events in one transaction."""
+        self._append(stored_events)
+        return None
+
+    def _append(self, stored_events: Sequence[StoredEvent], tracking: Tracking | None = None) -> Sequence[int]:
+        """Append events, and record `tracking` if given, in one transaction; the notification ids they got."""
         new = [
             log.NewEvent(
                 commitment=sha256(event.state).digest(),
@@ -147,6 +158,14 @@ class PostgresRecorder(PostgresTrackingRecorder, ProcessRecorder):
                 [*values, limit],
             )
             return [StoredEvent(stream, version, topic, bytes(body or b"")) for stream, version, topic, body in cursor]
+
+
+class PostgresRecorder(PostgresAggregateRecorder, PostgresTrackingRecorder, ProcessRecorder):
+    """The log as a sequence of notifications, and tracking beside it. Notification id = position + 1."""
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
+        """Append events, and record `tracking` if given, in one transaction; the ids they got."""
+        return self._append(stored_events, kwargs.get("tracking"))
 
     def select_notifications(
         self,
@@ -193,7 +212,10 @@ class PostgresSubscription(Subscription[PostgresRecorder]):
     def __init__(self, recorder: PostgresRecorder, gt: int | None = None, topics: Sequence[str] = ()) -> None:
         super().__init__(recorder, gt, topics)
         self._page: Iterator[Notification] = iter(())
+        self._iterating = threading.Lock()
         self._listener = Listener(recorder.database, recorder.schema)
+        self._close = weakref.finalize(self, self._listener.close)
+        self._close.atexit = False
 
     def stop(self) -> None:
         """End the iteration, from any thread."""
@@ -201,19 +223,24 @@ class PostgresSubscription(Subscription[PostgresRecorder]):
             super().stop()
             self._listener.wake()
 
+    def __exit__(self, *args: object, **kwargs: Any) -> None:
+        super().__exit__(*args, **kwargs)
+        with self._iterating:
+            self._close()
+
     def __next__(self) -> Notification:
-        while not self._has_been_stopped:
-            notification = next(self._page, None)
-            if notification is not None:
-                self._last_notification_id = notification.id
-                return notification
-            page = self._recorder.select_notifications(
-                self._last_notification_id, _PAGE, topics=self._topics, inclusive_of_start=False
-            )
-            if page:
+        with self._iterating:
+            while not self._has_been_stopped:
+                notification = next(self._page, None)
+                if notification is not None:
+                    self._last_notification_id = notification.id
+                    return notification
+                page = self._recorder.select_notifications(
+                    self._last_notification_id, _PAGE, topics=self._topics, inclusive_of_start=False
+                )
                 self._page = iter(page)
-            else:
-                self._listener.wait()
+                if not page:
+                    self._listener.wait()
         raise StopIteration
 
 
@@ -236,9 +263,8 @@ class PostgresFactory(InfrastructureFactory[PostgresTrackingRecorder]):
 
     def aggregate_recorder(self, purpose: str = "events") -> AggregateRecorder:
         """A recorder for the aggregates, or for another purpose such as snapshots, kept apart."""
-        return PostgresRecorder(
-            self.database, self._created(self.schema if purpose == "events" else f"{self.schema}_{purpose}")
-        )
+        name = self.schema if purpose == "events" else f"{self.schema}_{purpose}"
+        return PostgresAggregateRecorder(self.database, self._created(name))
 
     def application_recorder(self) -> ApplicationRecorder:
         """A recorder of the application's log."""
@@ -247,8 +273,10 @@ class PostgresFactory(InfrastructureFactory[PostgresTrackingRecorder]):
     def tracking_recorder(
         self, tracking_recorder_class: type[PostgresTrackingRecorder] | None = None
     ) -> PostgresTrackingRecorder:
-        """A tracking recorder, of a given class if one is given."""
-        return (tracking_recorder_class or PostgresTrackingRecorder)(self.database, self._created(self.schema))
+        """A tracking recorder, of the class that is given, or that TRACKING_RECORDER_TOPIC names."""
+        topic = self.env.get(self.TRACKING_RECORDER_TOPIC)
+        kind = tracking_recorder_class or (resolve_topic(topic) if topic else PostgresTrackingRecorder)
+        return kind(self.database, self._created(self.schema))
 
     def process_recorder(self) -> ProcessRecorder:
         """A recorder of log and tracking together."""

@@ -45,6 +45,7 @@ DECISIONS: Final = """
 CREATE TABLE {schema}.submissions (
     first bigint PRIMARY KEY,
     count integer NOT NULL,
+    key_id text NOT NULL,
     note text NOT NULL
 );
 CREATE TABLE {schema}.region (

@@ -1,5 +1,7 @@
 """Trees of any shape: growing in batches, tiles by their definition, proofs and what spoils them."""
 
+from typing import Any
+
 import pymerkle
 import pytest
 from hypothesis import given, settings
@@ -29,7 +31,9 @@ def test_roots_are_those_of_pymerkle_at_every_size(oracle):
 @given(st.lists(st.integers(0, 700), max_size=8))
 def test_a_tree_grown_in_batches_is_the_tree_made_at_once(batches):
     hashes = leaf_hashes(sum(batches))
-    size, frontier, tiles = 0, (), {}
+    size = 0
+    frontier: merkle.Frontier = ()
+    tiles: merkle.Nodes = {}
     for batch in batches:
         size, frontier, nodes = merkle.append(size, frontier, iter(hashes[size : size + batch]))
         assert len(frontier) == size.bit_count()
@@ -124,7 +128,11 @@ def test_a_consistency_proof_with_one_bit_flipped_is_untrusted(arguments, data, 
 
 @given(inclusions(), consistencies(), st.data())
 def test_a_proof_with_a_hash_more_or_less_is_untrusted(inclusion, consistency, data):
-    for check, arguments, at in ((merkle.check_inclusion, inclusion, 3), (merkle.check_consistency, consistency, 2)):
+    checks: list[tuple[Any, Any, int]] = [
+        (merkle.check_inclusion, inclusion, 3),
+        (merkle.check_consistency, consistency, 2),
+    ]
+    for check, arguments, at in checks:
         proof = arguments[at]
         place = data.draw(st.integers(0, len(proof)))
         longer = [*proof[:place], data.draw(st.sampled_from([bytes(32), *proof])), *proof[place:]]
@@ -140,7 +148,9 @@ hostile_numbers = st.integers(-2, 2**65)
 
 
 @settings(max_examples=200)
-@given(hostile_hashes, hostile_numbers, hostile_numbers, st.lists(hostile_hashes, max_size=70), hostile_hashes)
+@given(
+    hostile_hashes, hostile_numbers, hostile_numbers, st.lists(hostile_hashes, max_size=70), hostile_hashes
+)
 def test_made_up_proofs_are_untrusted(hashed, first, second, proof, root):
     with pytest.raises(Untrusted):
         merkle.check_inclusion(hashed, first, second, [*proof, hashed], root)

@@ -131,6 +131,8 @@ def test_a_leaf_hash_has_32_bytes(leaf):
         pytest.param(8, 8, [GARBAGE], TREE, id="one size, a proof"),
         pytest.param(0, 8, [], OLD, id="empty tree, another root"),
         pytest.param(0, 8, [GARBAGE], merkle.EMPTY_ROOT, id="empty tree, a proof"),
+        pytest.param(0, 0, [], TREE, id="two empty trees, another root"),
+        pytest.param(0, 0, [], merkle.EMPTY_ROOT, id="two empty trees, another new root"),
     ],
 )
 def test_a_consistency_proof_is_refused(old, size, proof, old_root):

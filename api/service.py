@@ -1,0 +1,116 @@
+"""What one server process runs: for every region a committing thread, a publishing thread, projections."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg2
+
+from api.deployment import Deployment
+from ledger.app import Ledger
+from ledger.committer import Committer
+from ledger.errors import Corrupt, LedgerError, NotFound
+from ledger.limits import CHECKPOINT_INTERVAL
+from ledger.log import Publisher
+
+logger = logging.getLogger("yongzhi.service")
+
+
+class Region:
+    """One region's ledger as a server runs it."""
+
+    def __init__(self, deployment: Deployment, code: str) -> None:
+        self.code = code
+        self.ledger: Ledger = deployment.ledger(code)
+        self.publisher: Publisher = deployment.publisher(code)
+        self.committer = Committer(self.ledger)
+        self.publishing = Publishing(self.ledger, self.publisher)
+
+    def close(self) -> None:
+        """Commit what is queued, sign what was committed, and stop."""
+        self.committer.close()
+        self.publishing.close()
+
+
+class Publishing:
+    """Signs a checkpoint about once a second while the log grows; one publisher a region.
+
+    Which process publishes is decided by an advisory lock on a connection of its own: when that
+    process dies, so does its lock, and another takes over.
+    """
+
+    def __init__(self, ledger: Ledger, publisher: Publisher) -> None:
+        self._ledger = ledger
+        self._publisher = publisher
+        self._stopping = threading.Event()
+        self.failure: str | None = None
+        """Why no checkpoint is signed any more, if so."""
+        self._thread = threading.Thread(target=self._run, name=f"publish-{ledger.region}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Sign once more, then stop."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            last_time = self._stopping.is_set()
+            try:
+                self._publish_while_leading(last_time)
+            except Corrupt as error:
+                # To sign on could fork the log: nothing short of an operator may go on from here.
+                self.failure = error.detail
+                logger.error("log refuses to sign", extra={"region": self._ledger.region, "reason": error.detail})
+                return
+            except (LedgerError, psycopg2.Error) as error:
+                logger.warning("checkpoint not signed", extra={"region": self._ledger.region, "reason": str(error)})
+            if last_time:
+                return
+            self._stopping.wait(CHECKPOINT_INTERVAL)
+
+    def _publish_while_leading(self, once: bool) -> None:
+        with self._leading() as leader:
+            while leader:
+                self._publisher.publish()
+                if once or self._stopping.wait(CHECKPOINT_INTERVAL):
+                    return
+
+    @contextlib.contextmanager
+    def _leading(self) -> Iterator[bool]:
+        connection = self._ledger.database.connect()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (f"publish {self._ledger.schema}",))
+                row = cursor.fetchone()
+            yield bool(row and row[0])
+        finally:
+            connection.close()
+
+
+class Service:
+    """All regions of a deployment, running."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.regions = {code: Region(deployment, code) for code in deployment.regions()}
+        self.verifying = ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify")
+        self.waiting_bytes = 0
+        """Of submissions read and not yet answered; changed by the event loop alone."""
+
+    def region(self, code: str) -> Region:
+        """A region by its code; raise NotFound."""
+        try:
+            return self.regions[code]
+        except KeyError:
+            raise NotFound(f"region {code!r:.20} is not served here") from None
+
+    def close(self) -> None:
+        """Answer what is queued, then stop every thread."""
+        self.verifying.shutdown()
+        for region in self.regions.values():
+            region.close()

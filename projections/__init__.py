@@ -1,0 +1,1 @@
+"""What people read: tables rebuilt from events, and the engine that keeps them."""

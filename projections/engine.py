@@ -1,0 +1,263 @@
+"""The projection engine: events in batches, each applied exactly once; rebuilding beside the live tables.
+
+It speaks the eventsourcing library's vocabulary: a projection is a `Projection` over a `TrackingRecorder`, and
+how far it has come is a `Tracking` recorded in the transaction of what came of the events.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Final
+
+from eventsourcing.persistence import Tracking
+from eventsourcing.projection import Projection
+from psycopg2.extensions import cursor as Cursor
+
+from ledger.app import Ledger
+from ledger.errors import Corrupt, Unavailable
+from ledger.store import log
+from ledger.store.listen import Listener
+from ledger.store.postgres import LOST, Database
+from ledger.store.recorder import PostgresTrackingRecorder, insert_tracking
+
+logger = logging.getLogger("yongzhi.projections")
+
+BATCH: Final = 10_000
+"""Events a transaction while catching up."""
+RETRY_SECONDS: Final = 1.0
+_TRACKING: Final = """
+CREATE TABLE {schema}.tracking (application_name text PRIMARY KEY, notification_id bigint NOT NULL);
+"""
+
+
+class BatchProjection(Projection[PostgresTrackingRecorder]):
+    """Tables that follow from events. Subclasses give `tables`, `ddl` and `apply`, and nothing else is kept."""
+
+    name: ClassVar[str] = ""
+    tables: ClassVar[Sequence[str]] = ()
+    """Those that a rebuild compares, row by row."""
+    ddl: ClassVar[str] = ""
+    """Creates them in `{schema}`."""
+
+    def __init__(self, database: Database, source: str, schema: str = "") -> None:
+        self.database = database
+        self.source = source
+        """Schema of the log."""
+        self.schema = schema or f"{source}_{self.name}"
+        super().__init__(PostgresTrackingRecorder(database, self.schema))
+
+    @abstractmethod
+    def apply(self, rows: Sequence[log.StoredRow], cursor: Cursor) -> None:
+        """Bring the tables from before the events to after them, in the cursor's transaction."""
+
+    def process_event(self, domain_event: Any, tracking: Tracking) -> None:
+        """The library's way in: a batch of one."""
+        with self.database.transaction() as cursor:
+            insert_tracking(cursor, self.schema, tracking)
+            self.apply(log.read_events(cursor, self.source, tracking.notification_id - 1, 1), cursor)
+
+    def create(self, cursor: Cursor) -> None:
+        """Make the schema and its tables, if they are not there."""
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('yongzhi migrations'))")
+        cursor.execute("SELECT to_regclass(%s) IS NULL", (f"{self.schema}.tracking",))
+        row = cursor.fetchone()
+        if row and row[0]:
+            cursor.execute(f"CREATE SCHEMA {self.schema};" + (_TRACKING + self.ddl).format(schema=self.schema))
+
+    def beside(self, schema: str) -> BatchProjection:
+        """The same projection over tables in another schema."""
+        return type(self)(self.database, self.source, schema)
+
+
+class Poisoned(Corrupt):
+    """A handler raised: the projection stands before that event until it is mended."""
+
+
+def advance(projection: BatchProjection, ledger: Ledger, limit: int = BATCH) -> int:
+    """Apply the next events, at most `limit`, in one transaction with their tracking; how many there were.
+
+    The tracking row is locked first, so that two processes never apply the same events.
+    """
+    with projection.database.transaction() as cursor:
+        done = _position(cursor, projection.schema, ledger.name)
+        rows = log.read_events(cursor, ledger.schema, done, limit)
+        if rows:
+            _record(cursor, projection.schema, ledger.name, rows[-1].position + 1)
+            projection.apply(rows, cursor)
+    return len(rows)
+
+
+def _position(cursor: Cursor, schema: str, name: str) -> int:
+    """How many events of the log the tables hold; locks the tracking row."""
+    cursor.execute(f"INSERT INTO {schema}.tracking VALUES (%s, 0) ON CONFLICT DO NOTHING", (name,))
+    cursor.execute(f"SELECT notification_id FROM {schema}.tracking WHERE application_name = %s FOR UPDATE", (name,))
+    row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _record(cursor: Cursor, schema: str, name: str, position: int) -> None:
+    insert_tracking(cursor, schema, Tracking(name, position))
+
+
+def find_poison(projection: BatchProjection, ledger: Ledger) -> Poisoned:
+    """After a batch raised: apply one event at a time until the culprit raises, and name it."""
+    while True:
+        try:
+            if not advance(projection, ledger, 1):
+                return Poisoned("a batch raised, and its events one by one do not")
+        except LOST:
+            raise
+        except Exception as error:
+            with projection.database.read() as cursor:
+                cursor.execute(
+                    f"SELECT e.position, e.event_id, e.topic FROM {ledger.schema}.events e"
+                    f" JOIN {projection.schema}.tracking t ON e.position = t.notification_id"
+                )
+                position, event_id, topic = cursor.fetchone() or (None, None, None)
+            return Poisoned(f"event {event_id} ({topic}, position {position}): {type(error).__name__}: {error}")
+
+
+class Runner:
+    """Keeps one projection up with its ledger, in a thread; a handler that raises stops this runner alone."""
+
+    def __init__(self, projection: BatchProjection, ledger: Ledger) -> None:
+        self.projection = projection
+        self.failure: str | None = None
+        """Names the event that stopped the projection, if one did."""
+        self.position = 0
+        """Events applied, as last seen."""
+        self._ledger = ledger
+        self._progress = threading.Condition()
+        self._stopping = threading.Event()
+        with projection.database.transaction() as cursor:
+            projection.create(cursor)
+        self._listener = Listener(ledger.database, ledger.schema)
+        self._thread = threading.Thread(target=self._run, name=f"{projection.name}-{ledger.region}", daemon=True)
+        self._thread.start()
+
+    def wait(self, position: int, timeout: float) -> bool:
+        """Whether events up to `position`, inclusive, are applied; waits up to `timeout` seconds for it."""
+        with self._progress:
+            return self._progress.wait_for(lambda: self.position > position or self.failure is not None, timeout) and (
+                self.position > position
+            )
+
+    def close(self) -> None:
+        """Stop after the batch at hand."""
+        self._stopping.set()
+        self._listener.wake()
+        self._thread.join()
+        self._listener.close()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if not self._step():
+                    self._listener.wait()
+            except Poisoned as error:
+                with self._progress:
+                    self.failure = error.detail
+                    self._progress.notify_all()
+                logger.error("projection stopped", extra={"projection": self.projection.name, "reason": error.detail})
+                return
+            except (Unavailable, *LOST) as error:
+                logger.warning("projection waits", extra={"projection": self.projection.name, "reason": str(error)})
+                self._stopping.wait(RETRY_SECONDS)
+
+    def _step(self) -> int:
+        try:
+            count = advance(self.projection, self._ledger)
+        except (Unavailable, *LOST):
+            raise
+        except Exception as error:
+            logger.warning("projection batch raised", exc_info=error)
+            raise find_poison(self.projection, self._ledger) from error
+        if count or not self.position:
+            position = self.projection.view.max_tracking_id(self._ledger.name) or 0
+            with self._progress:
+                self.position = position
+                self._progress.notify_all()
+        return count
+
+
+# -- rebuilding -----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What a rebuild did: events replayed, seconds taken, and rows that differ, by table."""
+
+    events: int = 0
+    seconds: float = 0.0
+    differences: dict[str, int] = field(default_factory=dict)
+    examples: list[str] = field(default_factory=list)
+    """A few differing rows, for people."""
+
+    @property
+    def same(self) -> bool:
+        """Whether the rebuilt tables are those that were live."""
+        return not any(self.differences.values())
+
+
+def rebuild(live: BatchProjection, ledger: Ledger, progress: Callable[[int, int], None] | None = None) -> Rebuilt:
+    """Build the tables anew beside the live ones, compare row by row, and put the new ones in their place.
+
+    Readers never see a table that is half built. `progress` is told (events done, events in all).
+    """
+    result, start = Rebuilt(), time.monotonic()
+    new = live.beside(f"{live.schema}_new")
+    with live.database.transaction() as cursor:
+        live.create(cursor)
+        cursor.execute(f"DROP SCHEMA IF EXISTS {new.schema} CASCADE")
+        new.create(cursor)
+    size = ledger.head().size
+    while count := advance(new, ledger):
+        result.events += count
+        if progress:
+            progress(result.events, max(size, result.events))
+    with live.database.transaction() as cursor:
+        result.events += _level(live, new, ledger, cursor)
+        for table in live.tables:
+            result.differences[table] = _compare(cursor, live.schema, new.schema, table, result.examples)
+        old = f"{live.schema}_old"
+        cursor.execute(f"ALTER SCHEMA {live.schema} RENAME TO {old}")
+        cursor.execute(f"ALTER SCHEMA {new.schema} RENAME TO {live.schema}")
+        cursor.execute(f"DROP SCHEMA {old} CASCADE")
+    result.seconds = time.monotonic() - start
+    return result
+
+
+def _level(live: BatchProjection, new: BatchProjection, ledger: Ledger, cursor: Cursor) -> int:
+    """Hold the live projection and bring both to the same event; how many the new one still lacked."""
+    ahead = _position(cursor, live.schema, ledger.name)
+    behind = _position(cursor, new.schema, ledger.name)
+    late, target, start = (new, ahead, behind) if behind <= ahead else (live, behind, ahead)
+    while start < target:
+        rows = log.read_events(cursor, ledger.schema, start, min(BATCH, target - start))
+        if not rows:
+            raise Corrupt(f"{late.schema} is ahead of the log of {ledger.region}")
+        start = rows[-1].position + 1
+        _record(cursor, late.schema, ledger.name, start)
+        late.apply(rows, cursor)
+    return max(0, ahead - behind)
+
+
+def _compare(cursor: Cursor, live: str, new: str, table: str, examples: list[str]) -> int:
+    """Rows that stand in one of the two tables and not in the other."""
+    cursor.execute(
+        f"(SELECT 'live', t::text FROM (TABLE {live}.{table} EXCEPT ALL TABLE {new}.{table}) t)"
+        f" UNION ALL (SELECT 'rebuilt', t::text FROM (TABLE {new}.{table} EXCEPT ALL TABLE {live}.{table}) t)"
+    )
+    count = 0
+    for side, row in cursor:
+        count += 1
+        if len(examples) < 10:
+            examples.append(f"{table}: only {side}: {row}")
+    return count
+

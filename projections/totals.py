@@ -1,0 +1,200 @@
+"""Totals: what every volunteer, organisation and day comes to, by the state of the entries.
+
+States (docs/format.md, "States of an entry"): counted, pending, contested, disputed, withdrawn.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Final, cast
+
+from psycopg2.extensions import cursor as Cursor
+
+from ledger import events
+from ledger.domain import rules
+from ledger.domain.state import Entry, Moment, State
+from ledger.limits import ENTRY_MINUTES_MAX
+from ledger.store import copying, decisions, log
+from ledger.store.copying import BIGINT, DATE, INTEGER, TEXT, VOLUNTEER
+from ledger.store.schema import ENTRY_COLUMNS
+from projections.engine import BatchProjection
+
+STATES: Final = ("counted", "pending", "contested", "disputed", "withdrawn")
+
+_TOPICS: Final = frozenset(
+    name
+    for name, kind in events.CATALOGUE.items()
+    if issubclass(kind, events.HoursFields | events.EntryChange | events.Revocation | events.VolunteerDisclaimed)
+)
+_SPAN: Final = ENTRY_MINUTES_MAX * 60
+
+_DDL: Final = f"""
+CREATE TABLE {{schema}}.entries ({ENTRY_COLUMNS}, contested boolean NOT NULL DEFAULT false, PRIMARY KEY (id));
+CREATE INDEX ON {{schema}}.entries (volunteer, start);
+CREATE INDEX ON {{schema}}.entries (signer, key_id, version);
+CREATE TABLE {{schema}}.volunteer_totals (
+    volunteer uuid, organisation text, year integer, category text, state text,
+    minutes bigint NOT NULL, entries bigint NOT NULL,
+    PRIMARY KEY (volunteer, organisation, year, category, state)
+);
+CREATE TABLE {{schema}}.organisation_totals (
+    organisation text, year integer, category text, state text,
+    minutes bigint NOT NULL, entries bigint NOT NULL,
+    PRIMARY KEY (organisation, year, category, state)
+);
+CREATE TABLE {{schema}}.day_totals (
+    day date, state text, minutes bigint NOT NULL, entries bigint NOT NULL,
+    PRIMARY KEY (day, state)
+);
+"""
+
+Key = tuple[str, str, str, str, str]
+"""Volunteer, organisation, day, category, state."""
+Deltas = dict[Key, list[int]]
+"""Minutes and entries to add."""
+
+
+def state_of(entry: Entry, contested: bool) -> str:
+    """The one state that an entry is in; where several apply, the first of these."""
+    if entry.withdrawn:
+        return "withdrawn"
+    if entry.disputed:
+        return "disputed"
+    if not entry.approved:
+        return "pending"
+    return "contested" if contested else "counted"
+
+
+class Totals(BatchProjection):
+    """Entries with their state, and minutes and entries by every heading that people ask for."""
+
+    name = "totals"
+    tables: ClassVar[Sequence[str]] = ("entries", "volunteer_totals", "organisation_totals", "day_totals")
+    ddl = _DDL
+
+    def apply(self, rows: Sequence[log.StoredRow], cursor: Cursor) -> None:
+        """Fold the events into entries, settle which are contested, and move the totals by the difference."""
+        changes = self._fold(rows, cursor)
+        if not changes:
+            return
+        deltas: Deltas = defaultdict(lambda: [0, 0])
+        contested = self._contested(cursor, [before.id for before, _ in changes if before is not None])
+        decisions.save(cursor, self.schema, changes)
+        for before, after in changes:
+            flag = before is not None and before.id in contested
+            if before is not None:
+                _add(deltas, before, flag, -1)
+            _add(deltas, after, flag, 1)
+        for entry, flag in self._settle(cursor, changes):
+            _add(deltas, entry, not flag, -1)
+            _add(deltas, entry, flag, 1)
+        self._move(cursor, deltas)
+
+    def _fold(self, rows: Sequence[log.StoredRow], cursor: Cursor) -> list[tuple[Entry | None, Entry]]:
+        """Entries before and after the events, by the rules that admitted them."""
+        found = [(row, events.read(row.body)) for row in rows if row.topic in _TOPICS and row.body is not None]
+        state = State()
+        needs = (
+            need
+            for row, event in found
+            if row.topic != _RECORDED
+            for need in rules.needs_of(event)
+            if need.kind is Entry and need.span is None
+        )
+        decisions.load(cursor, self.schema, needs, state)
+        if not found:
+            return []
+        signers = log.read_signers(cursor, self.source, found[0][0].position, found[-1][0].position)
+        for row, event in found:
+            while len(signers) > 1 and signers[1][0] <= row.position:
+                del signers[0]
+            moment = Moment(position=row.position, now=row.recorded_at, key_id=signers[0][1], region="", origin="")
+            for record in rules.evolve(state, event, moment):
+                if type(record) is Entry:
+                    state.put(record)
+        return cast("list[tuple[Entry | None, Entry]]", state.changes())
+
+    def _contested(self, cursor: Cursor, ids: Sequence[str]) -> set[str]:
+        """Which of these entries are stored as contested."""
+        if not ids:
+            return set()
+        cursor.execute(f"SELECT id FROM {self.schema}.entries WHERE id = ANY(%s::uuid[]) AND contested", (list(ids),))
+        return {row[0] for row in cursor}
+
+    def _settle(self, cursor: Cursor, changes: Iterable[tuple[Entry | None, Entry]]) -> list[tuple[Entry, bool]]:
+        """Settle anew who is contested wherever time was taken or given back; the entries that flipped.
+
+        An entry is contested while another of the same volunteer that stands (approved, not withdrawn)
+        overlaps it with a smaller rank.
+        """
+        spans = {(entry.volunteer, entry.start, entry.end) for pair in changes for entry in pair if entry is not None}
+        source, values = copying.arrays({"volunteer": VOLUNTEER, "low": BIGINT, "high": BIGINT}, list(spans))
+        columns = copying.selection(decisions.TABLES[Entry].columns, "t")
+        cursor.execute(
+            f"""
+            WITH near AS (
+                SELECT e.id, e.contested, e.volunteer, e.start, e."end", e.rank
+                FROM {source} AS s (volunteer, low, high)
+                JOIN {self.schema}.entries e ON e.volunteer = s.volunteer
+                    AND e.start < s.high AND e.start > s.low - {_SPAN} AND e."end" > s.low
+            ), settled AS (
+                SELECT DISTINCT n.id, n.contested, EXISTS (
+                    SELECT FROM {self.schema}.entries o
+                    WHERE o.volunteer = n.volunteer AND o.start < n."end" AND o.start > n.start - {_SPAN}
+                        AND o."end" > n.start AND o.rank < n.rank AND o.approved AND NOT o.withdrawn
+                ) AS now FROM near n
+            )
+            UPDATE {self.schema}.entries t SET contested = settled.now FROM settled
+            WHERE t.id = settled.id AND settled.contested <> settled.now
+            RETURNING {columns}, t.contested
+            """,
+            values,
+        )
+        fields = Entry.__struct_fields__
+        return [(Entry(**dict(zip(fields, row, strict=False))), row[-1]) for row in cursor]
+
+    def _move(self, cursor: Cursor, deltas: Deltas) -> None:
+        by_volunteer: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
+        by_organisation: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
+        by_day: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
+        for (volunteer, organisation, day, category, state), (minutes, entries) in deltas.items():
+            year = int(day[:4])
+            for table, key in (
+                (by_volunteer, (volunteer, organisation, year, category, state)),
+                (by_organisation, (organisation, year, category, state)),
+                (by_day, (day, state)),
+            ):
+                sums = table[key]
+                sums[0] += minutes
+                sums[1] += entries
+        common = {"organisation": TEXT, "year": INTEGER, "category": TEXT, "state": TEXT}
+        self._upsert(cursor, "volunteer_totals", {"volunteer": VOLUNTEER, **common}, by_volunteer)
+        self._upsert(cursor, "organisation_totals", common, by_organisation)
+        self._upsert(cursor, "day_totals", {"day": DATE, "state": TEXT}, by_day)
+
+    def _upsert(
+        self, cursor: Cursor, table: str, keys: copying.Columns, sums: dict[tuple[Any, ...], list[int]]
+    ) -> None:
+        rows = [(*key, *values) for key, values in sums.items() if any(values)]
+        if not rows:
+            return
+        source, arrays = copying.arrays({**keys, "minutes": BIGINT, "entries": BIGINT}, rows)
+        identity = copying.names(keys)
+        cursor.execute(
+            f"INSERT INTO {self.schema}.{table} AS old SELECT * FROM {source} ON CONFLICT ({identity}) DO UPDATE"
+            " SET minutes = old.minutes + EXCLUDED.minutes, entries = old.entries + EXCLUDED.entries",
+            arrays,
+        )
+        if any(values[1] < 0 for values in sums.values()):
+            # Headings that nothing stands under any more: a rebuild would not have them either.
+            cursor.execute(f"DELETE FROM {self.schema}.{table} WHERE entries = 0")
+
+
+_RECORDED: Final = "hours.recorded/1"
+
+
+def _add(deltas: Deltas, entry: Entry, contested: bool, sign: int) -> None:
+    sums = deltas[entry.volunteer, entry.issuer, entry.day, entry.category, state_of(entry, contested)]
+    sums[0] += sign * entry.minutes
+    sums[1] += sign

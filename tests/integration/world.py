@@ -1,0 +1,243 @@
+"""A region with people in it, on a real ledger: where tests of rules, faults and projections begin.
+
+The clock stands still until a test moves it. Ids and keys are those of `tests.builders`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from ledger import events, identities, submission
+from ledger.app import Ledger
+from ledger.audit import audit
+from ledger.domain import rules
+from ledger.domain.state import Moment, Record, State
+from ledger.errors import Refused
+from ledger.ids import instant
+from ledger.intake import Accepted
+from ledger.keys import SigningKey
+from ledger.store import copying, decisions, log, schema
+from ledger.store.postgres import Database
+from tests import builders
+from tests.builders import ABSENT, ACTIVITY, AUTHORITY, GROUP, REGION, STATION, VOLUNTEER
+
+SECRET = b"of the tests"
+DAY = "2026-11-01"
+NOW = f"{DAY}T12:10:00+08:00"
+
+
+def at(clock: str, day: str = DAY) -> str:
+    """The time that a clock there shows, such as 09:00."""
+    return f"{day}T{clock}:00+08:00"
+
+
+def span(start: str, end: str, **changes: Any) -> dict[str, Any]:
+    """Members of an entry from one clock time to another, every minute of it given."""
+    begin, finish = at(start), at(end)
+    return {"start": begin, "end": finish, "minutes": (instant(finish) - instant(begin)) // 60, **changes}
+
+
+def organisation(number: int) -> str:
+    """The name of one organisation more."""
+    return f"org:0199a1c2-0000-7000-8000-{number:012x}"
+
+
+def volunteer(number: int) -> str:
+    """The name of one volunteer more."""
+    return f"volunteer:0199a1c2-0000-7000-8000-{number:012x}"
+
+
+class World:
+    """A ledger in a schema of its own, and the verbs that fill it."""
+
+    def __init__(self, database: Database, region: str = REGION, *, fresh: bool = True) -> None:
+        self.database = database
+        self.region = region
+        self.authority = f"region:{region}"
+        self.origin = f"ledger.example/{region}"
+        self.schema = schema.region_schema(region)
+        self.now: float = instant(NOW)
+        if fresh:
+            self._create()
+        self.ledger = Ledger(database, region, self.origin, SECRET, lambda: self.now)
+
+    def _create(self) -> None:
+        with self.database.transaction() as cursor:
+            cursor.execute(
+                f"DROP SCHEMA IF EXISTS {self.schema} CASCADE;"
+                f"CREATE SCHEMA IF NOT EXISTS vault; DROP TABLE IF EXISTS vault.{self.schema}"
+            )
+            schema.create_region(cursor, self.schema)
+
+    # -- events and submissions -----------------------------------------------------------------------
+
+    def body(self, kind: str, /, **changes: Any) -> bytes:
+        """A body of that type addressed to this ledger; `changes` as in `builders.fields`."""
+        members = {**builders.fields(kind, ledger=self.region), **changes}
+        for name in ("issuer", "subject"):
+            if members[name] == AUTHORITY:
+                members[name] = self.authority
+        return builders.canonical({name: value for name, value in members.items() if value is not ABSENT})
+
+    def hours(self, start: str, end: str, **changes: Any) -> bytes:
+        """An entry from one clock time to another."""
+        return self.body("hours.recorded/1", **span(start, end, **changes))
+
+    def request(
+        self, *bodies: bytes, by: SigningKey | int = 0, private: Mapping[str, bytes] | None = None
+    ) -> bytes:
+        """A submission of the bodies, signed by a key of their issuer: the one given, or the one of that number."""
+        key = by if isinstance(by, SigningKey) else builders.signing_key(events.decode(bodies[0]).issuer, by)
+        return builders.sealed(bodies, key, self.origin, private)
+
+    def submit(
+        self, *bodies: bytes, by: SigningKey | int = 0, private: Mapping[str, bytes] | None = None
+    ) -> Accepted:
+        return self.ledger.submit(self.request(*bodies, by=by, private=private))
+
+    def record(
+        self, kind: str, /, *, by: SigningKey | int = 0, private: bytes | None = None, **changes: Any
+    ) -> str:
+        """Submit one event; its id. `private` are the details that the event commits to."""
+        if private is not None:
+            changes = {"identity": builders.identity(private), **changes}
+        body = self.body(kind, **changes)
+        name = events.decode(body).id
+        self.submit(body, by=by, private=None if private is None else {name: private})
+        return name
+
+    # -- filling --------------------------------------------------------------------------------------
+
+    def establish(self) -> World:
+        self.record(
+            "region.established/1",
+            origin=self.origin,
+            log_key=builders.vkey(self.origin),
+            key=builders.vkey(self.authority),
+        )
+        return self
+
+    def populate(self) -> World:
+        """The station and a group of two keys each, a volunteer of one, and an activity of the station's."""
+        self.establish()
+        self.admit(STATION, kind="station")
+        self.admit(GROUP)
+        self.enrol(VOLUNTEER)
+        self.publish(STATION)
+        return self
+
+    def admit(self, name: str, kind: str = "organisation", keys: int = 2) -> None:
+        """Register an organisation with keys."""
+        added = [
+            self.body("organisation.key_added/1", subject=name, key=builders.vkey(name, number))
+            for number in range(keys)
+        ]
+        self.submit(self.body("organisation.registered/1", subject=name, kind=kind), *added)
+
+    def enrol(self, name: str) -> None:
+        """Register a volunteer by the volunteer's own key."""
+        self.record("volunteer.registered/1", issuer=name, subject=name, key=builders.vkey(name))
+
+    def publish(self, issuer: str, activity: str = ACTIVITY, start: str = "06:00", end: str = "12:00") -> None:
+        self.record(
+            "activity.published/1", issuer=issuer, subject=f"activity:{activity}", start=at(start), end=at(end)
+        )
+
+    # -- looking --------------------------------------------------------------------------------------
+
+    @property
+    def size(self) -> int:
+        return self.ledger.head().size
+
+    def entry(self, name: str) -> Mapping[str, Any]:
+        """What is kept of an hours entry."""
+        with self.database.read() as cursor:
+            cursor.execute(f"SELECT to_jsonb(e) FROM {self.schema}.entries e WHERE id = %s", (name,))
+            (row,) = cursor.fetchone()
+            return row
+
+    def tables(self) -> dict[str, str]:
+        """A digest of every row of every table, the private ones included."""
+        with self.database.read() as cursor:
+            cursor.execute(
+                "SELECT schemaname || '.' || tablename FROM pg_tables"
+                " WHERE schemaname = %s OR (schemaname, tablename) = ('vault', %s)",
+                (self.schema, self.schema),
+            )
+            names = [name for (name,) in cursor]
+            found = {}
+            for name in names:
+                cursor.execute(f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {name} t")
+                (found[name],) = cursor.fetchone()
+            return found
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Nothing in the database may change meanwhile."""
+        before = self.tables()
+        yield
+        assert self.tables() == before
+
+    def refused(
+        self, *bodies: bytes, by: SigningKey | int = 0, private: Mapping[str, bytes] | None = None
+    ) -> list[tuple[int | None, str]]:
+        """Submit what must be refused with nothing written: (index, code) of every problem."""
+        with self.unchanged(), pytest.raises(Refused) as refusal:
+            self.submit(*bodies, by=by, private=private)
+        return [(problem.index, problem.code) for problem in refusal.value.problems]
+
+
+
+# -- what must hold of every ledger at any time ---------------------------------------------------------
+
+
+def check(world: World) -> None:
+    """Log, tree and decision state are whole, and are what the submissions come to when decided again."""
+    with world.database.read() as cursor:
+        report = audit(cursor, world.schema, world.region, world.origin)
+        assert report.findings == []
+        cursor.execute(
+            f"SELECT (SELECT size FROM {world.schema}.head), (SELECT count(*) FROM {world.schema}.events),"
+            f" (SELECT coalesce(sum(count), 0) FROM {world.schema}.submissions),"
+            f" (SELECT coalesce(sum(length(hashes)), 0) / 32 FROM {world.schema}.tiles WHERE level = 0)"
+        )
+        assert len(set(cursor.fetchone())) == 1
+        assert _stored_records(cursor, world) == _decided_records(cursor, world)
+
+
+def _stored_records(cursor: copying.Cursor, world: World) -> set[Record]:
+    found: set[Record] = set()
+    for kind, table in decisions.TABLES.items():
+        columns = copying.selection(table.columns, "t")
+        cursor.execute(f"SELECT {columns} FROM {world.schema}.{table.name} t")
+        found |= {kind(**dict(zip(kind.__struct_fields__, row, strict=True))) for row in cursor}
+    return found
+
+
+def _decided_records(cursor: copying.Cursor, world: World) -> set[Record]:
+    """Every submission decided again from the stored bytes, on one state that is never written."""
+    state = State()
+    cursor.execute(f"SELECT first, count, note FROM {world.schema}.submissions ORDER BY first")
+    for first, count, note in cursor.fetchall():
+        key_id = submission.read_note(note).key_id
+        for row in log.read_events(cursor, world.schema, first, count):
+            event = events.decode(row.body or b"")
+            moment = Moment(
+                row.position, row.recorded_at, key_id, world.region, world.origin, _claim(world, event)
+            )
+            assert rules.decide(state, event, moment) == []
+            for record in rules.evolve(state, event, moment):
+                state.put(record)
+    return {record for kind in decisions.TABLES for record in state.all(kind)}
+
+
+def _claim(world: World, event: events.AnyEvent) -> str | None:
+    identity = getattr(event, "identity", None)
+    for kept in world.ledger.private(event.subject) if isinstance(identity, str) else ():
+        if kept.event_id == event.id:
+            return identities.claim_of(identities.open_details(kept.details, str(identity)), SECRET)
+    return None
