@@ -7,9 +7,9 @@ the description. What needs no other event is checked here (`__post_init__`); wh
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from hashlib import sha256
-from typing import Annotated, Final, Literal, TypeVar, Union, cast, get_args, get_type_hints
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -438,24 +438,22 @@ def decode(body: bytes) -> AnyEvent:
     return event
 
 
-def _stored_form(kind: type[Event]) -> type[Struct]:
-    """The fields of a type without their constraints: bodies in the log were checked when they came in."""
-    hints = get_type_hints(kind)
-    fields = [
-        (field.name, hints[field.name], UNSET) if field.default is UNSET else (field.name, hints[field.name])
-        for field in msgspec.structs.fields(kind)
-    ]
-    return msgspec.defstruct(kind.__name__, fields, kw_only=True, frozen=True, tag_field="type", tag=type_name(kind))
+def reader(names: Collection[str]) -> Callable[[str, bytes | memoryview], Any]:
+    """A function from (type name, stored body) to the named fields, those that the type has.
 
-
-_stored_decoder: Final = msgspec.json.Decoder(
-    Union[tuple(_stored_form(kind) for kind in CATALOGUE.values())]  # noqa: UP007 - a runtime value
-)
-
-
-def read(body: bytes) -> AnyEvent:
-    """The event of a body taken from the log: same fields, nothing checked again, five times as fast."""
-    return cast("AnyEvent", _stored_decoder.decode(body))
+    Bodies in the log were checked when they came in: nothing is checked again, and it is ten times as fast.
+    """
+    decoders = {}
+    for name, kind in CATALOGUE.items():
+        hints = get_type_hints(kind)
+        fields = [
+            (field.name, hints[field.name], UNSET) if field.default is UNSET else (field.name, hints[field.name])
+            for field in msgspec.structs.fields(kind)
+            if field.name in names
+        ]
+        form = msgspec.defstruct(kind.__name__, fields, kw_only=True, frozen=True, gc=False)
+        decoders[name] = msgspec.json.Decoder(form).decode
+    return lambda name, body: decoders[name](body)
 
 
 def encode(event: Event) -> bytes:

@@ -6,11 +6,13 @@ how far it has come is a `Tracking` recorded in the transaction of what came of 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
@@ -52,14 +54,14 @@ class BatchProjection(Projection[PostgresTrackingRecorder]):
         super().__init__(PostgresTrackingRecorder(database, self.schema))
 
     @abstractmethod
-    def apply(self, rows: Sequence[log.StoredRow], cursor: Cursor) -> None:
+    def apply(self, rows: Sequence[log.Body], cursor: Cursor) -> None:
         """Bring the tables from before the events to after them, in the cursor's transaction."""
 
     def process_event(self, domain_event: Any, tracking: Tracking) -> None:
         """The library's way in: a batch of one."""
         with self.database.transaction() as cursor:
             insert_tracking(cursor, self.schema, tracking)
-            self.apply(log.read_events(cursor, self.source, tracking.notification_id - 1, 1), cursor)
+            self.apply(log.read_bodies(cursor, self.source, tracking.notification_id - 1, 1), cursor)
 
     def create(self, cursor: Cursor) -> None:
         """Make the schema and its tables, if they are not there."""
@@ -78,16 +80,42 @@ class Poisoned(Corrupt):
     """A handler raised: the projection stands before that event until it is mended."""
 
 
-def advance(projection: BatchProjection, ledger: Ledger, limit: int = BATCH) -> int:
-    """Apply the next events, at most `limit`, in one transaction with their tracking; how many there were.
+class Feed:
+    """Pages of a log, the next one read by another thread while this one is applied."""
+
+    def __init__(self, ledger: Ledger, page: int = BATCH) -> None:
+        self._ledger = ledger
+        self._page = page
+        self._ahead: tuple[int, Future[list[log.Body]]] | None = None
+        self._thread = ThreadPoolExecutor(1, f"feed-{ledger.region}")
+
+    def read(self, first: int) -> list[log.Body]:
+        """The page that begins at position `first`, shorter at the end of the log."""
+        ahead, self._ahead = self._ahead, None
+        rows = ahead[1].result() if ahead and ahead[0] == first else self._read(first)
+        if len(rows) == self._page:
+            start = first + self._page
+            self._ahead = start, self._thread.submit(self._read, start)
+        return rows
+
+    def close(self) -> None:
+        """End the reading thread."""
+        self._thread.shutdown()
+
+    def _read(self, first: int) -> list[log.Body]:
+        with self._ledger.database.read() as cursor:
+            return log.read_bodies(cursor, self._ledger.schema, first, self._page)
+
+
+def advance(projection: BatchProjection, name: str, feed: Feed) -> int:
+    """Apply the next page of the log of application `name` in one transaction with its tracking; how many events.
 
     The tracking row is locked first, so that two processes never apply the same events.
     """
     with projection.database.transaction() as cursor:
-        done = _position(cursor, projection.schema, ledger.name)
-        rows = log.read_events(cursor, ledger.schema, done, limit)
+        rows = feed.read(_position(cursor, projection.schema, name))
         if rows:
-            _record(cursor, projection.schema, ledger.name, rows[-1].position + 1)
+            _record(cursor, projection.schema, name, rows[-1][0] + 1)
             projection.apply(rows, cursor)
     return len(rows)
 
@@ -107,9 +135,14 @@ def _record(cursor: Cursor, schema: str, name: str, position: int) -> None:
 
 def find_poison(projection: BatchProjection, ledger: Ledger) -> Poisoned:
     """After a batch raised: apply one event at a time until the culprit raises, and name it."""
+    with contextlib.closing(Feed(ledger, 1)) as singly:
+        return _find_poison(projection, ledger, singly)
+
+
+def _find_poison(projection: BatchProjection, ledger: Ledger, singly: Feed) -> Poisoned:
     while True:
         try:
-            if not advance(projection, ledger, 1):
+            if not advance(projection, ledger.name, singly):
                 return Poisoned("a batch raised, and its events one by one do not")
         except LOST:
             raise
@@ -138,6 +171,7 @@ class Runner:
         with projection.database.transaction() as cursor:
             projection.create(cursor)
         self._listener = Listener(ledger.database, ledger.schema)
+        self._feed = Feed(ledger)
         self._thread = threading.Thread(target=self._run, name=f"{projection.name}-{ledger.region}", daemon=True)
         self._thread.start()
 
@@ -153,6 +187,7 @@ class Runner:
         self._stopping.set()
         self._listener.wake()
         self._thread.join()
+        self._feed.close()
         self._listener.close()
 
     def _run(self) -> None:
@@ -172,7 +207,7 @@ class Runner:
 
     def _step(self) -> int:
         try:
-            count = advance(self.projection, self._ledger)
+            count = advance(self.projection, self._ledger.name, self._feed)
         except (Unavailable, *LOST):
             raise
         except Exception as error:
@@ -217,10 +252,11 @@ def rebuild(live: BatchProjection, ledger: Ledger, progress: Callable[[int, int]
         cursor.execute(f"DROP SCHEMA IF EXISTS {new.schema} CASCADE")
         new.create(cursor)
     size = ledger.head().size
-    while count := advance(new, ledger):
-        result.events += count
-        if progress:
-            progress(result.events, max(size, result.events))
+    with contextlib.closing(Feed(ledger)) as feed:
+        while count := advance(new, ledger.name, feed):
+            result.events += count
+            if progress:
+                progress(result.events, max(size, result.events))
     with live.database.transaction() as cursor:
         result.events += _level(live, new, ledger, cursor)
         for table in live.tables:
@@ -239,10 +275,10 @@ def _level(live: BatchProjection, new: BatchProjection, ledger: Ledger, cursor: 
     behind = _position(cursor, new.schema, ledger.name)
     late, target, start = (new, ahead, behind) if behind <= ahead else (live, behind, ahead)
     while start < target:
-        rows = log.read_events(cursor, ledger.schema, start, min(BATCH, target - start))
+        rows = log.read_bodies(cursor, ledger.schema, start, min(BATCH, target - start))
         if not rows:
             raise Corrupt(f"{late.schema} is ahead of the log of {ledger.region}")
-        start = rows[-1].position + 1
+        start = rows[-1][0] + 1
         _record(cursor, late.schema, ledger.name, start)
         late.apply(rows, cursor)
     return max(0, ahead - behind)

@@ -13,11 +13,12 @@ from psycopg2.extensions import cursor as Cursor
 
 from ledger import events
 from ledger.domain import rules
-from ledger.domain.state import Entry, Moment, State
+from ledger.domain.state import Entry, Moment, Need, State
 from ledger.limits import ENTRY_MINUTES_MAX
 from ledger.store import copying, decisions, log
-from ledger.store.copying import BIGINT, DATE, INTEGER, TEXT, VOLUNTEER
+from ledger.store.copying import BIGINT, DATE, INTEGER, LABEL, VOLUNTEER
 from ledger.store.schema import ENTRY_COLUMNS
+from ledger.store.postgres import Database
 from projections.engine import BatchProjection
 
 STATES: Final = ("counted", "pending", "contested", "disputed", "withdrawn")
@@ -32,7 +33,6 @@ _SPAN: Final = ENTRY_MINUTES_MAX * 60
 _DDL: Final = f"""
 CREATE TABLE {{schema}}.entries ({ENTRY_COLUMNS}, contested boolean NOT NULL DEFAULT false, PRIMARY KEY (id));
 CREATE INDEX ON {{schema}}.entries (volunteer, start);
-CREATE INDEX ON {{schema}}.entries (signer, key_id, version);
 CREATE TABLE {{schema}}.volunteer_totals (
     volunteer uuid, organisation text, year integer, category text, state text,
     minutes bigint NOT NULL, entries bigint NOT NULL,
@@ -55,6 +55,23 @@ Deltas = dict[Key, list[int]]
 """Minutes and entries to add."""
 
 
+Change = tuple[Entry | None, Entry]
+"""An entry before (None when it is new) and after a batch."""
+Span = tuple[str, int, int]
+"""Volunteer, start, end."""
+
+_RECORDED: Final = "hours.recorded/1"
+_LATEST_MAX: Final = 1_000_000
+_read = events.reader(
+    {"id", "issuer", "subject", "entry", "activity", "category", "start", "end", "minutes", "evidence", "outcome"}
+    | {"key_id", "suspect_from"}
+)
+
+
+def _needs(topic: str, event: Any) -> Iterable[Need]:
+    return (need for need in rules.BY_NAME[topic].needs(event) if need.kind is Entry and need.span is None)
+
+
 def state_of(entry: Entry, contested: bool) -> str:
     """The one state that an entry is in; where several apply, the first of these."""
     if entry.withdrawn:
@@ -66,6 +83,38 @@ def state_of(entry: Entry, contested: bool) -> str:
     return "contested" if contested else "counted"
 
 
+class Latest:
+    """The last end of any entry of each volunteer, as far as asked for; good while nobody else applies events."""
+
+    def __init__(self) -> None:
+        self._ends: dict[str, int] = {}
+        self._position = -1
+
+    def begin(self, position: int) -> None:
+        """Forget everything unless the events go on where they left off, or when it has grown too large."""
+        if position != self._position or len(self._ends) > _LATEST_MAX:
+            self._ends.clear()
+        self._position = -1
+
+    def end(self, position: int) -> None:
+        """The events before `position` are applied; if their transaction fails, `begin` will notice."""
+        self._position = position
+
+    def of(self, cursor: Cursor, schema: str, volunteers: set[str]) -> dict[str, int]:
+        """The ends known, those of these volunteers among them; the caller keeps them up."""
+        unknown = [(volunteer,) for volunteer in volunteers if volunteer not in self._ends]
+        if unknown:
+            source, values = copying.arrays({"volunteer": VOLUNTEER}, unknown)
+            cursor.execute(
+                f"SELECT {VOLUNTEER.read.format('v.volunteer')}, coalesce((SELECT max(e.\"end\") FROM {schema}.entries e"
+                f" WHERE e.volunteer = v.volunteer AND e.start > -{_SPAN} + (SELECT max(l.start)"
+                f" FROM {schema}.entries l WHERE l.volunteer = v.volunteer)), 0) FROM {source} AS v (volunteer)",
+                values,
+            )
+            self._ends.update(cursor.fetchall())
+        return self._ends
+
+
 class Totals(BatchProjection):
     """Entries with their state, and minutes and entries by every heading that people ask for."""
 
@@ -73,47 +122,71 @@ class Totals(BatchProjection):
     tables: ClassVar[Sequence[str]] = ("entries", "volunteer_totals", "organisation_totals", "day_totals")
     ddl = _DDL
 
-    def apply(self, rows: Sequence[log.StoredRow], cursor: Cursor) -> None:
+    def __init__(self, database: Database, source: str, schema: str = "") -> None:
+        super().__init__(database, source, schema)
+        self._latest = Latest()
+
+    def apply(self, rows: Sequence[log.Body], cursor: Cursor) -> None:
         """Fold the events into entries, settle which are contested, and move the totals by the difference."""
         changes = self._fold(rows, cursor)
         if not changes:
             return
+        self._latest.begin(rows[0][0])
         deltas: Deltas = defaultdict(lambda: [0, 0])
         contested = self._contested(cursor, [before.id for before, _ in changes if before is not None])
+        spans = self._taken(cursor, changes)
         decisions.save(cursor, self.schema, changes)
         for before, after in changes:
             flag = before is not None and before.id in contested
             if before is not None:
                 _add(deltas, before, flag, -1)
             _add(deltas, after, flag, 1)
-        for entry, flag in self._settle(cursor, changes):
+        for entry, flag in self._settle(cursor, spans):
             _add(deltas, entry, not flag, -1)
             _add(deltas, entry, flag, 1)
         self._move(cursor, deltas)
+        self._latest.end(rows[-1][0] + 1)
 
-    def _fold(self, rows: Sequence[log.StoredRow], cursor: Cursor) -> list[tuple[Entry | None, Entry]]:
+    def _fold(self, rows: Sequence[log.Body], cursor: Cursor) -> list[Change]:
         """Entries before and after the events, by the rules that admitted them."""
-        found = [(row, events.read(row.body)) for row in rows if row.topic in _TOPICS and row.body is not None]
-        state = State()
-        needs = (
-            need
-            for row, event in found
-            if row.topic != _RECORDED
-            for need in rules.needs_of(event)
-            if need.kind is Entry and need.span is None
-        )
-        decisions.load(cursor, self.schema, needs, state)
+        found = [
+            (position, topic, _read(topic, body))
+            for position, topic, body in rows
+            if topic in _TOPICS and body is not None
+        ]
         if not found:
             return []
-        signers = log.read_signers(cursor, self.source, found[0][0].position, found[-1][0].position)
-        for row, event in found:
-            while len(signers) > 1 and signers[1][0] <= row.position:
-                del signers[0]
-            moment = Moment(position=row.position, now=row.recorded_at, key_id=signers[0][1], region="", origin="")
-            for record in rules.evolve(state, event, moment):
+        state = State()
+        needs = (need for _, topic, event in found if topic != _RECORDED for need in _needs(topic, event))
+        decisions.load(cursor, self.schema, needs, state)
+        signers = log.read_signers(cursor, self.source, found[0][0], found[-1][0])[::-1]
+        key_id = ""
+        for position, topic, event in found:
+            while signers and signers[-1][0] <= position:
+                key_id = signers.pop()[1]
+            moment = Moment(position=position, now=0, key_id=key_id, region="", origin="")
+            for record in rules.BY_NAME[topic].evolve(state, event, moment):
                 if type(record) is Entry:
                     state.put(record)
-        return cast("list[tuple[Entry | None, Entry]]", state.changes())
+        return cast("list[Change]", state.changes())
+
+    def _taken(self, cursor: Cursor, changes: Sequence[Change]) -> list[Span]:
+        """Where time was taken or given back and others could be concerned.
+
+        Most entries are recorded in order of time: one that begins after all others of its volunteer have
+        ended concerns nobody, and to know that is far cheaper than to look.
+        """
+        latest = self._latest.of(cursor, self.schema, {after.volunteer for _, after in changes})
+        spans = []
+        for before, after in changes:
+            end = latest.get(after.volunteer, 0)
+            if before is not None:
+                spans.append((before.volunteer, before.start, before.end))
+            if before is not None or after.start < end:
+                spans.append((after.volunteer, after.start, after.end))
+            if after.end > end:
+                latest[after.volunteer] = after.end
+        return spans
 
     def _contested(self, cursor: Cursor, ids: Sequence[str]) -> set[str]:
         """Which of these entries are stored as contested."""
@@ -122,14 +195,15 @@ class Totals(BatchProjection):
         cursor.execute(f"SELECT id FROM {self.schema}.entries WHERE id = ANY(%s::uuid[]) AND contested", (list(ids),))
         return {row[0] for row in cursor}
 
-    def _settle(self, cursor: Cursor, changes: Iterable[tuple[Entry | None, Entry]]) -> list[tuple[Entry, bool]]:
-        """Settle anew who is contested wherever time was taken or given back; the entries that flipped.
+    def _settle(self, cursor: Cursor, spans: Sequence[Span]) -> list[tuple[Entry, bool]]:
+        """Settle anew who is contested in these spans; the entries that flipped, and whether they now are.
 
         An entry is contested while another of the same volunteer that stands (approved, not withdrawn)
         overlaps it with a smaller rank.
         """
-        spans = {(entry.volunteer, entry.start, entry.end) for pair in changes for entry in pair if entry is not None}
-        source, values = copying.arrays({"volunteer": VOLUNTEER, "low": BIGINT, "high": BIGINT}, list(spans))
+        if not spans:
+            return []
+        source, values = copying.arrays({"volunteer": VOLUNTEER, "low": BIGINT, "high": BIGINT}, spans)
         columns = copying.selection(decisions.TABLES[Entry].columns, "t")
         cursor.execute(
             f"""
@@ -168,10 +242,10 @@ class Totals(BatchProjection):
                 sums = table[key]
                 sums[0] += minutes
                 sums[1] += entries
-        common = {"organisation": TEXT, "year": INTEGER, "category": TEXT, "state": TEXT}
+        common = {"organisation": LABEL, "year": INTEGER, "category": LABEL, "state": LABEL}
         self._upsert(cursor, "volunteer_totals", {"volunteer": VOLUNTEER, **common}, by_volunteer)
         self._upsert(cursor, "organisation_totals", common, by_organisation)
-        self._upsert(cursor, "day_totals", {"day": DATE, "state": TEXT}, by_day)
+        self._upsert(cursor, "day_totals", {"day": DATE, "state": LABEL}, by_day)
 
     def _upsert(
         self, cursor: Cursor, table: str, keys: copying.Columns, sums: dict[tuple[Any, ...], list[int]]
@@ -189,9 +263,6 @@ class Totals(BatchProjection):
         if any(values[1] < 0 for values in sums.values()):
             # Headings that nothing stands under any more: a rebuild would not have them either.
             cursor.execute(f"DELETE FROM {self.schema}.{table} WHERE entries = 0")
-
-
-_RECORDED: Final = "hours.recorded/1"
 
 
 def _add(deltas: Deltas, entry: Entry, contested: bool, sign: int) -> None:

@@ -13,7 +13,8 @@ from ledger.ids import instant, issuer_kind
 from ledger.limits import CLOCK_AHEAD_MAX
 
 RULES: dict[type[Event], Rule] = registration.RULES | hours.RULES
-_BY_NAME = {type_name(kind): rule for kind, rule in RULES.items()}
+BY_NAME = {type_name(kind): rule for kind, rule in RULES.items()}
+"""The same by type name, for events that come from the log with some of their fields."""
 assert set(RULES) == set(CATALOGUE.values()) == set(authority.MAY_ISSUE)
 
 
@@ -28,12 +29,7 @@ def needs(event: Event, claim: str | None = None) -> Iterable[Need]:
             yield Need(Organisation, event.issuer)
         case "volunteer":
             yield Need(Volunteer, event.issuer)
-    yield from needs_of(event)
-
-
-def needs_of(event: Event) -> Iterable[Need]:
-    """Records that `evolve` will ask for, and `decide` about the event's own matter."""
-    return _BY_NAME[type_name(event)].needs(event)
+    yield from RULES[type(event)].needs(event)
 
 
 def decide(state: State, event: Event, moment: Moment) -> Sequence[Violation]:
@@ -46,8 +42,8 @@ def decide(state: State, event: Event, moment: Moment) -> Sequence[Violation]:
 
 
 def evolve(state: State, event: Event, moment: Moment) -> Iterable[Record]:
-    """The records as an admitted event leaves them; the event may also come from `events.read`."""
-    return _BY_NAME[type_name(event)].evolve(state, event, moment)
+    """The records as an admitted event leaves them."""
+    return RULES[type(event)].evolve(state, event, moment)
 
 
 def _check_envelope(state: State, event: Event, moment: Moment) -> Iterable[Violation]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import ClassVar, TypeVar, cast
 
 from msgspec import Struct
@@ -30,7 +29,7 @@ __all__ = [
 ]
 
 
-class Record(Struct, frozen=True, kw_only=True):
+class Record(Struct, frozen=True, kw_only=True, gc=False):
     """A fact about one thing. `identity` names it; records of one `group` are looked up together."""
 
     IDENTITY: ClassVar[tuple[str, ...]] = ("id",)
@@ -42,7 +41,7 @@ class Record(Struct, frozen=True, kw_only=True):
         return cast(str, getattr(self, self.IDENTITY[0]))
 
 
-class Region(Record, frozen=True, kw_only=True):
+class Region(Record, frozen=True, kw_only=True, gc=False):
     """The region whose ledger this is; there is one once it is established."""
 
     id: str
@@ -52,7 +51,7 @@ class Region(Record, frozen=True, kw_only=True):
     log_key: str
 
 
-class KeyRecord(Record, frozen=True, kw_only=True):
+class KeyRecord(Record, frozen=True, kw_only=True, gc=False):
     """A key of an issuer, valid from position `added` to position `revoked`."""
 
     IDENTITY = ("issuer", "key_id")
@@ -70,7 +69,7 @@ class KeyRecord(Record, frozen=True, kw_only=True):
     revoked: int | None = None
 
 
-class Organisation(Record, frozen=True, kw_only=True):
+class Organisation(Record, frozen=True, kw_only=True, gc=False):
     """A registered organisation. `status` is active, suspended or dissolved."""
 
     id: str
@@ -80,7 +79,7 @@ class Organisation(Record, frozen=True, kw_only=True):
     successor: str | None = None
 
 
-class Volunteer(Record, frozen=True, kw_only=True):
+class Volunteer(Record, frozen=True, kw_only=True, gc=False):
     """A registered person. `status` is unverified, verified or disclaimed (frozen)."""
 
     id: str
@@ -89,7 +88,7 @@ class Volunteer(Record, frozen=True, kw_only=True):
     verifier: str | None = None
 
 
-class Activity(Record, frozen=True, kw_only=True):
+class Activity(Record, frozen=True, kw_only=True, gc=False):
     """A published activity and its window, unix seconds, half-open."""
 
     id: str
@@ -98,7 +97,7 @@ class Activity(Record, frozen=True, kw_only=True):
     end: int
 
 
-class Claim(Record, frozen=True, kw_only=True):
+class Claim(Record, frozen=True, kw_only=True, gc=False):
     """A uniqueness key that an accepted event took: a public key, or a keyed hash of an identity number."""
 
     IDENTITY = ("kind", "key")
@@ -113,7 +112,7 @@ class Claim(Record, frozen=True, kw_only=True):
     holder: str
 
 
-class Entry(Record, frozen=True, kw_only=True):
+class Entry(Record, frozen=True, kw_only=True, gc=False):
     """An hours entry as its latest version and the events about it leave it.
 
     Among standing entries whose times overlap, the smaller `rank` counts: it is the position at which the
@@ -154,8 +153,7 @@ class Entry(Record, frozen=True, kw_only=True):
         return self.start < end and start < self.end
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True, kw_only=True, gc=False):
     """Where and when an event is decided, and what its envelope tells."""
 
     position: int

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from operator import call
 from struct import Struct
 from typing import Any, Final
@@ -66,6 +67,7 @@ def _pack_bigint(value: int) -> bytes:
     return _INT8.pack(8, value)
 
 
+@lru_cache(maxsize=65_536)
 def _pack_date(value: str) -> bytes:
     return _INT4.pack(4, date.fromisoformat(value).toordinal() - _EPOCH)
 
@@ -79,6 +81,8 @@ BOOLEAN: Final = Type("boolean", _pack_bool)
 BYTEA: Final = Type("bytea", _pack_bytea)
 DATE: Final = Type("date", _pack_date, read="{}::text")
 INTEGER: Final = Type("integer", _pack_integer)
+LABEL: Final = Type("text", lru_cache(maxsize=65_536)(_pack_text))
+"""Text of which there are few, each many times over."""
 TEXT: Final = Type("text", _pack_text)
 UUID: Final = Type("uuid", _pack_uuid)
 VOLUNTEER: Final = Type("uuid", _pack_volunteer, prefix="volunteer:", read="'volunteer:' || {}")

@@ -28,7 +28,7 @@ from ledger.domain.state import (
 )
 from ledger.limits import ENTRY_MINUTES_MAX
 from ledger.store import copying
-from ledger.store.copying import BIGINT, BOOLEAN, DATE, TEXT, UUID, VOLUNTEER
+from ledger.store.copying import BIGINT, BOOLEAN, DATE, LABEL, TEXT, UUID, VOLUNTEER
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,12 @@ TABLES: Final[dict[type[Record], Table]] = {
         position=BIGINT,
         version=BIGINT,
         volunteer=VOLUNTEER,
+        issuer=LABEL,
+        signer=LABEL,
+        key_id=LABEL,
         activity=UUID,
+        category=LABEL,
+        evidence=LABEL,
         day=DATE,
         start=BIGINT,
         end=BIGINT,

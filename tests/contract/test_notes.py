@@ -28,7 +28,7 @@ GO_TAKES = {
     "upper-case-key-id",
 }
 
-once = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+once = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 names = st.text(
     st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"], exclude_characters="+"), min_size=1
 )

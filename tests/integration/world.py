@@ -16,7 +16,7 @@ from ledger.app import Ledger
 from ledger.audit import audit
 from ledger.domain import rules
 from ledger.domain.state import Moment, Record, State
-from ledger.errors import Refused
+from ledger.errors import LedgerError, Refused
 from ledger.ids import instant
 from ledger.intake import Accepted
 from ledger.keys import SigningKey
@@ -94,6 +94,10 @@ class World:
         key = by if isinstance(by, SigningKey) else builders.signing_key(events.decode(bodies[0]).issuer, by)
         return builders.sealed(bodies, key, self.origin, private)
 
+    def commit(self, *requests: bytes) -> list[Accepted | LedgerError]:
+        """Decide requests in one transaction."""
+        return self.ledger.commit([self.ledger.prepare(request) for request in requests])
+
     def submit(
         self, *bodies: bytes, by: SigningKey | int = 0, private: Mapping[str, bytes] | None = None
     ) -> Accepted:
@@ -141,6 +145,12 @@ class World:
     def enrol(self, name: str) -> None:
         """Register a volunteer by the volunteer's own key."""
         self.record("volunteer.registered/1", issuer=name, subject=name, key=builders.vkey(name))
+
+    def register(self, name: str, details: bytes, station: str = STATION, **changes: Any) -> str:
+        """Have a station register a volunteer, who gets no key unless `changes` bring one."""
+        consent = {"method": "form", "given": builders.TIME, "reference": "档案 2026-18"}
+        members = {"issuer": station, "subject": name, "consent": consent, "key": ABSENT, **changes}
+        return self.record("volunteer.registered/1", private=details, **members)
 
     def publish(self, issuer: str, activity: str = ACTIVITY, start: str = "06:00", end: str = "12:00") -> None:
         self.record(
@@ -227,7 +237,12 @@ def _decided_records(cursor: copying.Cursor, world: World) -> set[Record]:
         for row in log.read_events(cursor, world.schema, first, count):
             event = events.decode(row.body or b"")
             moment = Moment(
-                row.position, row.recorded_at, key_id, world.region, world.origin, _claim(world, event)
+                position=row.position,
+                now=row.recorded_at,
+                key_id=key_id,
+                region=world.region,
+                origin=world.origin,
+                claim=_claim(world, event),
             )
             assert rules.decide(state, event, moment) == []
             for record in rules.evolve(state, event, moment):

@@ -5,7 +5,7 @@ import json
 
 import pytest
 import rfc8785
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ledger import canonical
@@ -22,6 +22,7 @@ CONTROLS = [
 ]
 FORBIDDEN = [chr(code) for code in CONTROLS]
 
+many = settings(max_examples=500)
 integers = st.integers(-(2**53) + 1, 2**53 - 1)
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=FORBIDDEN))
 keys = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E))
@@ -38,18 +39,21 @@ def nested(depth: int) -> st.SearchStrategy:
 values = nested(8)
 
 
+@many
 @given(values)
 @example({"b": [True, None, -1], "B": {"": '\\"/'}, "a": "\u2028\U00020bb7"})
 def test_encode_is_rfc_8785(value):
     assert canonical.encode(value) == rfc8785.dumps(value)
 
 
+@many
 @given(values)
 def test_decode_undoes_encode(value):
     decoded = canonical.decode(canonical.encode(value))
     assert decoded == value
 
 
+@many
 @given(values, st.booleans(), st.sampled_from([None, 0, 1, "\t"]))
 def test_one_value_has_one_spelling(value, ascii_only, indent):
     """However the standard library writes it: canonical bytes are accepted, all others refused."""
@@ -61,6 +65,7 @@ def test_one_value_has_one_spelling(value, ascii_only, indent):
             canonical.decode(written)
 
 
+@many
 @given(texts, st.sampled_from([*FORBIDDEN, *map(chr, range(0xD800, 0xE000, 0x80))]), texts, st.booleans())
 def test_a_forbidden_character_is_refused_raw_and_escaped(before, forbidden, after, ascii_only):
     written = json.dumps({"a": before + forbidden + after}, ensure_ascii=ascii_only, separators=(",", ":"))
@@ -70,6 +75,7 @@ def test_a_forbidden_character_is_refused_raw_and_escaped(before, forbidden, aft
         canonical.encode({"a": before + forbidden + after})
 
 
+@many
 @given(st.floats() | st.integers(2**53) | st.integers(max_value=-(2**53)))
 def test_other_numbers_are_refused(number):
     with pytest.raises(Invalid):
@@ -78,6 +84,7 @@ def test_other_numbers_are_refused(number):
         canonical.decode(json.dumps([number]).encode())
 
 
+@many
 @given(
     st.binary()
     | st.text().map(lambda text: text.encode(errors="surrogatepass"))

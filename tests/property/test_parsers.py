@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger import events, ids, keys, notes, submission
@@ -73,6 +73,7 @@ def test_any_name_and_key_with_the_right_id(name, data):
             parse(text)
 
 
+@settings(max_examples=1000)
 @given(st.binary(max_size=100) | spoiled(st.sampled_from(VALID).map(str.encode), st.binary(max_size=8)))
 def test_any_bytes_as_a_note(data):
     with contextlib.suppress(LedgerError):
@@ -88,6 +89,7 @@ json_pieces = st.sampled_from(
 )
 
 
+@settings(max_examples=1000)
 @given(st.binary(max_size=100) | spoiled(bodies, st.binary(max_size=4) | json_pieces))
 def test_any_bytes_as_an_event(data):
     with contextlib.suppress(LedgerError):
@@ -106,6 +108,7 @@ requests = st.sampled_from(
 )
 
 
+@settings(max_examples=1000)
 @given(st.binary(max_size=100) | spoiled(requests, st.binary(max_size=4) | json_pieces))
 def test_any_bytes_as_a_submission(data):
     with contextlib.suppress(LedgerError):

@@ -63,14 +63,15 @@ def test_the_names_of_types_carry_a_version():
 @every_type
 def test_a_body_from_the_log_is_read_as_it_was_when_it_came_in(kind: str):
     data = body(kind)
-    assert events.type_name(events.read(data)) == kind
-    assert msgspec.to_builtins(events.read(data)) == msgspec.to_builtins(events.decode(data))
+    whole = msgspec.to_builtins(events.decode(data))
+    names = {"id", "subject", "minutes", "place", "key"}
+    found = msgspec.to_builtins(events.reader(names)(kind, data))
+    assert found == {name: value for name, value in whole.items() if name in names}
 
 
 @pytest.mark.parametrize("data", vectors("bodies"))
 def test_bodies_written_once_are_good_for_ever(data: bytes):
     assert events.encode(events.decode(data)) == data
-    assert msgspec.json.encode(events.read(data), order="sorted") == data
 
 
 def test_there_is_a_body_of_every_type_among_the_vectors():
@@ -400,7 +401,7 @@ SAMPLE = body(HOURS)
     ],
 )
 def test_a_body_that_is_not_canonical_is_refused(data: bytes):
-    assert events.decode(SAMPLE)
+    events.decode(SAMPLE)
     assert data != SAMPLE
     refused(data)
 
