@@ -115,4 +115,9 @@ def response(error: Exception, request: Request | None = None) -> Response:
         headers = {"www-authenticate": "Bearer"}
     elif isinstance(error, TooSlow | TooLarge):
         headers = {"connection": "close"}  # what is left of the body is not worth reading
-    return Response(msgspec.json.encode(body), body["status"], headers, MEDIA_TYPE)
+    return Response(encode(body), body["status"], headers, MEDIA_TYPE)
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    """A problem document's bytes."""
+    return msgspec.json.encode(body)

@@ -11,11 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg2
 
 from api.deployment import Deployment
+from api.metrics import Metrics
+from ledger import notes
 from ledger.app import Ledger
 from ledger.committer import Committer
 from ledger.errors import Corrupt, LedgerError, NotFound
 from ledger.limits import CHECKPOINT_INTERVAL
-from ledger.log import Publisher
+from ledger.log import Publisher, parse_checkpoint
+from projections.engine import Runner
+from projections.totals import Totals
+from projections.views import TotalsView
 
 logger = logging.getLogger("yongzhi.service")
 
@@ -27,13 +32,27 @@ class Region:
         self.code = code
         self.ledger: Ledger = deployment.ledger(code)
         self.publisher: Publisher = deployment.publisher(code)
+        self.log_key = deployment.region_keys(code).log.verifier
         self.committer = Committer(self.ledger)
         self.publishing = Publishing(self.ledger, self.publisher)
+        self.runner = Runner(Totals(self.ledger.database, self.ledger.schema), self.ledger)
+        self.totals = TotalsView(self.ledger.database, self.ledger.schema)
+
+    def published_size(self) -> int:
+        """Events under the last published checkpoint."""
+        note = self.publisher.published
+        return parse_checkpoint(notes.parse(note).text).size if note else 0
+
+    def failures(self) -> dict[str, str]:
+        """What has stopped and needs an operator."""
+        parts = {"log": self.publishing.failure, self.runner.projection.name: self.runner.failure}
+        return {f"{self.code} {name}": reason for name, reason in parts.items() if reason is not None}
 
     def close(self) -> None:
         """Commit what is queued, sign what was committed, and stop."""
         self.committer.close()
         self.publishing.close()
+        self.runner.close()
 
 
 class Publishing:
@@ -97,6 +116,7 @@ class Service:
 
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
+        self.metrics = Metrics()
         self.regions = {code: Region(deployment, code) for code in deployment.regions()}
         self.verifying = ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify")
         self.waiting_bytes = 0
@@ -108,6 +128,30 @@ class Service:
             return self.regions[code]
         except KeyError:
             raise NotFound(f"region {code!r:.20} is not served here") from None
+
+    def failures(self) -> dict[str, str]:
+        """What does not work, by part; empty when everything does."""
+        found = {}
+        for region in self.regions.values():
+            found.update(region.failures())
+        try:
+            with self.deployment.database.read() as cursor:
+                cursor.execute("SELECT 1")
+        except (LedgerError, psycopg2.Error) as error:
+            found["database"] = str(error)
+        return found
+
+    def observe(self) -> None:
+        """Bring the gauges up to date."""
+        self.metrics.waiting_bytes.set(self.waiting_bytes)
+        for code, region in self.regions.items():
+            self.metrics.published_size.labels(code).set(region.published_size())
+            name = region.runner.projection.name
+            self.metrics.projection_position.labels(code, name).set(region.runner.position)
+            self.metrics.failed.labels(code, "log").set(region.publishing.failure is not None)
+            self.metrics.failed.labels(code, name).set(region.runner.failure is not None)
+            with contextlib.suppress(LedgerError, psycopg2.Error):
+                self.metrics.log_size.labels(code).set(region.ledger.head().size)
 
     def close(self) -> None:
         """Answer what is queued, then stop every thread."""

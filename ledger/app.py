@@ -18,7 +18,8 @@ from ledger import events
 from ledger.errors import Corrupt, LedgerError, NotFound, Unavailable
 from ledger.intake import Accepted, Batch, Prepared, prepare
 from ledger.keys import VerifyingKey, parse_vkey
-from ledger.store import log, schema, vault
+from ledger.domain.state import Identity, Need, R, State
+from ledger.store import decisions, log, schema, vault
 from ledger.store.postgres import LOST, CommitUnknown, Database
 from ledger.store.recorder import PostgresFactory, PostgresRecorder
 
@@ -163,6 +164,23 @@ class Ledger(Application[str]):
         """All events about one subject, oldest first."""
         with self.database.read() as cursor:
             return log.read_stream(cursor, self.schema, subject)
+
+    def changes_of(self, volunteer: str) -> list[log.StoredRow]:
+        """Events about a volunteer's entries after they were recorded, oldest first."""
+        with self.database.read() as cursor:
+            return log.read_stream(cursor, self.schema, volunteer, events.CHANGE_TYPES)
+
+    def rows_at(self, positions: Sequence[int]) -> dict[int, log.StoredRow]:
+        """The events at these positions."""
+        with self.database.read() as cursor:
+            return {row.position: row for row in log.read_positions(cursor, self.schema, positions)}
+
+    def record(self, kind: type[R], identity: Identity) -> R | None:
+        """A record of the decision state as it is now."""
+        state = State()
+        with self.database.read() as cursor:
+            decisions.load(cursor, self.schema, [Need(kind, identity)], state)
+        return state.get(kind, identity)
 
     def private(self, volunteer: str) -> list[vault.Private]:
         """The private details kept of a volunteer, oldest first."""

@@ -415,6 +415,11 @@ KEY_TYPES: Final = frozenset(
 )
 """Types that add or revoke a key of their subject."""
 
+CHANGE_TYPES: Final = frozenset(
+    name for name, kind in CATALOGUE.items() if issubclass(kind, EntryChange | HoursCorrected)
+)
+"""Types about an entry that was recorded before."""
+
 _decoder: Final = msgspec.json.Decoder(AnyEvent)
 _PLACE: Final = re.compile(r" - at `\$?([^`]*)`$")
 _FIELD: Final = re.compile(r"field `([^`]+)`$")

@@ -1,7 +1,7 @@
-"""Hours from an organisation's own files: CSV, XLSX or JSON lines in, checked events or a list of bad rows out.
+"""Hours from an organisation's own files: CSV, XLSX or JSON lines in; events, or every bad row, out.
 
-`read` takes a file apart, `to_entries` makes its events; nothing here needs a server or a key. What a file holds
-is told in docs/submit-files.md.
+`read` takes a file apart and `to_entries` makes its events; neither needs a server or a key. The columns and
+the codes of what can be wrong are documented in docs/submit-files.md.
 """
 
 from api.sheets.mapping import Entry, to_entries

@@ -32,10 +32,8 @@ class Column:
     """From the text of a cell to its value; raises Fault."""
 
 
-_SHORT: Final = {
-    "expects_zh": f"1 至 {SHORT_TEXT_MAX} 个字符",
-    "expects_en": f"1 to {SHORT_TEXT_MAX} characters",
-}
+_SHORT_ZH: Final = f"1 至 {SHORT_TEXT_MAX} 个字符"
+_SHORT_EN: Final = f"1 to {SHORT_TEXT_MAX} characters"
 _ALL: Final = (
     Column(
         key="volunteer",
@@ -51,7 +49,7 @@ _ALL: Final = (
         expects_en="the UUID of a published activity",
         parse=values.parse_activity,
     ),
-    Column(key="activity_name", zh="活动名称", **_SHORT),
+    Column(key="activity_name", zh="活动名称", expects_zh=_SHORT_ZH, expects_en=_SHORT_EN),
     Column(
         key="category",
         zh="服务类别",
@@ -104,10 +102,10 @@ _ALL: Final = (
         zh="服务时长(小时)",
         required=False,
         expects_zh="小时，至多两位小数，须合整数分钟（如 2.5；2.33 不可）；与分钟二选一",
-        expects_en="hours with at most two decimals that come to whole minutes (2.5, not 2.33); instead of minutes",
+        expects_en="hours, at most two decimals, of whole minutes in all (2.5, not 2.33); instead of minutes",
         parse=values.parse_hours,
     ),
-    Column(key="place", zh="地点", other=("服务地点",), **_SHORT),
+    Column(key="place", zh="地点", other=("服务地点",), expects_zh=_SHORT_ZH, expects_en=_SHORT_EN),
     Column(
         key="region",
         zh="地区代码",
@@ -115,8 +113,8 @@ _ALL: Final = (
         expects_en="the six-digit code of the place's region (GB/T 2260)",
         parse=values.narrow,
     ),
-    Column(key="responsible", zh="负责人", other=("活动负责人",), **_SHORT),
-    Column(key="recorder", zh="记录人", **_SHORT),
+    Column(key="responsible", zh="负责人", other=("活动负责人",), expects_zh=_SHORT_ZH, expects_en=_SHORT_EN),
+    Column(key="recorder", zh="记录人", expects_zh=_SHORT_ZH, expects_en=_SHORT_EN),
     Column(
         key="evidence",
         zh="凭证等级",
@@ -132,6 +130,7 @@ _ALL: Final = (
         required=False,
         expects_zh="该行在本单位系统中的固定编号，用于发现已经提交过的行；不写入记录",
         expects_en="what names the row in your own system, to find rows submitted before; not recorded",
+        parse=values.parse_ref,
     ),
     Column(
         key="name",

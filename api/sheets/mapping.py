@@ -1,56 +1,104 @@
-"""From rows to signed-ready events. What one event must be is asked of `ledger.events`, never decided here."""
+"""From rows to events, and what rows must not be to one another."""
 
 from __future__ import annotations
 
 import base64
-import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import date, timedelta
-from typing import Any, Final
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
 
-from api.sheets.columns import COLUMNS
-from api.sheets.problems import Fault, RowProblem, SheetError, shown
-from api.sheets.reading import Row, Sheet
-from api.sheets.values import DAY_SECONDS, Moment
-from ledger import canonical, events
-from ledger.errors import Invalid
+from api.sheets.draft import Draft
+from api.sheets.problems import Fault, RowProblem, SheetError
+from api.sheets.reading import Sheet
 from ledger.events import HoursRecorded
 from ledger.ids import EventId, check_issuer, check_region, format_time, instant, new_id
 
-BEIJING: Final = "+08:00"
-"""The offset of times that are written without one (Asia/Shanghai)."""
-SOUND: Final[Mapping[str, Any]] = {
-    "volunteer": "volunteer:00000000-0000-4000-8000-000000000000",
-    "activity": "00000000-0000-4000-8000-000000000000",
-    "activity_name": "-",
-    "category": "rural",
-    "content": "-",
-    "start": "2000-01-01T00:00:00Z",
-    "end": "2000-01-08T00:00:00Z",
-    "minutes": 1,
-    "place": "-",
-    "region": "110000",
-    "responsible": "-",
-    "recorder": "-",
-    "evidence": "manual",
-}
-"""Stands in for a value that was found bad, so that the others of its row are examined too."""
-_COLUMN_OF: Final = {f"/{key}": key for key in SOUND} | {
-    "/subject": "volunteer",
-    "/place": "region",
-    "/place/name": "place",
-    "/place/region": "region",
-}
-"""JSON pointer into a body → key of the column it comes from."""
+_SPAN: Final = frozenset({"volunteer", "start", "end"})
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row as an event: its number in the file, its reference in the organisation's system, body and event."""
+    """A row as an event: its number in the file, its reference in the organisation's system, and the body."""
 
     row: int
     ref: str | None
-    body: bytes
     event: HoursRecorded
+    body: bytes
+
+
+def new_salt() -> str:
+    """128 random bits in base64url, without padding."""
+    return base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+
+
+def to_entries(
+    sheet: Sheet,
+    *,
+    issuer: str,
+    ledger: str,
+    now: int,
+    ids: Callable[[], EventId] = new_id,
+    salts: Callable[[], str] = new_salt,
+) -> list[Entry]:
+    """The events of a file in the order of its rows, made by `issuer` at `now` (unix seconds).
+
+    `ledger` is the code of the region they are addressed to. Raises SheetError with everything that is wrong
+    with any row, as far as that shows without a server; Invalid for a bad issuer, region, id or salt.
+    """
+    envelope = {"issuer": check_issuer(issuer), "ledger": check_region(ledger), "time": format_time(now)}
+    problems = list(sheet.problems)
+    entries: list[Entry] = []
+    file = _File(sheet, now)
+    for row in sheet.rows:
+        draft = Draft(sheet, row)
+        made = draft.make({**envelope, "id": ids(), "salt": salts()})
+        file.add(draft)
+        problems += draft.problems
+        if made:
+            entries.append(Entry(row.number, draft.ref, *made))
+    problems += file.overlaps()
+    if problems:
+        raise SheetError(problems)
+    return entries
+
+
+class _File:
+    """What one row must not be to the others, or to the clock. Keeps of each row only what that takes."""
+
+    def __init__(self, sheet: Sheet, now: int) -> None:
+        self._sheet = sheet
+        self._now = now
+        self._rows: dict[tuple[object, ...], int] = {}
+        self._refs: dict[str, int] = {}
+        self._spans: defaultdict[str, list[tuple[int, int, int]]] = defaultdict(list)
+
+    def add(self, draft: Draft) -> None:
+        """Hold a row against the clock and the rows before it; its problems are added to the draft's own."""
+        if draft.ref and (other := self._refs.setdefault(draft.ref, draft.row)) != draft.row:
+            draft.tell("ref", Fault("duplicate-ref", other=other))
+        if not _SPAN & draft.bad:
+            start, end = instant(draft.values["start"]), instant(draft.values["end"])
+            if end > self._now:
+                draft.tell("end", Fault("not-ended"))
+            same = not draft.bad - {"end", "ref"} and self._repeated(draft)
+            if not same:
+                self._spans[draft.values["volunteer"]].append((start, end, draft.row))
+
+    def _repeated(self, draft: Draft) -> bool:
+        other = self._rows.setdefault(tuple(draft.values.values()), draft.row)
+        if other != draft.row:
+            draft.tell(None, Fault("duplicate-row", other=other))
+        return other != draft.row
+
+    def overlaps(self) -> Iterator[RowProblem]:
+        """Every row that begins before an earlier service of the same volunteer ends."""
+        heading = self._sheet.heading("start")
+        for spans in self._spans.values():
+            until, before = -(2**63), 0
+            for start, end, row in sorted(spans):
+                if start < until:
+                    yield Fault("overlap", other=before).at(row, heading)
+                if end > until:
+                    until, before = end, row

@@ -41,15 +41,16 @@ MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "formula-without-value": (
         "公式没有保存计算结果，请用电子表格软件打开并保存，或填写结果",
-        "a formula whose result was not saved: open and save the file in a spreadsheet program, or enter the result",
+        "a formula without a saved result: save the file in a spreadsheet program, or enter the result",
     ),
     "error-value": ("单元格是错误值 {value}", "the cell holds the error {value}"),
     "digits-lost": (
         "数字超过 15 位，电子表格已丢失末尾数字，请将该列设为文本后重新填写",
-        "a number of more than 15 digits, of which the spreadsheet has lost the last: format the column as text",
+        "more than 15 digits, of which the spreadsheet has lost the last: format the column as text",
     ),
     "not-text": ("只能是文字或数字", "only text or a number can stand here"),
     "bad-character": ("含有不允许的字符 {point}", "holds the character {point}, which is not allowed"),
+    "too-long": ("超过 {limit} 个字符", "longer than {limit} characters"),
     "bad-code": ("{value} 不在代码表中", "{value} is not in the list of codes"),
     "bad-date": (
         "{value} 不是日期，应如 2026-11-01",
@@ -68,7 +69,10 @@ MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "durations-differ": ("与另一时长列的 {other} 分钟不一致", "not the {other} minutes of the other column"),
     "invalid-value": ("{value} 不符合要求：{expects_zh}", "{value} is not {expects_en}{detail}"),
-    "not-ended": ("结束时间晚于现在，服务结束后才能提交", "ends in the future: hours are submitted after their end"),
+    "not-ended": (
+        "结束时间晚于现在，服务结束后才能提交",
+        "ends in the future: hours are submitted after their end",
+    ),
     "overlap": ("与第 {other} 行时间重叠（同一志愿者）", "overlaps row {other}, of the same volunteer"),
     "duplicate-row": ("与第 {other} 行重复", "repeats row {other}"),
     "duplicate-ref": ("与第 {other} 行的行号相同", "has the same reference as row {other}"),
@@ -78,7 +82,7 @@ MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowProblem:
-    """One thing wrong: `row` as the spreadsheet numbers it, `column` as the file heads it, None for the whole."""
+    """One thing wrong. `row` is numbered as a spreadsheet does, `column` headed as in the file; None: the whole."""
 
     row: int | None
     column: str | None
@@ -98,7 +102,8 @@ class Fault(Exception):
     def at(self, row: int | None = None, column: str | None = None) -> RowProblem:
         """The problem that this is, at its place."""
         zh, en = (text.format_map(self.values) for text in MESSAGES[self.code])
-        return RowProblem(row=row, column=None if column is None else shown(column), code=self.code, zh=zh, en=en)
+        place = None if column is None else shown(column)
+        return RowProblem(row=row, column=place, code=self.code, zh=zh, en=en)
 
 
 class SheetError(Rejected):

@@ -1,4 +1,4 @@
-"""From a file to rows under known columns. Cells are text as yet; what is wrong with one stays in its place."""
+"""From a file to rows under known columns. Cells are text as yet; a fault stands in the place of a cell."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Cell = str | Fault
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row that is not blank: its number as the spreadsheet shows it, its cells in the order of the columns."""
+    """A row that is not blank: its number in the spreadsheet, its cells in the order of the columns."""
 
     number: int
     cells: tuple[Cell, ...]
@@ -86,7 +86,9 @@ def parse(data: bytes) -> Sheet:
 
 def _table(digest: str, kind: Format, encoding: str, records: Iterable[tuple[int, Sequence[Cell]]]) -> Sheet:
     remaining = iter(records)
-    number, headings = next(remaining, (1, ()))
+    number, headings = next(remaining, (0, ()))
+    if not number:
+        raise Fault("empty")
     keys, named = _known_columns(headings if number == 1 else ())
     indexes = {key: index for index, key in enumerate(keys) if key in named}
     rows: list[Row] = []
@@ -97,12 +99,18 @@ def _table(digest: str, kind: Format, encoding: str, records: Iterable[tuple[int
             problems += _extra_cells(number, cells, keys)
             cells += [""] * (len(keys) - len(cells))
             rows.append(Row(number, tuple(cells[index] for index in indexes.values())))
-            _check_count(rows)
+        if len(rows) > ROWS_MAX:
+            raise Fault("too-large", limit=f"> {ROWS_MAX} rows")
     if not rows:
         raise Fault("empty")
     written = {key: named[key] for key in indexes}
     return Sheet(
-        digest=digest, format=kind, encoding=encoding, columns=written, rows=tuple(rows), problems=tuple(problems)
+        digest=digest,
+        format=kind,
+        encoding=encoding,
+        columns=written,
+        rows=tuple(rows),
+        problems=tuple(problems),
     )
 
 
@@ -142,11 +150,6 @@ def _extra_cells(number: int, cells: Sequence[Cell], keys: Sequence[str | None])
             yield Fault("extra-cell", number=index + 1, value=value).at(number)
 
 
-def _check_count(rows: Sequence[Row]) -> None:
-    if len(rows) > ROWS_MAX:
-        raise Fault("too-large", limit=f"> {ROWS_MAX} rows")
-
-
 # -- JSON lines: every line has headings of its own -----------------------------------------------------
 
 
@@ -170,9 +173,12 @@ def _objects(digest: str, lines: Iterable[tuple[int, text.Pairs | Fault]]) -> Sh
             elif not column.ignored:
                 cells[column.key] = cell.strip() if isinstance(cell, str) else cell
                 written.setdefault(column.key, heading)
-        found.append((number, cells))
+        if any(cells.values()):
+            found.append((number, cells))
         if len(found) > ROWS_MAX:
             raise Fault("too-large", limit=f"> {ROWS_MAX} rows")
+    if not found and not problems:
+        raise Fault("empty")
     rows = tuple(Row(number, tuple(cells.get(key, "") for key in written)) for number, cells in found)
     return Sheet(
         digest=digest, format="jsonl", encoding="utf-8", columns=written, rows=rows, problems=tuple(problems)

@@ -55,7 +55,11 @@ def _decode(data: bytes) -> tuple[str, str]:
 
 def _delimiter(text: str) -> str:
     """The delimiter under which the most headings are known; the comma when none is."""
-    return max(_DELIMITERS, key=lambda mark: sum(columns.find(name) is not None for name in _headings(text, mark)))
+
+    def known(mark: str) -> int:
+        return sum(columns.find(heading) is not None for heading in _headings(text, mark))
+
+    return max(_DELIMITERS, key=known)
 
 
 def _headings(text: str, delimiter: str) -> list[str]:
@@ -66,9 +70,10 @@ def _headings(text: str, delimiter: str) -> list[str]:
 
 
 def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True)
     number = 0
     try:
-        for number, record in enumerate(csv.reader(StringIO(text, newline=""), delimiter=delimiter, strict=True), 1):
+        for number, record in enumerate(reader, 1):
             yield number, record
     except csv.Error as error:
         raise SheetError([Fault("unreadable", detail=str(error)).at(number + 1)]) from None
@@ -81,19 +86,13 @@ class _Object(list[tuple[str, Any]]):
     """The members of a JSON object as they stand: duplicates are still there."""
 
 
-class _Number(str):
-    """A number as it is written: no float comes between."""
-
-    __slots__ = ()
-
-
 def is_json_lines(data: bytes) -> bool:
     """Whether the text begins with an object; no heading begins with a brace."""
     return data.removeprefix(codecs.BOM_UTF8).lstrip()[:1] == b"{"
 
 
 def read_json_lines(data: bytes) -> Iterator[tuple[int, Pairs | Fault]]:
-    """Line by line the members of each object, or what is wrong with the line. Raises Fault unless it is UTF-8."""
+    """Line by line the members of each object, or what is wrong with it. Raises Fault unless it is UTF-8."""
     try:
         lines = data.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
@@ -105,8 +104,9 @@ def read_json_lines(data: bytes) -> Iterator[tuple[int, Pairs | Fault]]:
 
 def _members(line: str) -> Pairs | Fault:
     try:
+        # A number stays as it is written; NaN and Infinity become what is no text.
         found = json.loads(
-            line, object_pairs_hook=_Object, parse_int=_Number, parse_float=_Number, parse_constant=Fault
+            line, object_pairs_hook=_Object, parse_int=str, parse_float=str, parse_constant=float
         )
     except (ValueError, RecursionError) as error:
         return Fault("not-an-object", detail=shown(str(error)))

@@ -11,6 +11,7 @@ from typing import Final
 
 from api.sheets.problems import Fault, shown
 from ledger.codes import Labels
+from ledger.limits import SHORT_TEXT_MAX
 
 DAY_SECONDS: Final = 24 * 3600
 _TIME_TEXT_MAX: Final = 40
@@ -109,6 +110,13 @@ def parse_volunteer(text: str) -> str:
 def parse_activity(text: str) -> str:
     """A UUID, which may be in capitals and have `activity:` before it."""
     return narrow(text).lower().removeprefix("activity:")
+
+
+def parse_ref(text: str) -> str:
+    """Any text that is not long."""
+    if len(text) > SHORT_TEXT_MAX:
+        raise Fault("too-long", limit=SHORT_TEXT_MAX)
+    return text
 
 
 def code_of(labels: Labels) -> Callable[[str], str]:

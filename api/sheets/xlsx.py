@@ -1,4 +1,4 @@
-"""The cells of an Excel workbook as text, without trusting the file: sizes first, no DTD, nothing computed."""
+"""The cells of an Excel workbook as text. The file is not trusted: sizes first, no DTD, nothing computed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def read_rows(data: bytes, rows_max: int) -> list[tuple[int, Cells]]:
             return _read_book(data, rows_max)
     except Fault:
         raise
-    except Exception as error:  # there is no end to what zipfile, zlib, expat and openpyxl raise for spoiled files
+    except Exception as error:  # there is no end to what zipfile, zlib and openpyxl raise for spoiled files
         raise Fault("unreadable", detail=shown(f"{type(error).__name__}: {error}")) from None
 
 
@@ -61,14 +61,14 @@ def _check_archive(data: bytes) -> None:
             raise Fault("too-large", limit=f"> {UNPACKED_BYTES_MAX >> 20} MiB unpacked")
         for part in parts:
             if part.file_size > PART_BYTES_MAX and not part.filename.startswith("xl/worksheets/"):
-                raise Fault("too-large", limit=f"> {PART_BYTES_MAX >> 20} MiB unpacked, {shown(part.filename)}")
+                raise Fault("too-large", limit=f"> {PART_BYTES_MAX >> 20} MiB, {shown(part.filename)}")
         for part in parts:
             with archive.open(part) as source:
                 _refuse_dtd(source)
 
 
-class _RootReached(Exception):  # noqa: N818 - no error
-    pass
+class _RootReached(Exception):
+    """Not an error: all that comes before the root element was seen."""
 
 
 def _refuse_dtd(source: IO[bytes]) -> None:
@@ -115,7 +115,8 @@ def _read_book(data: bytes, rows_max: int) -> list[tuple[int, Cells]]:
             raise Fault("empty")
         formats = book._date_formats, book._timedelta_formats
         with sheet._get_source() as source:
-            return _read_sheet(_Parser(source, sheet._shared_strings, True, book.epoch, *formats), sheet, rows_max)
+            parser = _Parser(source, sheet._shared_strings, True, book.epoch, *formats)
+            return _read_sheet(parser, sheet, rows_max)
     finally:
         book.close()
 

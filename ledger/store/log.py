@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -150,9 +150,18 @@ def find_events(cursor: Cursor, schema: str, ids: Sequence[str]) -> list[StoredR
     return _rows(cursor)
 
 
-def read_stream(cursor: Cursor, schema: str, stream: str) -> list[StoredRow]:
-    """All events of one stream, oldest first."""
-    cursor.execute(f"SELECT {_COLUMNS} FROM {schema}.events WHERE stream = %s ORDER BY version", (stream,))
+def read_positions(cursor: Cursor, schema: str, positions: Sequence[int]) -> list[StoredRow]:
+    """The events at these positions, as far as they are there."""
+    cursor.execute(f"SELECT {_COLUMNS} FROM {schema}.events WHERE position = ANY(%s)", (list(positions),))
+    return _rows(cursor)
+
+
+def read_stream(cursor: Cursor, schema: str, stream: str, topics: Collection[str] = ()) -> list[StoredRow]:
+    """The events of one stream, oldest first; of these types only, if any are named."""
+    cursor.execute(
+        f"SELECT {_COLUMNS} FROM {schema}.events WHERE stream = %s AND (topic = ANY(%s) OR %s) ORDER BY version",
+        (stream, list(topics), not topics),
+    )
     return _rows(cursor)
 
 

@@ -616,3 +616,281 @@ def test_details_are_kept_sealed_until_they_are_erased(world):
     assert (kept.event_id, kept.details) == (events.decode(body).id, details)
     assert world.ledger.erase(NEWCOMER) == 1
     assert world.ledger.private(NEWCOMER) == []
+
+
+# -- persons and claims -----------------------------------------------------------------------------
+
+
+def verification(world: World, name: str, details: bytes, station: str = STATION) -> tuple[bytes, dict[str, bytes]]:
+    body = world.body("volunteer.verified/1", issuer=station, subject=name, identity=builders.identity(details))
+    return body, {events.decode(body).id: details}
+
+
+def person_registered(world: World, body: bytes, private: dict[str, bytes]) -> str:
+    """The detail with which a claim that somebody holds is refused."""
+    with world.unchanged(), pytest.raises(Refused) as refusal:
+        world.submit(body, private=private)
+    (problem,) = refusal.value.problems
+    assert (problem.code, problem.pointer) == ("person-registered", "/identity")
+    return problem.detail
+
+
+def test_a_station_is_told_that_a_person_is_registered(world):
+    world.admit(SECOND_STATION, kind="station")
+    world.register(NEWCOMER, builders.details())
+    # Another name, salt and spelling of the number: the same document.
+    again = builders.details(name="测试员甲甲", id_number="e 1234-5678", salt="mJ2o4VqS0m0f4m0Jw1x3Zg")
+    consent = {"method": "form", "given": builders.TIME, "reference": "档案 2026-21"}
+    members = {"issuer": SECOND_STATION, "subject": OTHER, "consent": consent, "key": ABSENT}
+    body = world.body("volunteer.registered/1", identity=builders.identity(again), **members)
+    assert NEWCOMER in person_registered(world, body, {events.decode(body).id: again})
+
+
+def test_two_stations_in_one_transaction_do_not_register_one_person_twice(world):
+    world.admit(SECOND_STATION, kind="station")
+    details = builders.details()
+    requests = []
+    for station, name in ((STATION, NEWCOMER), (SECOND_STATION, OTHER)):
+        consent = {"method": "form", "given": builders.TIME, "reference": "档案 2026-22"}
+        members = {"issuer": station, "subject": name, "consent": consent, "key": ABSENT}
+        body = world.body("volunteer.registered/1", identity=builders.identity(details), **members)
+        requests.append(world.request(body, private={events.decode(body).id: details}))
+    first, second = world.commit(*requests)
+    assert isinstance(first, Accepted)
+    assert refusal_codes(second) == ["person-registered"]
+
+
+def test_another_document_is_another_person(world):
+    world.register(NEWCOMER, builders.details())
+    world.register(OTHER, builders.details(id_number="E12345679"))
+
+
+def test_registering_oneself_is_never_refused_for_a_number_that_is_taken(world):
+    world.register(OTHER, details := builders.details())
+    body = with_identity(world, details)
+    assert world.submit(body, private={events.decode(body).id: details}).new
+
+
+def test_the_claim_is_taken_by_the_station_that_verifies(world):
+    details = builders.details()
+    for name in (NEWCOMER, OTHER):
+        members = {"issuer": name, "subject": name, "key": vkey(name)}
+        world.record("volunteer.registered/1", private=details, **members)
+    body, private = verification(world, NEWCOMER, details)
+    assert world.submit(body, private=private).new
+    assert NEWCOMER in person_registered(world, *verification(world, OTHER, details))
+    assert codes(world.refused((again := verification(world, NEWCOMER, details))[0], private=again[1])) == ["wrong-status"]
+
+
+def test_a_station_verifies_with_a_number(world):
+    unnumbered = builders.details(id_type=ABSENT, id_number=ABSENT)
+    body, private = verification(world, VOLUNTEER, unnumbered)
+    assert world.refused(body, private=private) == [(0, "identity-missing")]
+
+
+def test_a_station_verifies_whom_it_knows_of(world):
+    body, private = verification(world, NEWCOMER, builders.details())
+    assert world.refused(body, private=private) == [(0, "unknown-subject")]
+
+
+# -- disclaiming ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("issuer", [VOLUNTEER, STATION, AUTHORITY])
+def test_disclaiming_freezes_the_record_at_once(world, issuer):
+    name = world.record("hours.recorded/1", **span("08:00", "09:00"))
+    withdrawn = world.record("hours.recorded/1", **span("09:00", "10:00"))
+    world.record("hours.withdrawn/1", entry=withdrawn)
+    reference = ABSENT if issuer == VOLUNTEER else "档案 2026-23"
+    world.record("volunteer.disclaimed/1", issuer=issuer, reference=reference)
+    assert (world.entry(name)["disputed"], world.entry(withdrawn)["disputed"]) == (True, False)
+    frozen = [
+        world.hours("10:00", "11:00"),
+        world.body("hours.corrected/1", entry=name, **span("08:00", "08:30")),
+        world.body("hours.withdrawn/1", entry=name),
+        world.body("hours.approved/1", entry=name),
+        world.body("hours.disputed/1", entry=name),
+        world.body("volunteer.key_added/1"),
+    ]
+    for body in frozen:
+        assert "record-frozen" in codes(world.refused(body))
+    assert "wrong-status" in codes(world.refused(world.body("volunteer.disclaimed/1")))
+    world.record("hours.decided/1", entry=name, outcome="annulled")
+
+
+def test_a_record_disclaimed_in_the_same_transaction_is_frozen(world):
+    _, late = world.commit(
+        world.request(world.body("volunteer.disclaimed/1")), world.request(world.hours("08:00", "09:00"))
+    )
+    assert refusal_codes(late) == ["record-frozen"]
+
+
+# -- corrections and withdrawals --------------------------------------------------------------------
+
+
+@pytest.fixture
+def entry(world: World) -> str:
+    """An entry of the station's, from eight to nine."""
+    return world.record("hours.recorded/1", **span("08:00", "09:00"))
+
+
+def correction(world: World, entry: str, start: str = "08:00", end: str = "08:30", **changes: Any) -> bytes:
+    return world.body("hours.corrected/1", entry=entry, **span(start, end, **changes))
+
+
+def test_a_correction_replaces_the_fields_and_stays_in_the_stream(world, entry):
+    world.submit(correction(world, entry, "10:00", "11:00"))
+    kept = world.entry(entry)
+    assert (kept["start"], kept["minutes"]) == (events.instant(at("10:00")), 60)
+    types = [row.topic for row in world.ledger.stream(VOLUNTEER)]
+    assert types == ["volunteer.registered/1", "hours.recorded/1", "hours.corrected/1"]
+    # The time it left is free, the time it moved to is not.
+    world.submit(world.hours("08:00", "09:00"))
+    assert codes(world.refused(world.hours("10:30", "11:30"))) == ["overlap"]
+
+
+@pytest.mark.parametrize("evidence", ["manual", "imported"])
+def test_a_correction_keeps_the_grade_of_evidence(world, entry, evidence):
+    assert codes(world.refused(correction(world, entry, evidence=evidence))) == ["evidence-changed"]
+
+
+def test_a_correction_passes_the_rules_of_an_entry(world, entry):
+    world.submit(world.hours("09:00", "10:00"))
+    assert codes(world.refused(correction(world, entry, "08:30", "09:30"))) == ["overlap"]
+    assert codes(world.refused(correction(world, entry, "05:30", "06:30"))) == ["outside-activity"]
+    world.publish(GROUP, activity := str(builders.event_id()))
+    assert codes(world.refused(correction(world, entry, activity=activity))) == ["unknown-activity"]
+
+
+@pytest.mark.parametrize("kind", ["hours.corrected/1", "hours.withdrawn/1", "hours.decided/1"])
+def test_a_withdrawn_entry_is_final(world, entry, kind):
+    withdrawn = world.body("hours.withdrawn/1", entry=entry)
+    changed = correction(world, entry) if kind == "hours.corrected/1" else world.body(kind, entry=entry)
+    if kind != "hours.decided/1":
+        assert world.refused(withdrawn, changed) == [(1, "entry-withdrawn")]
+    world.submit(withdrawn)
+    assert codes(world.refused(changed)) == ["entry-withdrawn"]
+
+
+def test_an_annulled_entry_is_final(world, entry):
+    world.record("hours.decided/1", entry=entry, outcome="annulled")
+    assert codes(world.refused(correction(world, entry))) == ["entry-withdrawn"]
+
+
+def test_an_entry_is_known_and_of_the_volunteer_that_is_named(world, entry):
+    world.enrol(OTHER)
+    assert codes(world.refused(correction(world, builders.event_id()))) == ["unknown-entry"]
+    assert "unknown-entry" in codes(world.refused(correction(world, entry, subject=OTHER)))
+
+
+@pytest.mark.parametrize("kind", ["hours.corrected/1", "hours.withdrawn/1", "hours.approved/1"])
+def test_strangers_do_not_touch_an_entry(world, entry, kind):
+    body = world.body(kind, issuer=GROUP, entry=entry)
+    assert "not-authorised" in codes(world.refused(body))
+
+
+def test_a_successor_acts_for_an_organisation_that_is_dissolved(world, entry):
+    by_heir = correction(world, entry, issuer=GROUP)
+    assert "not-authorised" in codes(world.refused(by_heir))
+    world.record("organisation.suspended/1")
+    assert "not-authorised" in codes(world.refused(by_heir))
+    world.record("organisation.dissolved/1", successor=GROUP)
+    world.admit(SECOND_STATION)
+    assert "not-authorised" in codes(world.refused(correction(world, entry, issuer=SECOND_STATION)))
+    assert codes(world.refused(correction(world, entry))) == ["organisation-inactive"]
+    world.submit(by_heir)
+    assert world.entry(entry)["issuer"] == STATION
+    assert world.entry(entry)["signer"] == GROUP
+
+
+def test_a_successor_acts_from_the_dissolution_on_in_the_same_transaction(world, entry):
+    dissolved = world.request(world.body("organisation.dissolved/1", successor=GROUP))
+    early = world.request(correction(world, entry, issuer=GROUP))
+    late = world.request(world.body("hours.withdrawn/1", issuer=GROUP, entry=entry))
+    refused, _, accepted = world.commit(early, dissolved, late)
+    assert "not-authorised" in refusal_codes(refused)
+    assert isinstance(accepted, Accepted)
+
+
+def test_the_region_corrects_any_entry(world, entry):
+    world.submit(correction(world, entry, issuer=AUTHORITY))
+    assert world.entry(entry)["minutes"] == 30
+
+
+def test_an_entry_is_corrected_in_the_transaction_that_records_it(world):
+    name = builders.event_id()
+    world.submit(world.hours("08:00", "09:00", id=name), correction(world, name))
+    assert world.entry(name)["minutes"] == 30
+
+
+# -- approval ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def manual(world: World) -> str:
+    """An entry made by hand, signed by the station's first key."""
+    return world.record("hours.recorded/1", **span("08:00", "09:00", evidence="manual"))
+
+
+def approval(world: World, entry: str, issuer: str = STATION) -> bytes:
+    return world.body("hours.approved/1", issuer=issuer, entry=entry)
+
+
+def test_the_key_that_signed_an_entry_does_not_approve_it(world, manual):
+    assert not world.entry(manual)["approved"]
+    assert codes(world.refused(approval(world, manual))) == ["same-key"]
+
+
+def test_a_second_key_of_the_organisation_approves(world, manual):
+    world.submit(approval(world, manual), by=1)
+    assert world.entry(manual)["approved"]
+    assert codes(world.refused(approval(world, manual), by=1)) == ["nothing-to-approve"]
+
+
+def test_the_volunteer_approves(world, manual):
+    world.submit(approval(world, manual, VOLUNTEER))
+    assert world.entry(manual)["approved"]
+
+
+def test_the_region_does_not_approve(world, manual):
+    assert "not-authorised" in codes(world.refused(approval(world, manual, AUTHORITY)))
+
+
+def test_other_evidence_needs_no_approval(world, entry):
+    assert world.entry(entry)["approved"]
+    assert codes(world.refused(approval(world, entry), by=1)) == ["nothing-to-approve"]
+    world.submit(approval(world, entry, VOLUNTEER))
+
+
+def test_a_correction_takes_the_approval_of_a_manual_entry_back(world, manual):
+    world.submit(approval(world, manual), by=1)
+    world.submit(correction(world, manual, evidence="manual"), by=1)
+    assert not world.entry(manual)["approved"]
+    # Now it is the second key that signed.
+    assert codes(world.refused(approval(world, manual), by=1)) == ["same-key"]
+    world.submit(approval(world, manual), by=0)
+    assert world.entry(manual)["approved"]
+
+
+def test_a_correction_by_the_region_leaves_the_approval(world, manual):
+    world.submit(approval(world, manual), by=1)
+    world.submit(correction(world, manual, evidence="manual", issuer=AUTHORITY))
+    assert world.entry(manual)["approved"]
+
+
+# -- disputes ---------------------------------------------------------------------------------------
+
+
+def test_an_entry_is_disputed_once(world, entry):
+    world.record("hours.disputed/1", entry=entry)
+    assert codes(world.refused(world.body("hours.disputed/1", issuer=AUTHORITY, entry=entry))) == ["already-disputed"]
+
+
+def test_a_dispute_ends_with_the_volunteers_word_or_the_regions(world, entry):
+    world.record("hours.disputed/1", entry=entry)
+    world.submit(approval(world, entry, VOLUNTEER))
+    assert not world.entry(entry)["disputed"]
+    world.record("hours.disputed/1", entry=entry)
+    world.record("hours.decided/1", entry=entry)
+    assert not world.entry(entry)["disputed"]
+    assert world.entry(entry)["rank"] < 0

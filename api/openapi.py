@@ -1,0 +1,157 @@
+"""The parts of the OpenAPI document that no function signature gives: submissions, events, problems."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from fastapi import FastAPI
+
+from api import problems
+from api.routes import submissions
+from ledger import events
+from ledger.limits import SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX
+
+DESCRIPTION: Final = (
+    "A service-record ledger for volunteering: signed events in, proofs out. 志愿服务记录账本。\n\n"
+    "Errors are RFC 9457 problem documents (`application/problem+json`) with a stable `type`."
+)
+_REF: Final = "#/components/schemas/{name}"
+
+
+def document(app: FastAPI) -> None:
+    """Complete the app's generated OpenAPI document, once, when it is first asked for."""
+    generated: Callable[[], dict[str, Any]] = app.openapi
+
+    def complete() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = generated()
+            _, bodies = msgspec.json.schema_components([events.AnyEvent], ref_template=_REF)
+            schema.setdefault("components", {}).setdefault("schemas", {}).update(bodies | {"Problem": _problem()})
+            schema["paths"][submissions.PATH] = {"post": _submission()}
+            for path in schema["paths"].values():
+                for operation in path.values():
+                    operation.setdefault("responses", {})["default"] = _problem_response("Anything else")
+            app.openapi_schema = schema
+        return app.openapi_schema
+
+    app.openapi = complete  # type: ignore[method-assign]
+
+
+def _problem() -> dict[str, Any]:
+    names = sorted({problems.TYPE_PREFIX + str(kind.code) for kind in problems.KINDS} | {problems.TYPE_PREFIX + "internal"})
+    bad_event = {
+        "type": "object",
+        "properties": {
+            "index": {"type": ["integer", "null"], "description": "of the event; null for the note"},
+            "id": {"type": ["string", "null"]},
+            "code": {"type": "string"},
+            "detail": {"type": "string"},
+            "pointer": {"type": "string", "description": "JSON pointer of the field"},
+        },
+    }
+    known = {"type": "object", "properties": {"id": {"type": "string"}, "position": {"type": "integer"}}}
+    return {
+        "type": "object",
+        "required": ["type", "title", "status"],
+        "properties": {
+            "type": {"type": "string", "enum": names},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "pointer": {"type": "string"},
+            "errors": {"type": "array", "items": bad_event, "description": "every bad event (422)"},
+            "known": {"type": "array", "items": known, "description": "events already in the log (409)"},
+        },
+    }
+
+
+def _problem_response(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+
+def _submission() -> dict[str, Any]:
+    place = {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "format": "uuid"},
+            "position": {"type": "integer"},
+            "entry": {"type": "string", "description": "the 40-byte log entry, base64"},
+        },
+    }
+    answer = {
+        "type": "object",
+        "properties": {
+            "region": {"type": "string"},
+            "first": {"type": "integer"},
+            "count": {"type": "integer"},
+            "tree_size": {"type": "integer"},
+            "events": {"type": "array", "items": place},
+        },
+    }
+    request = {
+        "type": "object",
+        "required": ["note", "events"],
+        "additionalProperties": False,
+        "properties": {
+            "note": {"type": "string", "description": "C2SP signed note, five lines of text, one signature"},
+            "events": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": SUBMISSION_EVENTS_MAX,
+                "items": {"oneOf": [{"$ref": _REF.format(name=kind.__name__)} for kind in events.CATALOGUE.values()]},
+                "description": "each the canonical bytes (RFC 8785), verbatim",
+            },
+            "private": {"type": "object", "additionalProperties": {"type": "object"}},
+        },
+    }
+    responses = {
+        "201": {"description": "Committed", "content": {"application/json": {"schema": answer}}},
+        "200": {"description": "All of it was there before", "content": {"application/json": {"schema": answer}}},
+    }
+    for kind in sorted({kind.status for kind in problems.KINDS.values()} & {400, 401, 408, 409, 413, 415, 422, 429, 503}):
+        titles = sorted({one.en for one in problems.KINDS.values() if one.status == kind})
+        responses[str(kind)] = _problem_response("; ".join(titles))
+    return {
+        "summary": "Submit signed events",
+        "description": f"Authenticates itself. At most {SUBMISSION_BYTES_MAX} bytes, no content encoding; atomic.",
+        "tags": ["submissions"],
+        "operationId": "submit",
+        "parameters": [{"name": "region", "in": "path", "required": True, "schema": {"type": "string"}}],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": request, "example": EXAMPLE}}},
+        "responses": responses,
+    }
+
+
+EXAMPLE: Final = {
+    "note": (
+        "yongzhi.submission/1\norg:51441300MJM000001P\nledger.example/441300\n1\n"
+        "mJ2o4VqS0m0f4m0Jw1x3YgAAAAAAAAAAAAAAAAAAAAA=\n\n— org:51441300MJM000001P …\n"
+    ),
+    "events": [
+        {
+            "activity": "0199a1c2-0000-7000-8000-000000000001",
+            "activity_name": "江南街道助老服务",
+            "category": "empty-nest-elders",
+            "content": "陪诊、代购",
+            "end": "2026-11-01T11:30:00+08:00",
+            "evidence": "check-in",
+            "id": "0199b7d4-0000-7000-8000-000000000002",
+            "issuer": "org:51441300MJM000001P",
+            "ledger": "441300",
+            "minutes": 150,
+            "place": {"name": "江南街道社区服务中心", "region": "441302"},
+            "recorder": "林老师",
+            "responsible": "陈站长",
+            "salt": "mJ2o4VqS0m0f4m0Jw1x3Yg",
+            "start": "2026-11-01T09:00:00+08:00",
+            "subject": "volunteer:01990000-0000-7000-8000-000000000003",
+            "time": "2026-11-01T12:05:10+08:00",
+            "type": "hours.recorded/1",
+        }
+    ],
+}

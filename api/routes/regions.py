@@ -1,0 +1,86 @@
+"""GET /v1/regions: which ledgers this server keeps."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+
+from api import access
+from api.access import Served
+from api.service import Region
+from ledger.codes import region_name
+from projections.views import Sum
+
+router = APIRouter(prefix="/v1/regions", tags=["regions"])
+
+
+class RegionOut(BaseModel):
+    """A region and how to check its log."""
+
+    code: str = Field(examples=["441300"])
+    name: str | None = Field(description="in Chinese", examples=["惠州市"])
+    origin: str = Field(description="name of its log", examples=["ledger.example/441300"])
+    log_vkey: str = Field(description="verifies its checkpoints; compare it with one obtained elsewhere")
+    tree_size: int = Field(description="events under the last published checkpoint")
+    peers: list[str] = Field(description="codes of regions it recognises")
+
+
+class DayOut(BaseModel):
+    """What was served on a day, by state."""
+
+    day: str
+    state: str
+    minutes: int
+    entries: int
+
+
+class RegionTotals(BaseModel):
+    """What a region comes to, by state."""
+
+    total: dict[str, Sum]
+    by_year: dict[str, dict[str, Sum]]
+    by_category: dict[str, dict[str, Sum]]
+    days: list[DayOut]
+
+
+def _out(region: Region) -> RegionOut:
+    return RegionOut(
+        code=region.code,
+        name=region_name(region.code),
+        origin=region.ledger.origin,
+        log_vkey=str(region.log_key),
+        tree_size=region.published_size(),
+        peers=[],
+    )
+
+
+@router.get("", summary="The regions served here")
+def list_regions(request: Request) -> list[RegionOut]:
+    """Anyone may ask."""
+    return [_out(region) for region in access.service(request).regions.values()]
+
+
+@router.get("/{region}", summary="One region")
+def get_region(region: Annotated[Region, Depends(access.served)]) -> RegionOut:
+    """Anyone may ask."""
+    return _out(region)
+
+
+_DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+
+
+@router.get("/{region}/totals", summary="What the region comes to")
+def totals(
+    region: Served,
+    first: Annotated[str, Query(pattern=_DAY)] = "1900-01-01",
+    last: Annotated[str, Query(pattern=_DAY)] = "9999-12-31",
+) -> RegionTotals:
+    """Minutes and entries by state, year and category, and by day within the given days. Anyone may ask."""
+    found = region.totals.region()
+    days = [
+        DayOut(day=day, state=state, minutes=one.minutes, entries=one.entries)
+        for day, state, one in region.totals.days(first, last)
+    ]
+    return RegionTotals(total=found.total, by_year=found.by_year, by_category=found.by_category, days=days)
