@@ -120,6 +120,19 @@ def advance(projection: BatchProjection, name: str, feed: Feed) -> int:
     return len(rows)
 
 
+def catch_up(projection: BatchProjection, ledger: Ledger, told: Callable[[int], None] | None = None) -> int:
+    """Apply everything in the log, creating the tables if need be; `told` hears how many events are done."""
+    with projection.database.transaction() as cursor:
+        projection.create(cursor)
+    done = 0
+    with contextlib.closing(Feed(ledger)) as feed:
+        while count := advance(projection, ledger.name, feed):
+            done += count
+            if told:
+                told(done)
+    return done
+
+
 def _position(cursor: Cursor, schema: str, name: str) -> int:
     """How many events of the log the tables hold; locks the tracking row."""
     cursor.execute(f"INSERT INTO {schema}.tracking VALUES (%s, 0) ON CONFLICT DO NOTHING", (name,))
@@ -250,13 +263,8 @@ def rebuild(live: BatchProjection, ledger: Ledger, progress: Callable[[int, int]
     with live.database.transaction() as cursor:
         live.create(cursor)
         cursor.execute(f"DROP SCHEMA IF EXISTS {new.schema} CASCADE")
-        new.create(cursor)
     size = ledger.head().size
-    with contextlib.closing(Feed(ledger)) as feed:
-        while count := advance(new, ledger.name, feed):
-            result.events += count
-            if progress:
-                progress(result.events, max(size, result.events))
+    result.events = catch_up(new, ledger, (lambda done: progress(done, max(size, done))) if progress else None)
     with live.database.transaction() as cursor:
         result.events += _level(live, new, ledger, cursor)
         for table in live.tables:

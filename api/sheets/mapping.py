@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from api.sheets.draft import Draft
 from api.sheets.problems import Fault, RowProblem, SheetError
-from api.sheets.reading import Sheet
+from api.sheets.reading import Row, Sheet
 from ledger.events import HoursRecorded
 from ledger.ids import EventId, check_issuer, check_region, format_time, instant, new_id
 
@@ -41,17 +41,19 @@ def to_entries(
     now: int,
     ids: Callable[[], EventId] = new_id,
     salts: Callable[[], str] = new_salt,
+    watch: Callable[[Sequence[Row]], Iterable[Row]] = iter,
 ) -> list[Entry]:
     """The events of a file in the order of its rows, made by `issuer` at `now` (unix seconds).
 
     `ledger` is the code of the region they are addressed to. Raises SheetError with everything that is wrong
     with any row, as far as that shows without a server; Invalid for a bad issuer, region, id or salt.
+    `watch` may stand between, to show progress.
     """
     envelope = {"issuer": check_issuer(issuer), "ledger": check_region(ledger), "time": format_time(now)}
     problems = list(sheet.problems)
     entries: list[Entry] = []
     file = _File(sheet, now)
-    for row in sheet.rows:
+    for row in watch(sheet.rows):
         draft = Draft(sheet, row)
         made = draft.make({**envelope, "id": ids(), "salt": salts()})
         file.add(draft)

@@ -82,7 +82,7 @@ MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowProblem:
-    """One thing wrong. `row` is numbered as a spreadsheet does, `column` headed as in the file; None: the whole."""
+    """One thing wrong: `row` as a spreadsheet numbers it, `column` as the file heads it, None for the whole."""
 
     row: int | None
     column: str | None

@@ -23,7 +23,7 @@ from ledger.store.recorder import PostgresFactory, PostgresRecorder
 from tests import builders
 from tests.builders import STATION, VOLUNTEER
 from tests.integration.waiting import DEADLINE_SECONDS, eventually, threads
-from tests.integration.world import SECRET, World, organisation, span
+from tests.integration.world import SECRET, World, check, organisation, span
 
 
 def ids(notifications: object) -> list[int]:
@@ -107,18 +107,20 @@ def test_an_append_that_is_rolled_back_leaves_no_gap(world):
 
 def test_ledgers_of_one_database_do_not_see_each_other(world, database):
     other = World(database, "442000").populate()
-    name = world.record("hours.recorded/1")
-    with world.ledger.recorder.subscribe(world.size) as subscription, world.unchanged():
-        # The same id and the same fields but for the ledger.
-        other.submit(other.body("hours.recorded/1", id=name))
-        second = other.record("hours.disputed/1", entry=name)
-        with pytest.raises(NotFound):
-            world.ledger.event(second)
-    assert subscription._last_notification_id == world.size
+    follower = Follower(subscription := world.ledger.recorder.subscribe(world.size))
+    with threads(follower.read), subscription:
+        with world.unchanged():
+            name = other.record("hours.recorded/1")
+            disputed = other.record("hours.disputed/1", entry=name)
+        # The same id, and the same fields but for the ledger.
+        world.submit(world.body("hours.recorded/1", id=name))
+        eventually(follower.has(name))
+    assert [one.state for one in follower.seen] == [world.ledger.event(name).body]
     assert world.ledger.event(name).body != other.ledger.event(name).body
+    with pytest.raises(NotFound):
+        world.ledger.event(disputed)
     assert [row.topic for row in world.ledger.stream(VOLUNTEER)] == ["volunteer.registered/1", "hours.recorded/1"]
-    assert world.ledger.head() != other.ledger.head()
-    assert len(world.ledger.recorder.select_notifications(None, 100)) == world.size
+    check(other)
 
 
 def test_a_submission_to_one_ledger_is_refused_by_another(world, database):

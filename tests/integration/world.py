@@ -216,6 +216,10 @@ def check(world: World) -> None:
             f" (SELECT coalesce(sum(length(hashes)), 0) / 32 FROM {world.schema}.tiles WHERE level = 0)"
         )
         assert len(set(cursor.fetchone())) == 1
+        cursor.execute(
+            f"SELECT event_id FROM {world.schema}.identities EXCEPT SELECT event_id FROM {world.schema}.events"
+        )
+        assert cursor.fetchall() == []
         assert _stored_records(cursor, world) == _decided_records(cursor, world)
 
 

@@ -112,14 +112,15 @@ def test_what_is_no_object_is_refused(data: bytes):
 
 # -- common fields --------------------------------------------------------------------------------------
 
+UUID = event_id(0)
 BAD_UUIDS = [
-    event_id().upper(),
-    event_id().replace("-", ""),
-    "{" + event_id() + "}",
-    "urn:uuid:" + event_id(),
-    event_id() + "\n",
-    event_id()[:-1],
-    "０" + event_id()[1:],
+    UUID.upper(),
+    UUID.replace("-", ""),
+    "{" + UUID + "}",
+    "urn:uuid:" + UUID,
+    UUID + "\n",
+    UUID[:-1],
+    "０" + UUID[1:],
 ]
 BAD_SALTS = [
     "mJ2o4VqS0m0f4m0Jw1x3Yh",

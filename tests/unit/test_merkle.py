@@ -92,7 +92,13 @@ OLD = bytes.fromhex(ROOTS[3])
 @pytest.mark.parametrize(
     ("leaf", "index", "size", "proof"),
     [
-        pytest.param(HASHES[5], -1, 8, PATH, id="negative index"),
+        pytest.param(
+            HASHES[7],
+            -1,
+            8,
+            merkle.prove_inclusion(7, 8, subtree_of(HASHES)),
+            id="negative index, the bits of 7",
+        ),
         pytest.param(HASHES[5], 8, 8, PATH, id="index is the size"),
         pytest.param(HASHES[5], 0, 0, [], id="empty tree"),
         pytest.param(HASHES[5], 5, 8, PATH[:-1], id="short"),
@@ -139,6 +145,12 @@ def test_a_consistency_proof_is_refused(old, size, proof, old_root):
     merkle.check_consistency(3, 8, JOIN, OLD, TREE)
     with pytest.raises(Untrusted):
         merkle.check_consistency(old, size, proof, old_root, TREE)
+
+
+def test_what_extends_the_empty_tree_has_a_root():
+    for new_root in (b"", TREE[:-1]):
+        with pytest.raises(Untrusted):
+            merkle.check_consistency(0, 8, [], merkle.EMPTY_ROOT, new_root)
 
 
 def test_every_tree_extends_itself_and_the_empty_one():

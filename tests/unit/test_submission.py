@@ -11,6 +11,7 @@ from ledger.errors import Invalid, Problem, Refused, TooLarge, Untrusted
 from ledger.limits import SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX
 from ledger.submission import Submission, open_submission, pack, seal
 from tests.builders import (
+    ABSENT,
     AUTHORITY,
     GROUP,
     ORIGIN,
@@ -405,9 +406,10 @@ def test_only_events_that_begin_their_issuer_bring_a_key():
         opened(sealed([added], signing_key(VOLUNTEER))).verify(knows())
 
 
-def test_a_station_does_not_sign_under_the_key_it_registers():
+@pytest.mark.parametrize("key", [vkey(VOLUNTEER), ABSENT], ids=["key", "no key"])
+def test_a_station_does_not_sign_under_the_key_it_registers(key: object):
     consent = {"method": "form", "given": "2026-11-01T12:05:10+08:00", "reference": "档案 17"}
-    registered = body("volunteer.registered/1", issuer=STATION, consent=consent, identity="A" * 43)
+    registered = body("volunteer.registered/1", issuer=STATION, consent=consent, identity="A" * 43, key=key)
     with pytest.raises(Untrusted):
         opened(sealed([registered])).verify(knows())
     opened(sealed([registered])).verify(knows(KEY))
