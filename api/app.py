@@ -83,7 +83,8 @@ class Observing:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on and note how it was answered."""
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+            await self._app(scope, receive, send)
+            return
 
         async def observed(message: Message) -> None:
             if message["type"] == "http.response.start":

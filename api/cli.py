@@ -13,7 +13,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 import click
 import uvicorn
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from api import drafts, logs
@@ -63,14 +63,19 @@ def told(command: Callable[P, R]) -> Callable[P, R]:
 
 
 _data = click.option(
-    "--data", type=click.Path(path_type=Path, file_okay=False), default=Path("var"), show_default=True,
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("var"),
+    show_default=True,
     help="Folder of keys, checkpoints and the embedded database. 数据目录",
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON. 输出 JSON")
 _region = click.option("--region", required=True, help="Region code, such as 441300. 地区代码")
 _url = click.option("--url", envvar="YONGZHI_URL", help="A server, such as http://127.0.0.1:8000. 服务地址")
 _key = click.option(
-    "--key", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Key file to sign with. 签名密钥文件"
+    "--key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Key file to sign with. 签名密钥文件",
 )
 
 
@@ -136,7 +141,11 @@ def serve(data: Path, host: str, port: int, origin: str | None) -> None:
         try:
             uvicorn.run(
                 create_app(service, origin or f"{host}:{port}"),
-                host=host, port=port, access_log=False, log_config=None, timeout_graceful_shutdown=10,
+                host=host,
+                port=port,
+                access_log=False,
+                log_config=None,
+                timeout_graceful_shutdown=10,
             )
         finally:
             service.close()
@@ -175,10 +184,9 @@ def checkpoint(data: Path, region: str) -> None:
 @told
 def audit(data: Path, region: str | None, as_json: bool) -> None:
     """Check every body, entry, tile, signature and checkpoint. 审计全部记录"""
-    found = []
     with _open(data) as deployment:
-        for code in [region] if region else deployment.regions():
-            found.append((code, audit_region(deployment, code)))
+        codes = [region] if region else deployment.regions()
+        found = [(code, audit_region(deployment, code)) for code in codes]
     if as_json:
         click.echo(json.dumps([_audited(code, report) for code, report in found], ensure_ascii=False))
     for code, report in found if not as_json else []:
@@ -206,9 +214,7 @@ def _audited(code: str, report: auditing.Report) -> dict[str, Any]:
         "events": report.events,
         "submissions": report.submissions,
         "root": report.root.hex(),
-        "findings": [
-            {"position": one.position, "id": one.event_id, "detail": one.detail} for one in report.findings
-        ],
+        "findings": [{"position": one.position, "id": one.event_id, "detail": one.detail} for one in report.findings],
     }
 
 
@@ -224,30 +230,39 @@ def rebuild(data: Path, region: str | None, as_json: bool) -> None:
         for code in [region] if region else deployment.regions():
             ledger = deployment.ledger(code)
             task = progress.add_task(f"{code} totals", total=None)
-            result = rebuild_projection(
-                Totals(deployment.database, ledger.schema),
-                ledger,
-                lambda done, size, task=task: progress.update(task, completed=done, total=size),
-            )
+            told = functools.partial(_advance, progress, task)
+            result = rebuild_projection(Totals(deployment.database, ledger.schema), ledger, told)
             results.append((code, result))
     if as_json:
         click.echo(
             json.dumps(
                 [
-                    {"region": code, "projection": "totals", "events": one.events, "seconds": round(one.seconds, 3),
-                     "differences": one.differences, "examples": one.examples}
+                    {
+                        "region": code,
+                        "projection": "totals",
+                        "events": one.events,
+                        "seconds": round(one.seconds, 3),
+                        "differences": one.differences,
+                        "examples": one.examples,
+                    }
                     for code, one in results
                 ],
                 ensure_ascii=False,
             )
         )
     for code, one in results if not as_json else []:
-        verdict = "[green]nothing differs 完全一致[/green]" if one.same else f"[red]differs 有差异 {one.differences}[/red]"
+        verdict = (
+            "[green]nothing differs 完全一致[/green]" if one.same else f"[red]differs 有差异 {one.differences}[/red]"
+        )
         console.print(f"{code} totals: {one.events} events in {one.seconds:.1f} s: {verdict}")
         for example in one.examples:
             console.print(f"  {example}")
     if not all(one.same for _, one in results):
         raise SystemExit(REFUSED)
+
+
+def _advance(progress: Progress, task: TaskID, done: int, size: int) -> None:
+    progress.update(task, completed=done, total=size)
 
 
 # -- reading --------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from ledger.audit import audit
 from ledger.errors import Corrupt, Invalid, Unavailable
 from ledger.log import parse_checkpoint
 from projections.engine import rebuild
-from projections.totals import Totals
+from projections.totals import STATES, Totals
 
 BATCH: Final = 1_000
 _MARK: Final = "made-by-demo"
@@ -49,7 +49,7 @@ class Book:
     figures: dict[str, str] = field(default_factory=dict)
 
 
-@cli.main.command()
+@click.command()
 @click.option("--data", type=click.Path(path_type=Path), default=Path("var/demo"), show_default=True, help="数据目录")
 @click.option("--volunteers", default=2_000, show_default=True, help="志愿者人数")
 @click.option("--entries", default=50_000, show_default=True, help="服务记录条数")
@@ -60,8 +60,16 @@ def demo(data: Path, volunteers: int, entries: int, port: int, no_serve: bool) -
     """Show the whole ledger at work, then serve it. 演示全部流程"""
     _fresh(data)
     with opened(data) as deployment, _serving(deployment, data, port) as (client, server):
-        worlds = [World(code, f"ledger.example/{code}", _short(code), deployment.region_keys(code).issuing, random.Random(code))
-                  for code, _, _ in REGIONS]
+        worlds = [
+            World(
+                code,
+                f"ledger.example/{code}",
+                _short(code),
+                deployment.region_keys(code).issuing,
+                random.Random(code),
+            )
+            for code, _, _ in REGIONS
+        ]
         book = Book()
         _register(client, worlds, volunteers)
         _submit_hours(client, worlds, book, entries)
@@ -144,7 +152,8 @@ def _register(client: Client, worlds: list[World], volunteers: int) -> None:
         for request in world.activity_requests(today - timedelta(days=_DAYS + 1), today + timedelta(days=30)):
             client.submit(world.region, request)
         console.print(
-            f"{_short(world.region)}: {len(world.stations)} stations 服务站, {len(world.organisations)} organisations 组织, "
+            f"{_short(world.region)}: {len(world.stations)} stations 服务站,"
+            f" {len(world.organisations)} organisations 组织, "
             f"{len(world.volunteers)} volunteers 志愿者"
         )
 
@@ -179,7 +188,11 @@ def _batches(world: World, entries: int) -> Iterator[tuple[Organisation, list[ev
     for number in range(entries):
         day, person = divmod(number, len(world.volunteers))
         which = (person + day) % len(world.organisations)
-        begin = start + timedelta(days=day % (_DAYS - 1), hours=8 + world.random.randrange(9), minutes=15 * world.random.randrange(4))
+        begin = start + timedelta(
+            days=day % (_DAYS - 1),
+            hours=8 + world.random.randrange(9),
+            minutes=15 * world.random.randrange(4),
+        )
         waiting[which].append(
             world.hours(world.organisations[which], world.volunteers[person], begin, 30 * world.random.randint(2, 8))
         )
@@ -194,7 +207,7 @@ def _batches(world: World, entries: int) -> Iterator[tuple[Organisation, list[ev
 
 def _show_totals(client: Client, worlds: list[World], book: Book, number: str, title: str) -> None:
     _step(number, title)
-    table = Table("", *(str(cli.STATE_NAMES[state]) for state in cli.STATES))
+    table = Table("", *(str(cli.STATE_NAMES[state]) for state in STATES))
     for world in worlds:
         client.sign_in(world.key, world.region)
         after = _size(client, world) - 1
@@ -217,8 +230,11 @@ def _size(client: Client, world: World) -> int:
 
 
 def _row(table: Table, name: str, found: dict[str, Any], expected: int) -> None:
-    table.add_row(name, *(cli.hours(found["total"].get(state)) for state in cli.STATES))
-    _check(found["total"]["counted"]["minutes"] == expected, f"{name}: {found['total']} and not {expected} minutes")
+    table.add_row(name, *(cli.hours(found["total"].get(state)) for state in STATES))
+    _check(
+        found["total"]["counted"]["minutes"] == expected,
+        f"{name}: {found['total']} and not {expected} minutes",
+    )
 
 
 def _correct(client: Client, worlds: list[World], book: Book) -> None:
@@ -280,9 +296,14 @@ def _tamper(deployment: Deployment, world: World) -> None:
         )
         (changed,) = cursor.fetchone() or (None,)
         report = audit(cursor, ledger.schema, world.region, ledger.origin, signed)
-        _check([one.event_id for one in report.findings] == [changed], f"changed {changed}, found {report.findings}")
+        _check(
+            [one.event_id for one in report.findings] == [changed],
+            f"changed {changed}, found {report.findings}",
+        )
         one = report.findings[0]
-        console.print(f"one byte changed 改动一个字节: [red]position {one.position}, event {one.event_id}: {one.detail}")
+        console.print(
+            f"one byte changed 改动一个字节: [red]position {one.position}, event {one.event_id}: {one.detail}"
+        )
         raise _Undo
     _check(cli.audit_region(deployment, world.region).ok, "the change was not rolled back")
     console.print("rolled back 已回滚: [green]everything holds 全部一致")
@@ -301,7 +322,10 @@ def _stay(port: int, world: World, server: subprocess.Popen[bytes]) -> None:
         ("/docs", "API 接口文档"),
         ("/v1/regions", "regions 地区"),
         (f"/v1/regions/{world.region}/totals", "totals of a region 地区统计"),
-        (f"/v1/regions/{world.region}/organisations/{world.organisations[0].key.name}/statistics", "public statistics 公开统计"),
+        (
+            f"/v1/regions/{world.region}/organisations/{world.organisations[0].key.name}/statistics",
+            "public statistics 公开统计",
+        ),
         (f"/log/{world.region}/checkpoint", "checkpoint 检查点"),
         ("/metrics", "metrics 监控指标"),
     ):

@@ -43,7 +43,15 @@ ACTIVITIES: Final = (
 _SURNAMES: Final = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩冯邓曹彭曾肖田董"
 _GIVEN: Final = "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平刚桂英华玉兰红梅建国志文海燕婷宇轩思涵子怡佳慧"
 _KINDS: Final = ("organisation", "charity", "social-service", "community", "school", "hospital")
-_NAMES: Final = ("义工联合会", "青年志愿者协会", "慈善服务中心", "社会工作服务中心", "社区居民委员会", "第一小学", "人民医院")
+_NAMES: Final = (
+    "义工联合会",
+    "青年志愿者协会",
+    "慈善服务中心",
+    "社会工作服务中心",
+    "社区居民委员会",
+    "第一小学",
+    "人民医院",
+)
 
 
 @dataclass(slots=True)
@@ -119,7 +127,9 @@ class World:
                 "salt": drafts.salt(),
             }
         )
-        consent = events.Consent(method="form", given=_time(datetime.now(UTC)), reference=f"纸质同意书 {len(self.volunteers):05}")
+        consent = events.Consent(
+            method="form", given=_time(datetime.now(UTC)), reference=f"纸质同意书 {len(self.volunteers):05}"
+        )
         common = self.common(station, subject)
         return events.VolunteerRegistered(**common, consent=consent, identity=identities.identity_of(details)), details
 
@@ -131,8 +141,13 @@ class World:
                 activity = new_id()
                 event = events.ActivityPublished(
                     **self.common(organisation.key.name, f"activity:{activity}"),
-                    name=name, category=category, content=content, start=_time(first), end=_time(last),
-                    place=events.Place(name=f"{organisation.name}服务点", region=self.place_code), responsible="陈站长",
+                    name=name,
+                    category=category,
+                    content=content,
+                    start=_time(first),
+                    end=_time(last),
+                    place=events.Place(name=f"{organisation.name}服务点", region=self.place_code),
+                    responsible="陈站长",
                 )
                 organisation.activities.append((activity, event))
                 made.append(event)
@@ -148,9 +163,17 @@ class World:
         activity, published = self.random.choice(organisation.activities)
         return events.HoursRecorded(
             **self.common(organisation.key.name, volunteer),
-            activity=activity, activity_name=published.name, category=published.category, content=published.content,
-            start=_time(start), end=_time(start + timedelta(minutes=minutes)), minutes=minutes, place=published.place,
-            responsible=published.responsible, recorder="林老师", evidence="check-in",
+            activity=activity,
+            activity_name=published.name,
+            category=published.category,
+            content=published.content,
+            start=_time(start),
+            end=_time(start + timedelta(minutes=minutes)),
+            minutes=minutes,
+            place=published.place,
+            responsible=published.responsible,
+            recorder="林老师",
+            evidence="check-in",
         )
 
     def corrected(self, entry: events.HoursRecorded, minutes: int, reason: str) -> events.HoursCorrected:

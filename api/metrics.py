@@ -11,13 +11,19 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.submissions = Counter(
-            "yongzhi_submissions_total", "Submissions by outcome (a problem code otherwise)", ["outcome"], registry=self.registry
+            "yongzhi_submissions_total",
+            "Submissions by outcome (a problem code otherwise)",
+            ["outcome"],
+            registry=self.registry,
         )
         self.events = Counter(
             "yongzhi_events_total", "Events appended by this process", ["region"], registry=self.registry
         )
         self.requests = Counter(
-            "yongzhi_requests_total", "Requests by route and status", ["route", "status"], registry=self.registry
+            "yongzhi_requests_total",
+            "Requests by route and status",
+            ["route", "status"],
+            registry=self.registry,
         )
         self.waiting_bytes = Gauge(
             "yongzhi_waiting_bytes", "Bytes of submissions read and not yet answered", registry=self.registry
@@ -27,10 +33,16 @@ class Metrics:
             "yongzhi_published_size", "Events under the last checkpoint", ["region"], registry=self.registry
         )
         self.projection_position = Gauge(
-            "yongzhi_projection_events", "Events a projection has seen", ["region", "projection"], registry=self.registry
+            "yongzhi_projection_events",
+            "Events a projection has seen",
+            ["region", "projection"],
+            registry=self.registry,
         )
         self.failed = Gauge(
-            "yongzhi_failed", "1 while a part has stopped and needs an operator", ["region", "part"], registry=self.registry
+            "yongzhi_failed",
+            "1 while a part has stopped and needs an operator",
+            ["region", "part"],
+            registry=self.registry,
         )
 
     def render(self) -> bytes:

@@ -40,7 +40,9 @@ def document(app: FastAPI) -> None:
 
 
 def _problem() -> dict[str, Any]:
-    names = sorted({problems.TYPE_PREFIX + str(kind.code) for kind in problems.KINDS} | {problems.TYPE_PREFIX + "internal"})
+    names = sorted(
+        {problems.TYPE_PREFIX + str(kind.code) for kind in problems.KINDS} | {problems.TYPE_PREFIX + "internal"}
+    )
     bad_event = {
         "type": "object",
         "properties": {
@@ -111,9 +113,14 @@ def _submission() -> dict[str, Any]:
     }
     responses = {
         "201": {"description": "Committed", "content": {"application/json": {"schema": answer}}},
-        "200": {"description": "All of it was there before", "content": {"application/json": {"schema": answer}}},
+        "200": {
+            "description": "All of it was there before",
+            "content": {"application/json": {"schema": answer}},
+        },
     }
-    for kind in sorted({kind.status for kind in problems.KINDS.values()} & {400, 401, 408, 409, 413, 415, 422, 429, 503}):
+    for kind in sorted(
+        {kind.status for kind in problems.KINDS.values()} & {400, 401, 408, 409, 413, 415, 422, 429, 503}
+    ):
         titles = sorted({one.en for one in problems.KINDS.values() if one.status == kind})
         responses[str(kind)] = _problem_response("; ".join(titles))
     return {
@@ -122,7 +129,10 @@ def _submission() -> dict[str, Any]:
         "tags": ["submissions"],
         "operationId": "submit",
         "parameters": [{"name": "region", "in": "path", "required": True, "schema": {"type": "string"}}],
-        "requestBody": {"required": True, "content": {"application/json": {"schema": request, "example": EXAMPLE}}},
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": request, "example": EXAMPLE}},
+        },
         "responses": responses,
     }
 

@@ -100,9 +100,7 @@ class Outbox:
             return
         if msgspec.structs.replace(found, batches=()) != self._empty:
             if found.origin != self._empty.origin:
-                raise Conflict(
-                    f"made for the log {found.origin}, not for {self._empty.origin}: {self.folder}"
-                )
+                raise Conflict(f"made for the log {found.origin}, not for {self._empty.origin}: {self.folder}")
             raise Corrupt(f"{self.folder} holds another file's requests")
         self._manifest = found
 
@@ -135,13 +133,9 @@ class Outbox:
         """Rows with these references that this issuer sent, or may have sent, to this log in other files."""
         wanted = set(refs)
         return [
-            Sent(
-                item.ref, manifest.digest, item.row, item.id, recorded=files.answer_of(folder, batch).exists()
-            )
+            Sent(item.ref, manifest.digest, item.row, item.id, recorded=files.answer_of(folder, batch).exists())
             for folder in sorted(self._root.iterdir())
-            if folder != self.folder
-            and (manifest := files.read_manifest(folder))
-            and self._same_log(manifest)
+            if folder != self.folder and (manifest := files.read_manifest(folder)) and self._same_log(manifest)
             for batch in manifest.batches
             if files.answer_of(folder, batch).exists() or files.attempt_of(folder, batch).exists()
             for item in batch.items
@@ -204,11 +198,7 @@ class Outbox:
         batch = self.batch(path)
         found = files.read_answer(answer)
         ids = [event.id for event in found.events]
-        if (
-            found.region != self._empty.region
-            or found.count != len(ids)
-            or ids != [one.id for one in batch.items]
-        ):
+        if found.region != self._empty.region or found.count != len(ids) or ids != [one.id for one in batch.items]:
             raise Untrusted(f"the answer to {path.name} is not about its events")
         files.write(files.answer_of(self.folder, batch), answer)
         return found

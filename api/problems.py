@@ -94,7 +94,13 @@ def document(error: Exception, language: str = "en") -> dict[str, Any]:
     match error:
         case Refused():
             body["errors"] = [
-                {"index": one.index, "id": one.id, "code": one.code, "detail": one.detail, "pointer": one.pointer}
+                {
+                    "index": one.index,
+                    "id": one.id,
+                    "code": one.code,
+                    "detail": one.detail,
+                    "pointer": one.pointer,
+                }
                 for one in error.problems
             ]
         case Conflict():

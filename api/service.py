@@ -8,8 +8,6 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import psycopg2
-
 from api.deployment import Deployment
 from api.metrics import Metrics
 from ledger import notes
@@ -18,6 +16,7 @@ from ledger.committer import Committer
 from ledger.errors import Corrupt, LedgerError, NotFound
 from ledger.limits import CHECKPOINT_INTERVAL
 from ledger.log import Publisher, parse_checkpoint
+from ledger.store.postgres import DatabaseError
 from projections.engine import Runner
 from projections.totals import Totals
 from projections.views import TotalsView
@@ -86,7 +85,7 @@ class Publishing:
                 self.failure = error.detail
                 logger.error("log refuses to sign", extra={"region": self._ledger.region, "reason": error.detail})
                 return
-            except (LedgerError, psycopg2.Error) as error:
+            except (LedgerError, DatabaseError) as error:
                 logger.warning("checkpoint not signed", extra={"region": self._ledger.region, "reason": str(error)})
             if last_time:
                 return
@@ -137,7 +136,7 @@ class Service:
         try:
             with self.deployment.database.read() as cursor:
                 cursor.execute("SELECT 1")
-        except (LedgerError, psycopg2.Error) as error:
+        except (LedgerError, DatabaseError) as error:
             found["database"] = str(error)
         return found
 
@@ -150,7 +149,7 @@ class Service:
             self.metrics.projection_position.labels(code, name).set(region.runner.position)
             self.metrics.failed.labels(code, "log").set(region.publishing.failure is not None)
             self.metrics.failed.labels(code, name).set(region.runner.failure is not None)
-            with contextlib.suppress(LedgerError, psycopg2.Error):
+            with contextlib.suppress(LedgerError, DatabaseError):
                 self.metrics.log_size.labels(code).set(region.ledger.head().size)
 
     def close(self) -> None:

@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NoReturn
 
-import psycopg2
 from eventsourcing.application import Application
 from eventsourcing.domain import DomainEventProtocol
-from eventsourcing.persistence import Mapper, ProcessRecorder, StoredEvent
+from eventsourcing.persistence import InfrastructureFactory, Mapper, ProcessRecorder, StoredEvent
 from eventsourcing.utils import Environment
 
 from ledger import events
+from ledger.domain.state import Identity, Need, R, State
 from ledger.errors import Corrupt, LedgerError, NotFound, Unavailable
 from ledger.intake import Accepted, Batch, Prepared, prepare
 from ledger.keys import VerifyingKey, parse_vkey
-from ledger.domain.state import Identity, Need, R, State
 from ledger.store import decisions, log, schema, vault
-from ledger.store.postgres import LOST, CommitUnknown, Database
+from ledger.store.postgres import LOST, CommitUnknown, Database, IntegrityError
 from ledger.store.recorder import PostgresFactory, PostgresRecorder
 
 Clock = Callable[[], float]
@@ -54,7 +53,10 @@ class SignedBytesMapper(Mapper[str]):
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
         """The stored bytes with their names."""
         return RecordedEvent(
-            str(stored_event.originator_id), stored_event.originator_version, stored_event.topic, stored_event.state
+            str(stored_event.originator_id),
+            stored_event.originator_version,
+            stored_event.topic,
+            stored_event.state,
         )
 
 
@@ -85,7 +87,7 @@ class Ledger(Application[str]):
         """An empty environment: a stray CIPHER_KEY must not decide what is stored."""
         return Environment(name, {})
 
-    def construct_factory(self, env: Environment) -> PostgresFactory:
+    def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
         """Ours, on the database that was given."""
         return PostgresFactory({"YONGZHI_SCHEMA": self.schema}, self.database)
 
@@ -118,7 +120,7 @@ class Ledger(Application[str]):
                 return Batch(cursor, self.schema, self.region, self.origin, int(self._clock())).run(batch)
         except CommitUnknown:
             return self._look_up(batch)
-        except psycopg2.IntegrityError as error:
+        except IntegrityError as error:
             raise Corrupt(f"decision state of {self.region} contradicts its events: {error}") from error
         except LOST as error:
             raise Unavailable(f"the database did not take the submission: {error}") from None
@@ -215,9 +217,7 @@ class Ledger(Application[str]):
     def _find_key(self, issuer: str, key_id: str) -> VerifyingKey:
         # Cached by the caller: the key of an id never changes. Whether it is still valid is asked under the lock.
         with self.database.read() as cursor:
-            cursor.execute(
-                f"SELECT vkey FROM {self.schema}.keys WHERE issuer = %s AND key_id = %s", (issuer, key_id)
-            )
+            cursor.execute(f"SELECT vkey FROM {self.schema}.keys WHERE issuer = %s AND key_id = %s", (issuer, key_id))
             row = cursor.fetchone()
         if row is None:
             raise NotFound(f"{issuer} has no key {key_id} in the ledger of {self.region}")

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
-from psycopg2.extensions import cursor as Cursor
 
 from ledger import events as e
 from ledger import merkle, submission
@@ -17,6 +16,7 @@ from ledger.errors import LedgerError
 from ledger.keys import VerifyingKey, parse_vkey
 from ledger.log import Checkpoint
 from ledger.store import log
+from ledger.store.postgres import Cursor
 
 _PAGE = 5_000
 FINDINGS_MAX = 50
@@ -71,9 +71,7 @@ def audit(cursor: Cursor, schema: str, region: str, origin: str, signed: Checkpo
 
 
 class _Audit:
-    def __init__(
-        self, cursor: Cursor, schema: str, region: str, origin: str, signed: Checkpoint | None
-    ) -> None:
+    def __init__(self, cursor: Cursor, schema: str, region: str, origin: str, signed: Checkpoint | None) -> None:
         self._cursor = cursor
         self._schema = schema
         self._region = region
@@ -103,9 +101,7 @@ class _Audit:
         return self._report
 
     def _found(self, detail: str, row: log.StoredRow | None = None) -> None:
-        self._report.findings.append(
-            Finding(row.position if row else None, row.event_id if row else None, detail)
-        )
+        self._report.findings.append(Finding(row.position if row else None, row.event_id if row else None, detail))
         if len(self._report.findings) >= FINDINGS_MAX:
             raise _TooMany
 
@@ -142,7 +138,8 @@ class _Audit:
         after = -1
         while True:
             self._cursor.execute(
-                f"SELECT first, count, key_id, note FROM {self._schema}.submissions WHERE first > %s ORDER BY first LIMIT %s",
+                f"SELECT first, count, key_id, note FROM {self._schema}.submissions"
+                " WHERE first > %s ORDER BY first LIMIT %s",
                 (after, _PAGE),
             )
             page = self._cursor.fetchall()

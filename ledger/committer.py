@@ -58,7 +58,8 @@ class Committer:
         """As many as one transaction takes, in order of arrival; a large submission goes alone or first."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._stopping)
-            batch, events = [], 0
+            batch: list[tuple[Prepared, Answer]] = []
+            events = 0
             while self._waiting:
                 size = len(self._waiting[0][0].submission.events)
                 if batch and events + size > GROUP_EVENTS_MAX:

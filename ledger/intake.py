@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger import events, identities
 from ledger.domain import rules
 from ledger.domain.state import Entry, KeyRecord, Moment, Need, Organisation, State
@@ -14,6 +12,7 @@ from ledger.domain.verdict import Violation
 from ledger.errors import Conflict, Invalid, LedgerError, Problem, Refused, Untrusted
 from ledger.store import copying, decisions, log, vault
 from ledger.store.copying import BIGINT, TEXT
+from ledger.store.postgres import Cursor
 from ledger.submission import FindKey, SignedEvent, Submission, open_submission
 
 
@@ -79,7 +78,13 @@ def prepare(data: bytes, region: str, origin: str, find_key: FindKey, claim_secr
         except Invalid as error:
             problems.append(_problem(index, signed, Violation("private-details", error.detail, "/identity")))
     problems += [
-        Problem(index=None, id=name, code="private-details", detail="no event commits to these", pointer="/private")
+        Problem(
+            index=None,
+            id=name,
+            code="private-details",
+            detail="no event commits to these",
+            pointer="/private",
+        )
         for name in sorted(named)
     ]
     if problems:

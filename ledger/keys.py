@@ -176,11 +176,13 @@ def save(key: SigningKey, path: Path) -> None:
             file.write(key.secret_text() + "\n")
     except FileExistsError:
         raise Unavailable(f"{path} exists: a key is never overwritten") from None
+    except OSError as error:
+        raise Unavailable(f"cannot write the key {path}: {error}") from None
     path.with_name(path.name + ".pub").write_text(f"{key.verifier}\n", encoding="utf-8")
 
 
 def load(path: Path) -> SigningKey:
-    """Read a signing key; raise Unavailable when there is none, Invalid when it is not one."""
+    """Read a signing key; raise Unavailable when there is none to read, Invalid when its text is not one."""
     try:
         return parse_skey(path.read_text(encoding="utf-8").strip())
     except (OSError, UnicodeDecodeError) as error:

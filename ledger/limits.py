@@ -18,7 +18,7 @@ SUBMISSION_SECONDS_MAX: Final = 60
 """From the first to the last byte of a submission request."""
 REQUEST_BYTES_MAX: Final = 64 * 1024
 """Any other request body."""
-NOTE_BYTES_MAX: Final = 8 * 1024
+NOTE_BYTES_MAX: Final = 16 * 1024
 """One signed note."""
 NOTE_SIGNATURES_MAX: Final = 64
 """Signature lines on one note."""

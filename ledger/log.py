@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger import merkle, notes
 from ledger.errors import Corrupt, Invalid, NotFound, NotYet, Unavailable, Untrusted
 from ledger.events import commitment
 from ledger.keys import SigningKey, VerifyingKey, decode_base64
 from ledger.store import log
-from ledger.store.postgres import Database
+from ledger.store.postgres import Cursor, Database
 
 PROOF_HEADER: Final = "c2sp.org/tlog-proof@v1"
 

@@ -143,9 +143,7 @@ def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], 
         raise Untrusted("the inclusion proof does not lead to the root")
 
 
-def check_consistency(
-    old: int, size: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes
-) -> None:
+def check_consistency(old: int, size: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> None:
     """Verify that a root extends another (RFC 9162 section 2.1.4.2); raise Untrusted otherwise."""
     if not 0 <= old <= size:
         raise Untrusted("the older tree is larger")

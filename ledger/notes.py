@@ -86,9 +86,14 @@ def _signature(line: str) -> Signature:
 
 def sign(text: str, keys: Iterable[SigningKey]) -> str:
     """The note of `text` (which ends in a newline) with one signature line a key."""
-    if not text.endswith("\n") or _CONTROL.search(text):
-        raise Invalid("the text of a note ends in a newline and has no control characters")
-    return text + "\n" + "".join(signature_line(text, key) for key in keys)
+    if not text.endswith("\n"):
+        raise Invalid("the text of a note ends in a newline")
+    try:
+        note = text + "\n" + "".join(signature_line(text, key) for key in keys)
+    except UnicodeEncodeError:
+        raise Invalid("the text of a note is UTF-8") from None
+    parse(note)  # what nobody could open is not worth a signature
+    return note
 
 
 def signature_line(text: str, key: SigningKey) -> str:

@@ -119,8 +119,8 @@ def pack(note: str, bodies: Sequence[bytes], private: Mapping[str, bytes] | None
 def open_submission(data: bytes, region: str, origin: str) -> Submission:
     """Check everything about a request that needs no other event.
 
-    Raises TooLarge over the limits, Invalid when it is no envelope, Refused for a bad note or bad events,
-    Untrusted when the note's root is not that of the events.
+    Raises TooLarge over the limits, Invalid when it is no envelope, Refused for a bad note (also one whose
+    root is not that of the events) or bad events.
     """
     if len(data) > SUBMISSION_BYTES_MAX:
         raise TooLarge(f"a submission over {SUBMISSION_BYTES_MAX} bytes")

@@ -40,7 +40,7 @@ CREATE TABLE {schema}.tracking (application_name text PRIMARY KEY, notification_
 class BatchProjection(Projection[PostgresTrackingRecorder]):
     """Tables that follow from events. Subclasses give `tables`, `ddl` and `apply`, and nothing else is kept."""
 
-    name: ClassVar[str] = ""
+    name: str = ""
     tables: ClassVar[Sequence[str]] = ()
     """Those that a rebuild compares, row by row."""
     ddl: ClassVar[str] = ""
@@ -304,4 +304,3 @@ def _compare(cursor: Cursor, live: str, new: str, table: str, examples: list[str
         if len(examples) < 10:
             examples.append(f"{table}: only {side}: {row}")
     return count
-

@@ -17,8 +17,8 @@ from ledger.domain.state import Entry, Moment, Need, State
 from ledger.limits import ENTRY_MINUTES_MAX
 from ledger.store import copying, decisions, log
 from ledger.store.copying import BIGINT, DATE, INTEGER, LABEL, VOLUNTEER
-from ledger.store.schema import ENTRY_COLUMNS
 from ledger.store.postgres import Database
+from ledger.store.schema import ENTRY_COLUMNS
 from projections.engine import BatchProjection
 
 STATES: Final = ("counted", "pending", "contested", "disputed", "withdrawn")
@@ -63,7 +63,19 @@ Span = tuple[str, int, int]
 _RECORDED: Final = "hours.recorded/1"
 _LATEST_MAX: Final = 1_000_000
 _read = events.reader(
-    {"id", "issuer", "subject", "entry", "activity", "category", "start", "end", "minutes", "evidence", "outcome"}
+    {
+        "id",
+        "issuer",
+        "subject",
+        "entry",
+        "activity",
+        "category",
+        "start",
+        "end",
+        "minutes",
+        "evidence",
+        "outcome",
+    }
     | {"key_id", "suspect_from"}
 )
 
@@ -106,7 +118,7 @@ class Latest:
         if unknown:
             source, values = copying.arrays({"volunteer": VOLUNTEER}, unknown)
             cursor.execute(
-                f"SELECT {VOLUNTEER.read.format('v.volunteer')}, coalesce((SELECT max(e.\"end\") FROM {schema}.entries e"
+                f'SELECT {VOLUNTEER.read.format("v.volunteer")}, coalesce((SELECT max(e."end") FROM {schema}.entries e'
                 f" WHERE e.volunteer = v.volunteer AND e.start > -{_SPAN} + (SELECT max(l.start)"
                 f" FROM {schema}.entries l WHERE l.volunteer = v.volunteer)), 0) FROM {source} AS v (volunteer)",
                 values,

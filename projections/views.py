@@ -108,8 +108,7 @@ class TotalsView:
         """What the whole region recorded."""
         return _breakdown(
             self._query(
-                "SELECT organisation, year, category, state, minutes, entries"
-                f" FROM {self._schema}.organisation_totals",
+                f"SELECT organisation, year, category, state, minutes, entries FROM {self._schema}.organisation_totals",
                 (),
             )
         )
@@ -126,13 +125,13 @@ class TotalsView:
     def entries(self, volunteer: str, organisation: str | None, before: int | None, limit: int) -> list[EntryRow]:
         """A page of a volunteer's entries, the newest first, those recorded before position `before`."""
         rows = self._query(
-            f"SELECT id, position, version, volunteer, issuer, activity, category, start, \"end\", minutes, evidence,"
+            f'SELECT id, position, version, volunteer, issuer, activity, category, start, "end", minutes, evidence,'
             f" {_STATE} FROM {self._schema}.entries WHERE volunteer = %s"
             " AND (%s::text IS NULL OR issuer = %s) AND (%s::bigint IS NULL OR position < %s)"
             " ORDER BY position DESC LIMIT %s",
             (VOLUNTEER.bind(volunteer), organisation, organisation, before, before, limit),
         )
-        return [EntryRow(*row[:3], volunteer, *row[4:]) for row in rows]
+        return [EntryRow(row[0], row[1], row[2], volunteer, *row[4:]) for row in rows]
 
     def _query(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         with self._database.transaction("READ ONLY") as cursor:

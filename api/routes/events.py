@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from api import access
 from api.access import Reader, Served
 from api.service import Region
+from api.sessions import Session
 from ledger import events
 from ledger.errors import NotFound, NotYet
 from ledger.ids import check_issuer, check_uuid, format_time, issuer_kind
@@ -22,7 +23,7 @@ router = APIRouter(prefix="/v1/regions/{region}", tags=["events"])
 _issuer_of = events.reader({"issuer"})
 
 
-def _visible(region: Region, session: access.Session, event_id: str) -> StoredRow:
+def _visible(region: Region, session: Session, event_id: str) -> StoredRow:
     row = region.ledger.event(check_uuid(event_id))
     if row.body is None:
         raise NotFound("the body of this event was erased")
@@ -83,9 +84,7 @@ def get_keys(request: Request, region: Served, issuer: str) -> list[KeyEvent]:
         except NotYet:
             receipt = None
         body = base64.b64encode(row.body or b"").decode()
-        found.append(
-            KeyEvent(id=str(row.event_id), type=row.topic, position=row.position, body=body, receipt=receipt)
-        )
+        found.append(KeyEvent(id=str(row.event_id), type=row.topic, position=row.position, body=body, receipt=receipt))
     if not found:
         raise NotFound(f"{issuer} has no keys in this ledger")
     return found

@@ -64,7 +64,11 @@ def open_session(request: Request, response: Response, given: SessionIn) -> Sess
     key_id = verify_answer(access.service(request).region(region).ledger, note, issuer)
     token, session = sessions.open(issuer, region, key_id)
     response.set_cookie(
-        access.COOKIE, token, max_age=SESSION_SECONDS, httponly=True, samesite="strict",
+        access.COOKIE,
+        token,
+        max_age=SESSION_SECONDS,
+        httponly=True,
+        samesite="strict",
         secure=request.url.scheme == "https",
     )
     return SessionOut(token=token, issuer=issuer, region=region, expires=format_time(session.expires))

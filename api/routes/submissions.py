@@ -96,6 +96,4 @@ async def _receive(request: Request) -> bytes:
 
 def _encode(accepted: Accepted) -> bytes:
     events = [_Event(*one) for one in accepted.events]
-    return msgspec.json.encode(
-        _Answer(accepted.region, accepted.first, len(events), accepted.tree_size, events)
-    )
+    return msgspec.json.encode(_Answer(accepted.region, accepted.first, len(events), accepted.tree_size, events))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections import defaultdict
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from pydantic import BaseModel, Field
 from api import access
 from api.access import Reader, Served
 from api.service import Region
+from api.sessions import Session
 from ledger import events
 from ledger.deadlines import is_late
 from ledger.domain.state import Organisation, Volunteer
@@ -77,7 +77,7 @@ async def _wait(region: Region, after: int | None) -> None:
         raise NotYet(f"the totals have not seen position {after}", retry_after=1)
 
 
-def _volunteer(region: Region, session: access.Session, volunteer: str) -> tuple[Volunteer, str | None]:
+def _volunteer(region: Region, session: Session, volunteer: str) -> tuple[Volunteer, str | None]:
     if issuer_kind(check_issuer(volunteer)) != "volunteer":
         raise Invalid("not a volunteer's id")
     scope = access.organisation_scope(session, volunteer)
@@ -94,7 +94,7 @@ async def volunteer_totals(region: Served, session: Reader, volunteer: str, afte
     return await asyncio.to_thread(_totals, region, session, volunteer)
 
 
-def _totals(region: Region, session: access.Session, volunteer: str) -> TotalsOut:
+def _totals(region: Region, session: Session, volunteer: str) -> TotalsOut:
     found, scope = _volunteer(region, session, volunteer)
     sums = region.totals.volunteer(volunteer, scope)
     return TotalsOut(
@@ -122,9 +122,7 @@ async def volunteer_entries(
     return await asyncio.to_thread(_entries, region, session, volunteer, cursor, limit)
 
 
-def _entries(
-    region: Region, session: access.Session, volunteer: str, cursor: str | None, limit: int
-) -> EntriesOut:
+def _entries(region: Region, session: Session, volunteer: str, cursor: str | None, limit: int) -> EntriesOut:
     _, scope = _volunteer(region, session, volunteer)
     page = region.totals.entries(volunteer, scope, _position(cursor), limit + 1)
     bodies = region.ledger.rows_at([place for row in page for place in (row.position, row.version)])
@@ -230,9 +228,7 @@ async def organisation_totals(
     await _wait(region, after)
     found = await asyncio.to_thread(_organisation, region, organisation)
     sums = await asyncio.to_thread(region.totals.organisation, organisation)
-    return OrganisationTotals(
-        id=found.id, total=sums.total, by_year=sums.by_year, by_category=sums.by_category
-    )
+    return OrganisationTotals(id=found.id, total=sums.total, by_year=sums.by_year, by_category=sums.by_category)
 
 
 @router.get("/organisations/{organisation}/statistics", summary="Public statistics of an organisation")

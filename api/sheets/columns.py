@@ -154,9 +154,7 @@ COLUMNS: Final[Mapping[str, Column]] = {column.key: column for column in _ALL}
 TIMES: Final = frozenset({"date", "start", "end"})
 """Where a bare number in a spreadsheet is a day or a time that lost its format."""
 
-_HEADINGS: Final = {
-    values.fold(name): column for column in _ALL for name in (column.key, column.zh, *column.other)
-}
+_HEADINGS: Final = {values.fold(name): column for column in _ALL for name in (column.key, column.zh, *column.other)}
 
 
 def find(heading: str) -> Column | None:

@@ -180,6 +180,4 @@ def _objects(digest: str, lines: Iterable[tuple[int, text.Pairs | Fault]]) -> Sh
     if not found and not problems:
         raise Fault("empty")
     rows = tuple(Row(number, tuple(cells.get(key, "") for key in written)) for number, cells in found)
-    return Sheet(
-        digest=digest, format="jsonl", encoding="utf-8", columns=written, rows=rows, problems=tuple(problems)
-    )
+    return Sheet(digest=digest, format="jsonl", encoding="utf-8", columns=written, rows=rows, problems=tuple(problems))

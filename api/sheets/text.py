@@ -105,9 +105,7 @@ def read_json_lines(data: bytes) -> Iterator[tuple[int, Pairs | Fault]]:
 def _members(line: str) -> Pairs | Fault:
     try:
         # A number stays as it is written; NaN and Infinity become what is no text.
-        found = json.loads(
-            line, object_pairs_hook=_Object, parse_int=str, parse_float=str, parse_constant=float
-        )
+        found = json.loads(line, object_pairs_hook=_Object, parse_int=str, parse_float=str, parse_constant=float)
     except (ValueError, RecursionError) as error:
         return Fault("not-an-object", detail=shown(str(error)))
     if not isinstance(found, _Object):

@@ -104,7 +104,7 @@ def _disputed(entries: Iterable[Entry]) -> Iterable[Entry]:
 
 
 def _subject_need(event: e.Event) -> Need:
-    kinds = {"org": Organisation, "volunteer": Volunteer, "region": Region}
+    kinds: dict[str, type[Record]] = {"org": Organisation, "volunteer": Volunteer, "region": Region}
     return Need(kinds[issuer_kind(event.subject)], event.subject)
 
 

@@ -35,7 +35,8 @@ class Type:
 
     def or_null(self) -> Type:
         """The same type for a column that may hold NULL."""
-        return replace(self, pack=lambda value, pack=self.pack: _NULL if value is None else pack(value))
+        pack = self.pack
+        return replace(self, pack=lambda value: _NULL if value is None else pack(value))
 
     def bind(self, value: Any) -> Any:
         """The value as a query parameter."""
@@ -109,9 +110,7 @@ def copy(cursor: Cursor, table: str, columns: Columns, rows: Iterable[Sequence[A
         parts.append(head)
         parts.extend(map(call, packs, row))
     parts.append(_TRAILER)
-    cursor.copy_expert(
-        f"COPY {table} ({names(columns)}) FROM STDIN (FORMAT binary)", io.BytesIO(b"".join(parts))
-    )
+    cursor.copy_expert(f"COPY {table} ({names(columns)}) FROM STDIN (FORMAT binary)", io.BytesIO(b"".join(parts)))
 
 
 def arrays(columns: Columns, rows: Sequence[Sequence[Any]]) -> tuple[str, list[list[Any]]]:
@@ -122,11 +121,11 @@ def arrays(columns: Columns, rows: Sequence[Sequence[Any]]) -> tuple[str, list[l
     return f"unnest({casts})", values
 
 
-def update(cursor: Cursor, table: str, columns: Columns, identity: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+def update(
+    cursor: Cursor, table: str, columns: Columns, identity: Sequence[str], rows: Sequence[Sequence[Any]]
+) -> None:
     """Replace the rows that have the same identity."""
     source, values = arrays(columns, rows)
     changed = ", ".join(f'"{name}" = new."{name}"' for name in columns if name not in identity)
     same = " AND ".join(f't."{name}" = new."{name}"' for name in identity)
-    cursor.execute(
-        f"UPDATE {table} t SET {changed} FROM {source} AS new ({names(columns)}) WHERE {same}", values
-    )
+    cursor.execute(f"UPDATE {table} t SET {changed} FROM {source} AS new ({names(columns)}) WHERE {same}", values)

@@ -102,9 +102,7 @@ def load(cursor: Cursor, schema: str, needs: Iterable[Need], state: State) -> No
         _overlapping(cursor, schema, sorted(spans), state)
 
 
-def _by_identity(
-    cursor: Cursor, schema: str, kind: type[Record], wanted: Iterable[Identity], state: State
-) -> None:
+def _by_identity(cursor: Cursor, schema: str, kind: type[Record], wanted: Iterable[Identity], state: State) -> None:
     columns = {name: TABLES[kind].columns[name] for name in kind.IDENTITY}
     rows = [identity if isinstance(identity, tuple) else (identity,) for identity in wanted]
     call, values = copying.arrays(columns, rows)

@@ -274,9 +274,7 @@ def _make_socket_folder(site: _Site) -> Path:
     return elsewhere
 
 
-def _spawn(
-    site: _Site, program: str, folder: Path, arguments: Iterable[str], alive: int
-) -> subprocess.Popen[bytes]:
+def _spawn(site: _Site, program: str, folder: Path, arguments: Iterable[str], alive: int) -> subprocess.Popen[bytes]:
     """Run initdb or postgres on `folder` in a session of its own, so that Ctrl-C does not reach it.
 
     When we are root, and the server's account cannot traverse the parents of `folder` (/root is 0700), it is
@@ -326,10 +324,7 @@ def _reaches(account: pwd.struct_passwd | None, path: Path) -> bool:
     """Whether `account` may enter or run `path`, asked of the kernel: permissions are more than mode bits."""
     if account is None:
         return True
-    return (
-        subprocess.run(["test", "-x", str(path)], cwd="/", check=False, **_identity_of(account)).returncode
-        == 0
-    )
+    return subprocess.run(["test", "-x", str(path)], cwd="/", check=False, **_identity_of(account)).returncode == 0
 
 
 def _identity_of(account: pwd.struct_passwd | None) -> dict[str, Any]:
@@ -395,9 +390,7 @@ def _shut_down(site: _Site) -> None:
 
 def _postmaster(site: _Site) -> int | None:
     """Who listens on the socket, as the kernel knows it; None when nobody does, or nobody in our sight."""
-    if not hasattr(
-        socket, "SO_PEERCRED"
-    ):  # macOS. The file is no leftover: pg.alive is held, pg.lock is ours
+    if not hasattr(socket, "SO_PEERCRED"):  # macOS. The file is no leftover: pg.alive is held, pg.lock is ours
         return int((site.cluster / "postmaster.pid").read_text().split()[0])
     with socket.socket(socket.AF_UNIX) as probe:
         try:

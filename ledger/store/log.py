@@ -124,7 +124,8 @@ _COLUMNS: Final = copying.names(EVENT_COLUMNS)
 def read_events(cursor: Cursor, schema: str, first: int, limit: int) -> list[StoredRow]:
     """Up to `limit` events from position `first` on."""
     cursor.execute(
-        f"SELECT {_COLUMNS} FROM {schema}.events WHERE position >= %s ORDER BY position LIMIT %s", (first, limit)
+        f"SELECT {_COLUMNS} FROM {schema}.events WHERE position >= %s ORDER BY position LIMIT %s",
+        (first, limit),
     )
     return _rows(cursor)
 
@@ -145,7 +146,8 @@ def read_bodies(cursor: Cursor, schema: str, first: int, limit: int) -> list[Bod
 def find_events(cursor: Cursor, schema: str, ids: Sequence[str]) -> list[StoredRow]:
     """The events of these ids, as far as they are there, by position."""
     cursor.execute(
-        f"SELECT {_COLUMNS} FROM {schema}.events WHERE event_id = ANY(%s::uuid[]) ORDER BY position", (list(ids),)
+        f"SELECT {_COLUMNS} FROM {schema}.events WHERE event_id = ANY(%s::uuid[]) ORDER BY position",
+        (list(ids),),
     )
     return _rows(cursor)
 
@@ -225,8 +227,6 @@ class Tiles:
         return nodes[0]
 
     def _load(self, level: int, index: int) -> bytes:
-        self._cursor.execute(
-            f"SELECT hashes FROM {self._schema}.tiles WHERE level = %s AND index = %s", (level, index)
-        )
+        self._cursor.execute(f"SELECT hashes FROM {self._schema}.tiles WHERE level = %s AND index = %s", (level, index))
         row = self._cursor.fetchone()
         return bytes(row[0]) if row else b""

@@ -24,6 +24,12 @@ _OPTIONS: Final = (
 )
 
 
+IntegrityError: Final = psycopg2.IntegrityError
+"""A constraint of the tables was about to be broken."""
+DatabaseError: Final = psycopg2.Error
+"""Whatever psycopg2 raises."""
+
+
 class CommitUnknown(Unavailable):
     """The connection was lost in COMMIT: look the result up before answering."""
 

@@ -27,7 +27,8 @@ def keep(cursor: Cursor, schema: str, items: Sequence[Private]) -> None:
     """Seal and store details; a volunteer without a key gets one."""
     volunteers = sorted({item.volunteer for item in items})
     call, values = copying.arrays(
-        {"volunteer": VOLUNTEER, "key": BYTEA}, [(volunteer, identities.new_key()) for volunteer in volunteers]
+        {"volunteer": VOLUNTEER, "key": BYTEA},
+        [(volunteer, identities.new_key()) for volunteer in volunteers],
     )
     cursor.execute(f"INSERT INTO vault.{schema} SELECT * FROM {call} ON CONFLICT DO NOTHING", values)
     keys = _keys(cursor, schema, volunteers)
@@ -35,9 +36,7 @@ def keep(cursor: Cursor, schema: str, items: Sequence[Private]) -> None:
         (item.volunteer, item.event_id, identities.seal(item.details, keys[item.volunteer], item.event_id))
         for item in items
     ]
-    copying.copy(
-        cursor, f"{schema}.identities", {"volunteer": VOLUNTEER, "event_id": UUID, "sealed": BYTEA}, rows
-    )
+    copying.copy(cursor, f"{schema}.identities", {"volunteer": VOLUNTEER, "event_id": UUID, "sealed": BYTEA}, rows)
 
 
 def read(cursor: Cursor, schema: str, volunteer: str) -> list[Private]:

@@ -85,7 +85,7 @@ class People:
     ) -> None:
         ledger.submit(submission.pack(submission.seal(bodies, key, self.origin), bodies, private))
 
-    def _body(self, kind: str, issuer: str, subject: str, **members: object) -> bytes:
+    def _body(self, kind: str, issuer: str, subject: str, /, **members: object) -> bytes:
         common = {"id": self._uuid(), "type": kind, "issuer": issuer, "subject": subject, "ledger": self.region}
         return canonical({**common, "time": self._now, "salt": _salts(1)[0], **members})
 

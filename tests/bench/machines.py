@@ -19,7 +19,6 @@ from pathlib import Path
 from api import deployment
 from ledger.app import Ledger
 from ledger.store import embedded
-from ledger.store.postgres import Database
 from tests.bench import load
 from tests.bench.data import People
 
@@ -111,11 +110,11 @@ def call(port: int, path: str, body: bytes) -> bytes:
         return answer
 
 
-def caught_up(database: Database, ledger: Ledger, schema: str) -> None:
+def caught_up(ledger: Ledger, schema: str) -> None:
     """Wait until a projection has seen the whole log."""
     size = ledger.head().size
     while True:
-        with database.read() as cursor:
+        with ledger.database.read() as cursor:
             cursor.execute(f"SELECT coalesce(max(notification_id), 0) FROM {schema}.tracking")
             if cursor.fetchall()[0][0] >= size:
                 return

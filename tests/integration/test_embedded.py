@@ -25,10 +25,12 @@ only_root = pytest.mark.skipif(
 )
 
 COMMAND = """
+import signal
 import sys
 from pathlib import Path
 import psycopg2
 from ledger.store import embedded
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 with embedded.running(Path(sys.argv[1])) as server:
     print(server.started, server.dsn, sep="\\n", flush=True)
     try:

@@ -15,13 +15,10 @@ from api.sheets.columns import COLUMNS
 from ledger import events
 from ledger.codes import CATEGORIES, EVIDENCE
 from ledger.errors import Invalid, Unavailable
-from tests.unit.sheet_files import (
-    ACTIVITY,
+from tests.builders import ACTIVITY, REGION, SALT, STATION
+from tests.sheet_files import (
     FORMATS,
-    ISSUER,
     NOW,
-    REGION,
-    SALT,
     VOLUNTEER,
     csv_file,
     entries,
@@ -83,7 +80,7 @@ def services(draw):
         "content": text["content"],
         "end": f"{ends:%Y-%m-%dT%H:%M:%S}+08:00",
         "evidence": evidence or "manual",
-        "issuer": ISSUER,
+        "issuer": STATION,
         "ledger": REGION,
         "minutes": given_minutes or spent,
         "place": {"name": text["place"], "region": "441302"},
@@ -118,11 +115,11 @@ def test_an_entry_is_what_the_ledger_reads(write):
 
 def test_ids_and_salts_are_made_anew_when_none_are_given():
     sheet = sheets.parse(csv_file(row(), row(date="2026-11-02")))
-    made = sheets.to_entries(sheet, issuer=ISSUER, ledger=REGION, now=NOW)
+    made = sheets.to_entries(sheet, issuer=STATION, ledger=REGION, now=NOW)
     assert len({entry.event.id for entry in made}) == len({entry.event.salt for entry in made}) == 2
 
 
-@pytest.mark.parametrize(("issuer", "ledger"), [("org:51441300MJM000001Q", REGION), (ISSUER, "441399")])
+@pytest.mark.parametrize(("issuer", "ledger"), [("org:51441300MJM000001Q", REGION), (STATION, "441399")])
 def test_a_wrong_issuer_or_region_is_the_callers_fault_not_that_of_a_row(issuer, ledger):
     with pytest.raises(Invalid) as error:
         sheets.to_entries(sheets.parse(csv_file(row())), issuer=issuer, ledger=ledger, now=NOW)
@@ -160,20 +157,23 @@ def test_all_that_is_wrong_with_the_headings_is_told_at_once(write):
 
 def test_an_object_of_json_lines_has_headings_of_its_own():
     good = row(date="2026-11-02")
-    lines = [row(nickname="x"), {**good, "志愿者编号": VOLUNTEER}, {key: good[key] for key in good if key != "place"}]
-    assert told(jsonl_file(*lines)) == [
+    lacking = {key: value for key, value in good.items() if key != "place"}
+    assert told(jsonl_file(row(nickname="x"), {**good, "志愿者编号": VOLUNTEER}, lacking)) == [
         (1, "nickname", "unknown-heading"),
         (2, "志愿者编号", "duplicate-heading"),
         (3, "place", "missing"),
-        (3, None, "duplicate-row"),
-    ][:3] + [(3, "start", "overlap")]
+        (3, "start", "overlap"),
+    ]
 
 
-def test_rows_are_numbered_as_a_spreadsheet_shows_them():
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_rows_are_numbered_as_a_spreadsheet_shows_them(newline):
     """A line break within quotes begins no row; a blank line is one."""
-    text = csv_file(row(备注="一\n二"), row(date="2026-02-30")).decode()
-    first, second, third, fourth = text.split("\r\n")[:4] if "\r\n" in text else text.split("\n")[:4]
-    assert told(f"{first}\r\n{second}\r\n\r\n,,,,\r\n{third}\r\n{fourth}\r\n".encode())[0][0] == 5 or True
+    blank = row(**dict.fromkeys(row(), ""))
+    bad = csv_file(row(备注="一\n二"), blank, row(date="2026-02-30"), newline=newline)
+    assert told(bad) == [(4, "日期", "bad-date")]
+    assert told(bad.replace(b",," + newline.encode(), b",," + 3 * newline.encode())) == [(6, "日期", "bad-date")]
+    assert told(jsonl_file(row(备注="一\n二"), {}, blank, row(date="2026-02-30"))) == [(4, "date", "bad-date")]
 
 
 def test_blank_rows_of_a_workbook_are_passed_over_and_counted():
@@ -182,3 +182,224 @@ def test_blank_rows_of_a_workbook_are_passed_over_and_counted():
     book.active.merge_cells("A20:D20")
     book.active["B30"] = "  "
     assert told(saved(book)) == [(5, "日期", "bad-date")]
+
+
+# -- dates, times and durations -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("day", "start", "end", "expected"),
+    [
+        ("2026-11-01", "9:00", "11:30", ("2026-11-01T09:00:00+08:00", "2026-11-01T11:30:00+08:00")),
+        ("2026/11/1", "09:00:15", "11:30:45.000", ("2026-11-01T09:00:15+08:00", "2026-11-01T11:30:45+08:00")),
+        ("2026.1.2", "9时", "11点30分", ("2026-01-02T09:00:00+08:00", "2026-01-02T11:30:00+08:00")),
+        ("２０２６年１月２日", "９：００", "１１：３０", ("2026-01-02T09:00:00+08:00", "2026-01-02T11:30:00+08:00")),
+        ("20260102", "22:00", "01:30", ("2026-01-02T22:00:00+08:00", "2026-01-03T01:30:00+08:00")),
+        ("2026-02-28", "22:00", "24:00", ("2026-02-28T22:00:00+08:00", "2026-03-01T00:00:00+08:00")),
+        ("2026-02-28", "22:00", "0:00", ("2026-02-28T22:00:00+08:00", "2026-03-01T00:00:00+08:00")),
+        ("2024-02-28", "00:00", "24:00", ("2024-02-28T00:00:00+08:00", "2024-02-29T00:00:00+08:00")),
+        ("2026-01-02", "9:00", "2026-01-03 1:00", ("2026-01-02T09:00:00+08:00", "2026-01-03T01:00:00+08:00")),
+        ("", "2026-01-02 9:00", "11:00", ("2026-01-02T09:00:00+08:00", "2026-01-02T11:00:00+08:00")),
+        ("", "2026年1月2日9时", "2026年1月2日 11时", ("2026-01-02T09:00:00+08:00", "2026-01-02T11:00:00+08:00")),
+        ("", "2026-01-02T01:00:00Z", "11:00", ("2026-01-02T01:00:00Z", "2026-01-02T11:00:00Z")),
+        ("", "2026-01-02T01:00Z", "2026-01-02 11:00", ("2026-01-02T01:00:00Z", "2026-01-02T11:00:00+08:00")),
+    ],
+)
+@pytest.mark.parametrize("write", FORMATS)
+def test_a_time_is_read_as_people_write_it(write, day, start, end, expected):
+    (entry,) = entries(write(row(date=day, start=start, end=end)))
+    assert (entry.event.start, entry.event.end) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "column", "code"),
+    [
+        ({"date": "2026-02-30"}, "日期", "bad-date"),
+        ({"date": "2026-11-1 09:00"}, "日期", "bad-date"),
+        ({"date": "1/11/2026"}, "日期", "bad-date"),
+        ({"date": "2026-11/01"}, "日期", "bad-date"),
+        ({"date": "26-11-01"}, "日期", "bad-date"),
+        ({"date": "٢٠٢٦-١١-٠١"}, "日期", "bad-date"),
+        ({"date": "0000-01-01"}, "日期", "bad-date"),
+        ({"date": "9999-12-31", "start": "22:00", "end": "01:00"}, "结束时间", "bad-date"),
+        ({"start": "25:00"}, "开始时间", "bad-time"),
+        ({"start": "24:00"}, "开始时间", "bad-time"),
+        ({"start": "09:60"}, "开始时间", "bad-time"),
+        ({"start": "09"}, "开始时间", "bad-time"),
+        ({"start": "09:00:00.5"}, "开始时间", "bad-time"),
+        ({"start": "09:00+08:00"}, "开始时间", "bad-time"),
+        ({"start": "2026-11-01"}, "开始时间", "bad-time"),
+        ({"start": "٠٩:٠٠"}, "开始时间", "bad-time"),
+        ({"start": "0" * 30_000 + "9:00"}, "开始时间", "bad-time"),
+        ({"start": "2026-02-30 09:00"}, "开始时间", "bad-date"),
+        ({"start": "2026-11-02 09:00"}, "开始时间", "date-mismatch"),
+        ({"date": ""}, "开始时间", "no-date"),
+        ({"end": "24:01"}, "结束时间", "bad-time"),
+        ({"end": "09:00"}, "结束时间", "invalid-value"),
+        ({"end": "2026-10-31 11:00"}, "结束时间", "invalid-value"),
+        ({"end": "2026-11-09 09:00"}, "结束时间", "invalid-value"),
+        ({"end": "9:00:30"}, "结束时间", "invalid-value"),
+        ({"end": "2026-11-01T11:30:00+99:00"}, "结束时间", "invalid-value"),
+        ({"minutes": "151"}, "服务时长(分钟)", "invalid-value"),
+        ({"minutes": "0"}, "服务时长(分钟)", "invalid-value"),
+        ({"minutes": "1.5"}, "服务时长(分钟)", "bad-number"),
+        ({"minutes": "-30"}, "服务时长(分钟)", "bad-number"),
+        ({"minutes": "1e2"}, "服务时长(分钟)", "bad-number"),
+        ({"minutes": "1²"}, "服务时长(分钟)", "bad-number"),
+        ({"minutes": "9" * 5000}, "服务时长(分钟)", "bad-number"),
+        ({"hours": "1.005"}, "服务时长(小时)", "bad-hours"),
+        ({"hours": "2.33"}, "服务时长(小时)", "bad-hours"),
+        ({"hours": "0.01"}, "服务时长(小时)", "bad-hours"),
+        ({"hours": ".5"}, "服务时长(小时)", "bad-hours"),
+        ({"hours": "2,5"}, "服务时长(小时)", "bad-hours"),
+        ({"hours": "2.55"}, "服务时长(小时)", "invalid-value"),
+        ({"minutes": "120", "hours": "2.5"}, "服务时长(小时)", "durations-differ"),
+    ],
+)
+@pytest.mark.parametrize("write", FORMATS)
+def test_a_time_that_is_none_is_told_once_where_it_stands(write, changes, column, code):
+    headed = next(key for key in COLUMNS if COLUMNS[key].zh == column) if write is jsonl_file else column
+    assert told(write(row(**changes))) == [(1 if write is jsonl_file else 2, headed, code)]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "hours", "expected"),
+    [("90", "", 90), ("90.0", "", 90), ("９０", "", 90), ("", "1.5", 90), ("", "１．５", 90), ("", "2.50", 150),
+     ("", "0.05", 3), ("150", "2.5", 150), ("", "", 150)],
+)  # fmt: skip
+def test_a_duration_is_whole_minutes(minutes, hours, expected):
+    (entry,) = entries(csv_file(row(minutes=minutes, hours=hours)))
+    assert entry.event.minutes == expected
+
+
+def test_without_a_duration_the_full_minutes_between_start_and_end_count():
+    (entry,) = entries(csv_file(row(start="09:00:59", end="11:30:00")))
+    assert entry.event.minutes == 149
+
+
+# -- rules of one event are those of the ledger -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "code"),
+    [
+        ("volunteer", "13800138000", "invalid-value"),
+        ("volunteer", VOLUNTEER[:-1], "invalid-value"),
+        ("volunteer", "org:" + VOLUNTEER, "invalid-value"),
+        ("activity", "助老", "invalid-value"),
+        ("activity_name", "名" * 121, "invalid-value"),
+        ("category", "助老", "bad-code"),
+        ("content", "容" * 2001, "invalid-value"),
+        ("content", "容" * 30_000, "invalid-value"),
+        ("place", "点" * 121, "invalid-value"),
+        ("region", "441399", "invalid-value"),
+        ("region", "44130", "invalid-value"),
+        ("region", "٤٤١٣٠٢", "invalid-value"),
+        ("responsible", "人" * 121, "invalid-value"),
+        ("recorder", "", "missing"),
+        ("recorder", "\u3000", "missing"),
+        ("evidence", "听说", "bad-code"),
+        ("ref", "x" * 121, "too-long"),
+    ],
+)
+@pytest.mark.parametrize("write", FORMATS)
+def test_a_value_that_the_ledger_would_refuse_is_told_under_its_column(write, key, value, code):
+    assert told(write(row(**{key: value}))) == [
+        (1, key, code) if write is jsonl_file else (2, COLUMNS[key].zh, code)
+    ]
+
+
+@pytest.mark.parametrize("typed", [VOLUNTEER.upper(), f"volunteer:{VOLUNTEER}", f" {VOLUNTEER}\t", f"Ｖolunteer：{VOLUNTEER}"])
+def test_a_volunteer_is_recognised_however_the_number_is_typed(typed):
+    (entry,) = entries(csv_file(row(volunteer=typed, activity=f"activity:{ACTIVITY.upper()}", region="４４１３０２")))
+    assert (entry.event.subject, entry.event.activity) == (f"volunteer:{VOLUNTEER}", ACTIVITY)
+    assert entry.event.place.region == "441302"
+
+
+def test_every_bad_cell_of_every_bad_row_is_told():
+    bad = {"volunteer": "x", "activity": "y", "category": "z", "region": "1", "date": "2026-11-31", "minutes": "x"}
+    file = csv_file(row(), row(**bad, recorder=""), row(date="2026-11-02"), row(**dict.fromkeys(row(), "\u202e")))
+    assert {place[:2] for place in told(file)} == {
+        *((3, COLUMNS[key].zh) for key in (*bad, "recorder")),
+        *((5, COLUMNS[key].zh) for key in row()),
+    }
+    assert [place[0] for place in told(file)] == [3] * 7 + [5] * 12
+
+
+@pytest.mark.parametrize("write", FORMATS)
+def test_a_problem_is_told_in_both_languages_with_what_was_typed(write):
+    (problem,) = problems(write(row(volunteer="1380013\u200b8000")))
+    assert "1380013<U+200B>8000 不符合要求：志愿者的 UUID" in problem.zh
+    assert "1380013<U+200B>8000 is not the volunteer's UUID" in problem.en
+
+
+# -- rows among each other, and the clock ---------------------------------------------------------------------
+
+
+def test_hours_are_submitted_after_their_end():
+    ends = NOW - 12 * 3600 - 30 * 60  # 11:30 of the day before
+    file = csv_file(row(date="2026-11-19"))
+    assert told(file, now=ends) == []
+    assert told(file, now=ends - 1) == [(2, "结束时间", "not-ended")]
+
+
+def test_services_of_one_volunteer_do_not_overlap_within_a_file():
+    other = "0199a1c2-0000-7000-8000-0000000000ff"
+    file = csv_file(
+        row(start="13:00", end="15:00"),
+        row(start="11:30", end="13:00"),  # touches on both sides
+        row(start="14:59", end="16:00"),
+        row(volunteer=other, start="14:00", end="15:00"),
+        row(start="08:00", end="11:31"),
+        row(start="10:00", end="11:00", recorder=""),  # overlaps whatever else is wrong with it
+        row(date="2026-10-31", start="22:00", end="08:01"),
+    )
+    assert told(file) == [
+        (3, "开始时间", "overlap"),
+        (4, "开始时间", "overlap"),
+        (6, "开始时间", "overlap"),
+        (7, "记录人", "missing"),
+        (7, "开始时间", "overlap"),
+    ]
+    assert [problem.zh for problem in problems(file)][:2] == [
+        "与第 6 行时间重叠（同一志愿者）",
+        "与第 2 行时间重叠（同一志愿者）",
+    ]
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 60), st.integers(1, 20)), min_size=1, max_size=12))
+def test_a_row_is_told_to_overlap_exactly_when_it_begins_within_an_earlier_one(spans):
+    spans = [(who, start + index / 100, end) for index, (who, start, end) in enumerate(spans)]  # no two alike
+    rows = [
+        row(
+            volunteer=f"0199a1c2-0000-7000-8000-00000000000{who}",
+            start=f"{9 + int(start) // 60:02}:{int(start) % 60:02}:{round(start % 1 * 100):02}",
+            end=f"{9 + int(start + length) // 60:02}:{int(start + length) % 60:02}:{round(start % 1 * 100):02}",
+            minutes="1",
+        )
+        for who, start, length in spans
+    ]
+    expected = {
+        index + 2
+        for index, (who, start, _) in enumerate(spans)
+        if any(who == other and begun < start < begun + length for other, begun, length in spans)
+    }
+    assert {place[0] for place in told(csv_file(*rows))} == expected
+
+
+@pytest.mark.parametrize("write", FORMATS)
+def test_a_row_that_stands_twice_is_told_as_that(write):
+    first = 1 if write is jsonl_file else 2
+    file = write(row(ref="1"), row(ref="2"), row(date="2026-11-02", ref="1"))
+    assert [(place[0], place[2]) for place in told(file)] == [
+        (first + 1, "duplicate-row"),
+        (first + 2, "duplicate-ref"),
+    ]
+
+
+def test_a_file_that_cannot_be_opened_is_no_bad_file(tmp_path):
+    with pytest.raises(Unavailable):
+        sheets.read(tmp_path / "none.csv")
+    path = tmp_path / "hours.dat"
+    path.write_bytes(csv_file(row()))
+    assert sheets.read(path) == sheets.parse(csv_file(row()))

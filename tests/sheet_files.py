@@ -11,14 +11,11 @@ from openpyxl import Workbook
 
 from api import sheets
 from api.sheets.columns import COLUMNS
-from ledger.ids import parse_time
+from ledger.ids import EventId, parse_time
+from tests.builders import ACTIVITY, REGION, SALT, STATION
 
-ISSUER = "org:51441300MJM000001P"
-REGION = "441300"
 NOW = parse_time("2026-11-20T00:00:00+08:00")
-SALT = "mJ2o4VqS0m0f4m0Jw1x3Yg"
 VOLUNTEER = "0199a1c2-0000-7000-8000-00000000bbbb"
-ACTIVITY = "0199a1c2-0000-7000-8000-00000000cccc"
 
 Row = Mapping[str, Any]
 
@@ -59,15 +56,15 @@ def csv_file(*rows: Row, delimiter: str = ",", encoding: str = "utf-8", newline:
     return text.getvalue().encode(encoding)
 
 
-def workbook(*rows: Row) -> Workbook:
+def workbook(*rows: Row) -> Any:
     keys = keys_of(rows)
-    book = Workbook()
+    book: Any = Workbook()
     for values in ([heading(key) for key in keys], *([one.get(key) for key in keys] for one in rows)):
         book.active.append(values)
     return book
 
 
-def saved(book: Workbook) -> bytes:
+def saved(book: Any) -> bytes:
     data = io.BytesIO()
     book.save(data)
     return data.getvalue()
@@ -110,10 +107,10 @@ def entries(data: bytes, now: int = NOW) -> list[sheets.Entry]:
     numbers = iter(range(1, 10**6))
     return sheets.to_entries(
         sheets.parse(data),
-        issuer=ISSUER,
+        issuer=STATION,
         ledger=REGION,
         now=now,
-        ids=lambda: f"0199b7d4-0000-7000-8000-{next(numbers):012x}",
+        ids=lambda: EventId(f"0199b7d4-0000-7000-8000-{next(numbers):012x}"),
         salts=lambda: SALT,
     )
 
@@ -128,5 +125,5 @@ def problems(data: bytes, now: int = NOW) -> list[sheets.RowProblem]:
 
 
 def told(data: bytes, now: int = NOW) -> list[tuple[int | None, str | None, str]]:
-    """Row, column and code of every problem, without duplicates, in order."""
+    """Row, column and code of every problem, in the order told."""
     return [(problem.row, problem.column, problem.code) for problem in problems(data, now)]
