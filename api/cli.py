@@ -5,82 +5,32 @@ from __future__ import annotations
 import functools
 import gc
 import json
-import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any
 
 import click
 import uvicorn
 from rich.console import Console
 from rich.progress import Progress, TaskID
-from rich.table import Table
 
-from api import drafts, logs
+from api import cli_common, logs, reports
 from api.app import create_app
-from api.client import Client, Told
-from api.deployment import Deployment, opened
+from api.client import Client
+from api.demo import demo
 from api.service import Service
+from api.submitting import submit
 from ledger import audit as auditing
-from ledger import events, keys, notes
+from ledger import keys
 from ledger.codes import region_name
-from ledger.errors import LedgerError, NotFound, Unavailable
+from ledger.errors import NotFound
 from ledger.ids import check_issuer, issuer_kind
-from ledger.log import parse_checkpoint
-from ledger.submission import pack, seal
 from projections.engine import catch_up
 from projections.engine import rebuild as rebuild_projection
-from projections.totals import STATES, Totals
-from projections.views import Breakdown, TotalsView
-
-REFUSED: Final = 1
-OUT_OF_REACH: Final = 5
+from projections.totals import Totals
+from projections.views import TotalsView
 
 console = Console()
 errors = Console(stderr=True)
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def told(command: Callable[P, R]) -> Callable[P, R]:
-    """Errors of ours end a command with a line and its exit status, never with a traceback."""
-
-    @functools.wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except Unavailable as error:
-            errors.print(f"[red]{error.code}[/red]: {error.detail}", highlight=False)
-            raise SystemExit(OUT_OF_REACH) from None
-        except LedgerError as error:
-            errors.print(f"[red]{error.code}[/red]: {error.detail}", highlight=False)
-            if isinstance(error, Told):
-                for one in error.problem.get("errors", []):
-                    errors.print(f"  {one['index']} {one['id']} {one['code']} {one['pointer']}: {one['detail']}")
-            raise SystemExit(REFUSED) from None
-
-    return run
-
-
-_data = click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("var"),
-    show_default=True,
-    help="Folder of keys, checkpoints and the embedded database. 数据目录",
-)
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON. 输出 JSON")
-_region = click.option("--region", required=True, help="Region code, such as 441300. 地区代码")
-_url = click.option("--url", envvar="YONGZHI_URL", help="A server, such as http://127.0.0.1:8000. 服务地址")
-_key = click.option(
-    "--key",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Key file to sign with. 签名密钥文件",
-)
-
-
-def _open(data: Path) -> Any:
-    return opened(data, os.environ.get("YONGZHI_DATABASE_URL"))
 
 
 @click.group()
@@ -93,45 +43,29 @@ def main() -> None:
 
 
 @main.command()
-@_data
-@_region
+@cli_common.data
+@cli_common.region
 @click.option("--origin", required=True, help="Name of its log, such as ledger.example/441300. 日志名称")
 @click.option("--name-en", required=True, help="The region's name in English. 英文名称")
-@told
+@cli_common.told
 def init(data: Path, region: str, origin: str, name_en: str) -> None:
     """Establish a region: its keys, its tables, its first event. 建立一个地区的账本"""
-    with _open(data) as deployment:
-        establish(deployment, region, origin, name_en)
+    with cli_common.opened(data) as deployment:
+        deployment.establish(region, origin, name_en)
         console.print(f"{region} {region_name(region)} established. 已建立。Give its log key to auditors:")
         console.print(str(deployment.region_keys(region).log.verifier), soft_wrap=True, highlight=False)
 
 
-def establish(deployment: Deployment, region: str, origin: str, name_en: str) -> None:
-    """Create a region in a deployment and submit the event that begins its ledger."""
-    secret = deployment.create_region(region, origin)
-    issuer = secret.issuing.name
-    event = events.RegionEstablished(
-        **drafts.common(issuer, region, issuer),
-        name=events.RegionName(zh=region_name(region) or region, en=name_en),
-        origin=origin,
-        log_key=str(secret.log.verifier),
-        key=str(secret.issuing.verifier),
-    )
-    bodies = [events.encode(event)]
-    deployment.ledger(region).submit(pack(seal(bodies, secret.issuing, origin), bodies))
-    deployment.publisher(region).publish()
-
-
 @main.command()
-@_data
+@cli_common.data
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8000, show_default=True)
 @click.option("--origin", help="This server's name in sign-in challenges. Default: HOST:PORT. 本服务名称")
-@told
+@cli_common.told
 def serve(data: Path, host: str, port: int, origin: str | None) -> None:
     """Serve the HTTP API of every region in the data folder. 启动服务"""
     logs.configure()
-    with _open(data) as deployment:
+    with cli_common.opened(data) as deployment:
         if not deployment.regions():
             raise NotFound(f"{data} holds no region: begin with `yongzhi init`")
         service = Service(deployment)
@@ -154,7 +88,7 @@ def serve(data: Path, host: str, port: int, origin: str | None) -> None:
 @main.command()
 @click.argument("name")
 @click.option("--out", type=click.Path(path_type=Path), help="Key file. Default: NAME in the current folder. 密钥文件")
-@told
+@cli_common.told
 def keygen(name: str, out: Path | None) -> None:
     """Make a key for an issuer: org:…, volunteer:…, region:…. 生成签名密钥"""
     key = keys.generate(check_issuer(name))
@@ -165,12 +99,12 @@ def keygen(name: str, out: Path | None) -> None:
 
 
 @main.command()
-@_data
-@_region
-@told
+@cli_common.data
+@cli_common.region
+@cli_common.told
 def checkpoint(data: Path, region: str) -> None:
     """Sign a checkpoint at once and print it. 立即签署检查点"""
-    with _open(data) as deployment:
+    with cli_common.opened(data) as deployment:
         click.echo(deployment.publisher(region).publish(), nl=False)
 
 
@@ -178,15 +112,15 @@ def checkpoint(data: Path, region: str) -> None:
 
 
 @main.command()
-@_data
-@click.option("--region", help="Only this region. 仅此地区")
-@_json
-@told
+@cli_common.data
+@cli_common.one_region
+@cli_common.as_json
+@cli_common.told
 def audit(data: Path, region: str | None, as_json: bool) -> None:
     """Check every body, entry, tile, signature and checkpoint. 审计全部记录"""
-    with _open(data) as deployment:
+    with cli_common.opened(data) as deployment:
         codes = [region] if region else deployment.regions()
-        found = [(code, audit_region(deployment, code)) for code in codes]
+        found = [(code, deployment.audit(code)) for code in codes]
     if as_json:
         click.echo(json.dumps([_audited(code, report) for code, report in found], ensure_ascii=False))
     for code, report in found if not as_json else []:
@@ -195,16 +129,7 @@ def audit(data: Path, region: str | None, as_json: bool) -> None:
             console.print(f"  [red]position {one.position} event {one.event_id}: {one.detail}[/red]")
         console.print("  [green]everything holds 全部一致[/green]" if report.ok else "  [red]NOT intact 发现异常[/red]")
     if not all(report.ok for _, report in found):
-        raise SystemExit(REFUSED)
-
-
-def audit_region(deployment: Deployment, region: str) -> auditing.Report:
-    """Audit a region against its own last checkpoint."""
-    ledger, publisher = deployment.ledger(region), deployment.publisher(region)
-    note = publisher.published
-    signed = parse_checkpoint(notes.parse(note).text) if note else None
-    with deployment.database.read() as cursor:
-        return auditing.audit(cursor, ledger.schema, region, ledger.origin, signed)
+        raise SystemExit(cli_common.REFUSED)
 
 
 def _audited(code: str, report: auditing.Report) -> dict[str, Any]:
@@ -219,14 +144,14 @@ def _audited(code: str, report: auditing.Report) -> dict[str, Any]:
 
 
 @main.command()
-@_data
-@click.option("--region", help="Only this region. 仅此地区")
-@_json
-@told
+@cli_common.data
+@cli_common.one_region
+@cli_common.as_json
+@cli_common.told
 def rebuild(data: Path, region: str | None, as_json: bool) -> None:
     """Rebuild every projection from events and compare it with the live one. 由事件重建全部统计"""
     results = []
-    with _open(data) as deployment, Progress(console=errors) as progress:
+    with cli_common.opened(data) as deployment, Progress(console=errors) as progress:
         for code in [region] if region else deployment.regions():
             ledger = deployment.ledger(code)
             task = progress.add_task(f"{code} totals", total=None)
@@ -258,7 +183,7 @@ def rebuild(data: Path, region: str | None, as_json: bool) -> None:
         for example in one.examples:
             console.print(f"  {example}")
     if not all(one.same for _, one in results):
-        raise SystemExit(REFUSED)
+        raise SystemExit(cli_common.REFUSED)
 
 
 def _advance(progress: Progress, task: TaskID, done: int, size: int) -> None:
@@ -270,12 +195,12 @@ def _advance(progress: Progress, task: TaskID, done: int, size: int) -> None:
 
 @main.command()
 @click.argument("who", required=False)
-@_data
-@_region
-@_url
-@_key
-@_json
-@told
+@cli_common.data
+@cli_common.region
+@click.option("--url", envvar="YONGZHI_URL", help="A server, such as http://127.0.0.1:8000. 服务地址")
+@click.option("--key", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Sign in with it. 登录密钥")
+@cli_common.as_json
+@cli_common.told
 def totals(who: str | None, data: Path, region: str, url: str | None, key: Path | None, as_json: bool) -> None:
     """Totals of WHO (volunteer:…, org:…), or of the region. 查询志愿者、组织或地区的服务时长
 
@@ -287,7 +212,7 @@ def totals(who: str | None, data: Path, region: str, url: str | None, key: Path 
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     else:
-        console.print(totals_table(who or region, found))
+        console.print(reports.totals_table(who or region, found))
 
 
 def _ask(url: str, key: Path | None, region: str, who: str | None) -> dict[str, Any]:
@@ -301,7 +226,7 @@ def _ask(url: str, key: Path | None, region: str, who: str | None) -> dict[str, 
 
 
 def _read(data: Path, region: str, who: str | None) -> dict[str, Any]:
-    with _open(data) as deployment:
+    with cli_common.opened(data) as deployment:
         ledger = deployment.ledger(region)
         catch_up(Totals(deployment.database, ledger.schema), ledger)
         view = TotalsView(deployment.database, ledger.schema)
@@ -312,47 +237,8 @@ def _read(data: Path, region: str, who: str | None) -> dict[str, Any]:
                 found = view.organisation(str(who))
             case _:
                 found = view.region()
-    return as_dict(found)
+    return reports.as_dict(found)
 
 
-def as_dict(found: Breakdown) -> dict[str, Any]:
-    """A breakdown as the API writes it."""
-    one = {"total": found.total} | {"by_year": found.by_year} | {"by_category": found.by_category}
-    built: dict[str, Any] = json.loads(json.dumps(one | {"by_organisation": found.by_organisation}, default=_sum))
-    return built
-
-
-def _sum(value: Any) -> dict[str, int]:
-    return {"minutes": value.minutes, "entries": value.entries}
-
-
-def totals_table(title: str, found: dict[str, Any]) -> Table:
-    """Hours by state, in all and under each heading."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
-    for state in STATES:
-        table.add_column(STATE_NAMES[state], justify="right")
-    table.add_row("total 合计", *(hours(found["total"].get(state)) for state in STATES))
-    for heading in ("by_year", "by_category", "by_organisation"):
-        for name, sums in sorted(found.get(heading, {}).items()):
-            table.add_row(name, *(hours(sums.get(state)) for state in STATES))
-    return table
-
-
-STATE_NAMES: Final = {
-    "counted": "counted 计入",
-    "pending": "pending 待核准",
-    "contested": "contested 时间重叠",
-    "disputed": "disputed 有异议",
-    "withdrawn": "withdrawn 已撤回",
-}
-
-
-def hours(one: dict[str, int] | None) -> str:
-    return f"{one['minutes'] // 60}:{one['minutes'] % 60:02} ({one['entries']})" if one and one["entries"] else "–"
-
-
-from api import demo as _demo  # noqa: E402,F401 - adds its command to the group
-
-if __name__ == "__main__":
-    main()
+main.add_command(submit)
+main.add_command(demo)

@@ -39,11 +39,10 @@ class Client:
     ) -> None:
         self._http.close()
 
-    def submit(self, region: str, request: bytes) -> dict[str, Any]:
-        """Send a sealed request; what the server answered, `new` telling whether it was not there before."""
-        answer = self._send("POST", f"/v1/regions/{region}/submissions", content=request)
-        found: dict[str, Any] = answer.json()
-        return {**found, "new": answer.status_code == 201}
+    def send(self, region: str, request: bytes) -> tuple[bytes, bool]:
+        """Send a sealed request; the answer's bytes, and whether the events were not there before."""
+        answer = self._send("POST", f"/v1/regions/{quote(region)}/submissions", content=request)
+        return answer.content, answer.status_code == 201
 
     def sign_in(self, key: SigningKey, region: str) -> None:
         """Open a session as the key's name; compares that the challenge is this server's."""

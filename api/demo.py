@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from api import cli
+from api import cli_common, reports
 from api.client import Client
 from api.demo_world import CHINA, REGIONS, Organisation, World
 from api.deployment import Deployment, opened
@@ -55,7 +55,7 @@ class Book:
 @click.option("--entries", default=50_000, show_default=True, help="服务记录条数")
 @click.option("--port", default=8000, show_default=True)
 @click.option("--no-serve", is_flag=True, help="Stop when done instead of serving. 完成后退出")
-@cli.told
+@cli_common.told
 def demo(data: Path, volunteers: int, entries: int, port: int, no_serve: bool) -> None:
     """Show the whole ledger at work, then serve it. 演示全部流程"""
     _fresh(data)
@@ -113,7 +113,7 @@ def _fresh(data: Path) -> None:
 def _serving(deployment: Deployment, data: Path, port: int) -> Iterator[tuple[Client, subprocess.Popen[bytes]]]:
     _step("1", "Two regions 建立两个地区的账本")
     for code, name, _ in REGIONS:
-        cli.establish(deployment, code, f"ledger.example/{code}", name)
+        deployment.establish(code, f"ledger.example/{code}", name)
         console.print(f"{_short(code)} {code}  log key {deployment.region_keys(code).log.verifier}", soft_wrap=True)
     command = [sys.executable, "-m", "api.cli", "serve", "--data", str(data), "--port", str(port)]
     with open(data / "server.log", "wb") as log:
@@ -146,11 +146,11 @@ def _register(client: Client, worlds: list[World], volunteers: int) -> None:
     _step("2", "Organisations, volunteers, activities 登记组织、志愿者，发布活动")
     today = datetime.now(CHINA).replace(hour=0, minute=0, second=0, microsecond=0)
     for world in worlds:
-        client.submit(world.region, world.registrations())
+        client.send(world.region, world.registrations())
         for request in world.volunteer_requests(volunteers // len(worlds)):
-            client.submit(world.region, request)
+            client.send(world.region, request)
         for request in world.activity_requests(today - timedelta(days=_DAYS + 1), today + timedelta(days=30)):
-            client.submit(world.region, request)
+            client.send(world.region, request)
         console.print(
             f"{_short(world.region)}: {len(world.stations)} stations 服务站,"
             f" {len(world.organisations)} organisations 组织, "
@@ -175,8 +175,8 @@ def _submit_hours(client: Client, worlds: list[World], book: Book, entries: int)
         task = progress.add_task("submit 提交", total=entries)
         start = time.monotonic()
         with ThreadPoolExecutor(2) as pool:
-            for size, answer in pool.map(lambda one: (one[1], client.submit(one[0], one[2])), requests):
-                _check(answer["count"] == size and answer["new"], "a batch was not taken whole")
+            for size, (_, new) in pool.map(lambda one: (one[1], client.send(one[0], one[2])), requests):
+                _check(new, "a batch was in the log before it was sent")
                 progress.advance(task, size)
     book.figures["hours entries submitted over HTTP 提交"] = f"{entries / (time.monotonic() - start):,.0f}/s"
 
@@ -207,7 +207,7 @@ def _batches(world: World, entries: int) -> Iterator[tuple[Organisation, list[ev
 
 def _show_totals(client: Client, worlds: list[World], book: Book, number: str, title: str) -> None:
     _step(number, title)
-    table = Table("", *(str(cli.STATE_NAMES[state]) for state in STATES))
+    table = Table("", *(str(reports.STATE_NAMES[state]) for state in STATES))
     for world in worlds:
         client.sign_in(world.key, world.region)
         after = _size(client, world) - 1
@@ -230,7 +230,7 @@ def _size(client: Client, world: World) -> int:
 
 
 def _row(table: Table, name: str, found: dict[str, Any], expected: int) -> None:
-    table.add_row(name, *(cli.hours(found["total"].get(state)) for state in STATES))
+    table.add_row(name, *(reports.hours(found["total"].get(state)) for state in STATES))
     _check(
         found["total"]["counted"]["minutes"] == expected,
         f"{name}: {found['total']} and not {expected} minutes",
@@ -248,7 +248,7 @@ def _correct(client: Client, worlds: list[World], book: Book) -> None:
                 (second, world.withdrawn(second, "重复登记"), -second.minutes),
             ]
             for entry, event, change in made:
-                client.submit(world.region, world.request(by_issuer[entry.issuer], [event]))
+                client.send(world.region, world.request(by_issuer[entry.issuer], [event]))
                 book.minutes[volunteer] += change
                 book.minutes[world.region] += change
                 console.print(f"{events.type_name(event)}  {volunteer[:18]}…  {change:+} min")
@@ -274,7 +274,7 @@ def _audit(deployment: Deployment, worlds: list[World], book: Book) -> None:
     total, seconds = 0, 0.0
     for world in worlds:
         start = time.monotonic()
-        report = cli.audit_region(deployment, world.region)
+        report = deployment.audit(world.region)
         total, seconds = total + report.events, seconds + time.monotonic() - start
         _check(report.ok, f"the audit of {world.region} found {report.findings}")
         console.print(f"{_short(world.region)}: {report.events:,} events, [green]everything holds 全部一致")
@@ -305,7 +305,7 @@ def _tamper(deployment: Deployment, world: World) -> None:
             f"one byte changed 改动一个字节: [red]position {one.position}, event {one.event_id}: {one.detail}"
         )
         raise _Undo
-    _check(cli.audit_region(deployment, world.region).ok, "the change was not rolled back")
+    _check(deployment.audit(world.region).ok, "the change was not rolled back")
     console.print("rolled back 已回滚: [green]everything holds 全部一致")
 
 

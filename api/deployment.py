@@ -9,14 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ledger import keys
+from api import drafts
+from ledger import audit as auditing
+from ledger import events, keys, notes
 from ledger.app import Ledger
+from ledger.codes import region_name
 from ledger.errors import Invalid, Unavailable
 from ledger.ids import check_origin, check_region
 from ledger.keys import SigningKey
-from ledger.log import CheckpointFile, Publisher
+from ledger.log import CheckpointFile, Publisher, parse_checkpoint
 from ledger.store import embedded, schema
 from ledger.store.postgres import Database
+from ledger.submission import pack, seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,28 @@ class Deployment:
         Publisher(self.database, schema.region_schema(region), log_key, self._checkpoint(region)).begin()
         keys.save(log_key, folder / f"{region}.log")  # last: it is what makes the region one of this deployment
         return self.region_keys(region)
+
+    def establish(self, region: str, origin: str, name_en: str) -> None:
+        """Create a region and submit the event that begins its ledger."""
+        secret = self.create_region(region, origin)
+        issuer = secret.issuing.name
+        event = events.RegionEstablished(
+            **drafts.common(issuer, region, issuer),
+            name=events.RegionName(zh=region_name(region) or region, en=name_en),
+            origin=origin,
+            log_key=str(secret.log.verifier),
+            key=str(secret.issuing.verifier),
+        )
+        bodies = [events.encode(event)]
+        self.ledger(region).submit(pack(seal(bodies, secret.issuing, origin), bodies))
+        self.publisher(region).publish()
+
+    def audit(self, region: str) -> auditing.Report:
+        """Audit a region against its own last checkpoint."""
+        ledger, note = self.ledger(region), self.publisher(region).published
+        signed = parse_checkpoint(notes.parse(note).text) if note else None
+        with self.database.read() as cursor:
+            return auditing.audit(cursor, ledger.schema, region, ledger.origin, signed)
 
     def ledger(self, region: str) -> Ledger:
         """The ledger of a region."""

@@ -30,6 +30,7 @@ _LINKS: Final = {tuple(labels): title for title, (_, labels) in _LISTS.items()}
 
 MEANINGS: Final = {
     "type": "name and version, one of the types below",
+    "issuer": "whose key signed the submission",
     "salt": "keeps the body from being guessed from its hash; new for every event",
     "name": "as people read it",
     "name.RegionEstablished": "of the region",

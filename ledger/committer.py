@@ -45,6 +45,8 @@ class Committer:
     def _run(self) -> None:
         while not (self._stopping and not self._waiting):
             batch = self._next()
+            if not batch:
+                continue  # all of it was cancelled, or there was nothing left to do
             try:
                 answers = self._ledger.commit([prepared for prepared, _ in batch])
             except Exception as error:

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import psycopg2
+import psycopg2.extensions
 from psycopg2.extensions import connection as Connection
-from psycopg2.extensions import cursor as Cursor
 from psycopg2.pool import ThreadedConnectionPool
 
 from ledger.errors import Unavailable
 from ledger.limits import IDLE_IN_TRANSACTION_TIMEOUT_MS, LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
 
+Cursor = psycopg2.extensions.cursor
 LOST: Final = (psycopg2.OperationalError, psycopg2.InterfaceError)
 """What psycopg2 raises when the server or the connection is gone, among other things."""
 
@@ -56,13 +57,16 @@ class Database:
         """A cursor inside BEGIN … COMMIT; rolled back when the block raises.
 
         `mode` goes behind BEGIN, such as `READ ONLY`. Raises Unavailable when the database is out of
-        reach, CommitUnknown when it is lost while committing.
+        reach or gets lost, CommitUnknown when it is lost while committing.
         """
         with self._free:
             connection = self._begin(mode)
             try:
                 with connection.cursor() as cursor:
                     yield cursor
+            except LOST as error:
+                self._give_up(connection)
+                raise Unavailable(f"the database gave up: {error}") from error
             except BaseException:
                 self._give_up(connection)
                 raise

@@ -1,4 +1,4 @@
-"""A relay between libpq and PostgreSQL on real sockets, which loses what is said about one COMMIT."""
+"""A relay between libpq and PostgreSQL on real sockets, which loses one statement or what is said about it."""
 
 import socket
 import struct
@@ -12,11 +12,10 @@ from pathlib import Path
 from psycopg2.extensions import make_dsn, parse_dsn
 
 _SOCKET = ".s.PGSQL.5432"
-_COMMIT = b"COMMIT\0"
 
 
 class Loss(Enum):
-    """What becomes of the next COMMIT; the client's connection is closed in every case."""
+    """What becomes of a statement; the client's connection is closed in every case."""
 
     ANSWER = auto()
     """It is carried out."""
@@ -32,6 +31,8 @@ class Relay:
     def __init__(self, folder: Path, dsn: str) -> None:
         self.dsn = make_dsn(dsn, host=str(folder), port=5432)
         self.loss: Loss | None = None
+        self.statement = b"COMMIT"
+        """The next statement that begins like this meets its loss; those after it do not."""
         self.refusing = False
         self._release = threading.Event()
         self._server = parse_dsn(dsn)
@@ -42,7 +43,7 @@ class Relay:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def release(self) -> None:
-        """Let a delayed COMMIT go on."""
+        """Let a delayed statement go on."""
         self._release.set()
 
     def close(self) -> None:
@@ -91,21 +92,21 @@ class _Pair:
     def _forth(self) -> None:
         with suppress(OSError):
             for message in _messages(self._client):
-                if message[:1] == b"Q" and message[5:] == _COMMIT and self._relay.loss:
+                if message[:1] == b"Q" and message[5:].startswith(self._relay.statement) and self._relay.loss:
                     loss, self._relay.loss = self._relay.loss, None
                     return self._lose(loss, message)
                 self._server.sendall(message)
         _end(self._server)
 
-    def _lose(self, loss: Loss, commit: bytes) -> None:
+    def _lose(self, loss: Loss, statement: bytes) -> None:
         if loss is Loss.ANSWER:
             self._answer_lost = True
-            self._server.sendall(commit)  # `_back` ends the client's connection when it is answered
+            self._server.sendall(statement)  # `_back` ends the client's connection when it is answered
             return
         _end(self._client)
         if loss is Loss.DELAY:
             self._relay.wait_for_release()
-            self._server.sendall(commit)
+            self._server.sendall(statement)
         _end(self._server)
 
     def _back(self) -> None:

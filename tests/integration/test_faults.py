@@ -391,6 +391,30 @@ def test_an_outcome_that_cannot_be_looked_up_is_called_unknown(world, relay, bey
     assert len(found(world, request)) == 1
 
 
+def test_a_read_that_is_cut_says_that_the_database_is_out_of_reach(world, relay, beyond):
+    relay.loss, relay.statement = Loss.REQUEST, b"SELECT"
+    _unavailable(beyond.ledger.head)
+    assert relay.loss is None
+    assert beyond.ledger.head() == world.ledger.head()
+
+
+@pytest.mark.parametrize("statement", [b"BEGIN", b"SELECT size", b'SELECT "position"', b"COPY", b"INSERT"])
+@pytest.mark.parametrize("loss", [Loss.ANSWER, Loss.REQUEST])
+def test_a_submission_that_is_cut_before_its_commit_writes_nothing(world, relay, beyond, loss, statement):
+    request = world.request(world.hours("08:00", "09:00"))
+    prepared = beyond.ledger.prepare(request)
+    relay.loss, relay.statement = loss, statement
+    if statement == b"BEGIN":
+        # The connection may have been dead for long, so another is tried.
+        (answer,) = beyond.ledger.commit([prepared])
+        assert isinstance(answer, Accepted)
+    else:
+        _unavailable(beyond.ledger.commit, [prepared])
+        assert not found(world, request)
+    assert relay.loss is None
+    assert beyond.ledger.submit(request).new is (statement != b"BEGIN")
+
+
 # -- a writer stops inside its transaction ----------------------------------------------------------
 
 

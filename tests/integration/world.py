@@ -21,7 +21,7 @@ from ledger.ids import instant
 from ledger.intake import Accepted
 from ledger.keys import SigningKey
 from ledger.store import copying, decisions, log, schema
-from ledger.store.postgres import Database
+from ledger.store.postgres import Cursor, Database
 from tests import builders
 from tests.builders import ABSENT, ACTIVITY, AUTHORITY, GROUP, REGION, STATION, VOLUNTEER
 
@@ -223,7 +223,7 @@ def check(world: World) -> None:
         assert _stored_records(cursor, world) == _decided_records(cursor, world)
 
 
-def _stored_records(cursor: copying.Cursor, world: World) -> set[Record]:
+def _stored_records(cursor: Cursor, world: World) -> set[Record]:
     found: set[Record] = set()
     for kind, table in decisions.TABLES.items():
         columns = copying.selection(table.columns, "t")
@@ -232,7 +232,7 @@ def _stored_records(cursor: copying.Cursor, world: World) -> set[Record]:
     return found
 
 
-def _decided_records(cursor: copying.Cursor, world: World) -> set[Record]:
+def _decided_records(cursor: Cursor, world: World) -> set[Record]:
     """Every submission decided again from the stored bytes, on one state that is never written."""
     state = State()
     cursor.execute(f"SELECT first, count, note FROM {world.schema}.submissions ORDER BY first")

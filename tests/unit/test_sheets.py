@@ -170,7 +170,7 @@ def test_an_object_of_json_lines_has_headings_of_its_own():
 def test_rows_are_numbered_as_a_spreadsheet_shows_them(newline):
     """A line break within quotes begins no row; a blank line is one."""
     blank = row(**dict.fromkeys(row(), ""))
-    bad = csv_file(row(备注="一\n二"), blank, row(date="2026-02-30"), newline=newline)
+    bad = csv_file(row(备注=f"一{newline}二"), blank, row(date="2026-02-30"), newline=newline)
     assert told(bad) == [(4, "日期", "bad-date")]
     assert told(bad.replace(b",," + newline.encode(), b",," + 3 * newline.encode())) == [(6, "日期", "bad-date")]
     assert told(jsonl_file(row(备注="一\n二"), {}, blank, row(date="2026-02-30"))) == [(4, "date", "bad-date")]
