@@ -115,7 +115,7 @@ def _serving(deployment: Deployment, data: Path, port: int) -> Iterator[tuple[Cl
     for code, name, _ in REGIONS:
         deployment.establish(code, f"ledger.example/{code}", name)
         console.print(f"{_short(code)} {code}  log key {deployment.region_keys(code).log.verifier}", soft_wrap=True)
-    command = [sys.executable, "-m", "api.cli", "serve", "--data", str(data), "--port", str(port)]
+    command = [sys.executable, "-m", "api", "serve", "--data", str(data), "--port", str(port)]
     with open(data / "server.log", "wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:

@@ -33,7 +33,7 @@ def _sum(value: Any) -> dict[str, int]:
 def totals_table(title: str, found: dict[str, Any]) -> Table:
     """Hours by state, in all and under each heading."""
     table = Table(title=title, title_justify="left")
-    table.add_column("")
+    table.add_column("", overflow="fold")
     for state in STATES:
         table.add_column(STATE_NAMES[state], justify="right")
     table.add_row("total 合计", *(hours(found["total"].get(state)) for state in STATES))

@@ -18,7 +18,7 @@ from api.client import Client, Told
 from api.outbox import Outbox, Sent
 from api.sheets import Entry, RowProblem, Sheet, SheetError, read, to_entries
 from ledger import keys
-from ledger.errors import Conflict, Invalid, LedgerError, Unavailable
+from ledger.errors import Conflict, Invalid, LedgerError, Rejected, Unavailable
 from ledger.keys import SigningKey
 from ledger.limits import SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX
 from ledger.submission import pack, seal
@@ -143,7 +143,7 @@ def _send(client: Client, outbox: Outbox, region: str) -> dict[str, Any]:
             except Told as error:
                 outbox.refused(path)
                 _show_refused(error, [item.row for item in items])
-                raise
+                raise Rejected(error.detail) from None
             outbox.done(path, answer)
             new = new or fresh
             progress.advance(task, len(items))
