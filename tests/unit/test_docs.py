@@ -129,10 +129,10 @@ def _bodies() -> list[list[bytes]]:
     """The bodies of three submissions: the region is established, a station admitted, hours are recorded."""
     made = 0
 
-    def body(kind: str, issuer: str, subject: str, time: str, **own: object) -> bytes:
+    def body(name: str, issuer: str, subject: str, time: str, /, **own: object) -> bytes:
         nonlocal made
         made += 1
-        common = {"id": f"0199b7d4-0000-7000-8000-{made:012x}", "type": kind, "issuer": issuer, "ledger": REGION}
+        common = {"id": f"0199b7d4-0000-7000-8000-{made:012x}", "type": name, "issuer": issuer, "ledger": REGION}
         return canonical({**common, "subject": subject, "time": time, "salt": _salt(made), **own})
 
     first, second = "2026-11-01T12:00:00+08:00", "2026-11-02T12:00:00+08:00"

@@ -304,12 +304,12 @@ def test_without_a_duration_the_full_minutes_between_start_and_end_count():
 )
 @pytest.mark.parametrize("write", FORMATS)
 def test_a_value_that_the_ledger_would_refuse_is_told_under_its_column(write, key, value, code):
-    assert told(write(row(**{key: value}))) == [
-        (1, key, code) if write is jsonl_file else (2, COLUMNS[key].zh, code)
-    ]
+    assert told(write(row(**{key: value}))) == [(1, key, code) if write is jsonl_file else (2, COLUMNS[key].zh, code)]
 
 
-@pytest.mark.parametrize("typed", [VOLUNTEER.upper(), f"volunteer:{VOLUNTEER}", f" {VOLUNTEER}\t", f"Ｖolunteer：{VOLUNTEER}"])
+@pytest.mark.parametrize(
+    "typed", [VOLUNTEER.upper(), f"volunteer:{VOLUNTEER}", f" {VOLUNTEER}\t", f"Ｖolunteer：{VOLUNTEER}"]
+)
 def test_a_volunteer_is_recognised_however_the_number_is_typed(typed):
     (entry,) = entries(csv_file(row(volunteer=typed, activity=f"activity:{ACTIVITY.upper()}", region="４４１３０２")))
     assert (entry.event.subject, entry.event.activity) == (f"volunteer:{VOLUNTEER}", ACTIVITY)
