@@ -117,7 +117,7 @@ def opened(data: Path, database_url: str | None = None) -> Iterator[Deployment]:
     (data / "keys").mkdir(mode=0o700, exist_ok=True)
     with contextlib.ExitStack() as stack:
         dsn = database_url or stack.enter_context(embedded.running(data)).dsn
-        database = Database(dsn, connections_max=32)
+        database = Database(dsn, connections_max=48)
         stack.callback(database.close)
         yield Deployment(data, database)
 

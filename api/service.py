@@ -93,6 +93,8 @@ class Publishing:
 
     def _publish_while_leading(self, once: bool) -> None:
         with self._leading() as leader:
+            if not leader:
+                self._publisher.refresh()
             while leader:
                 self._publisher.publish()
                 if once or self._stopping.wait(CHECKPOINT_INTERVAL):

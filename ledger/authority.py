@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from ledger import events as e
-from ledger.domain.state import Activity, Entry, KeyRecord, Moment, Organisation, State, Volunteer
+from ledger.domain.state import Entry, KeyRecord, Moment, Organisation, State, Volunteer
 from ledger.domain.verdict import Violation
 from ledger.events import Event
 from ledger.ids import issuer_kind
@@ -54,13 +54,6 @@ def successor(state: State, event: Event) -> bool:
     return before is not None and before.status == "dissolved" and event.issuer == before.successor
 
 
-def publisher(state: State, event: Event) -> bool:
-    """the organisation that published the activity"""
-    assert isinstance(event, e.HoursRecorded)
-    activity = state.get(Activity, event.activity)
-    return organisation(state, event) and (activity is None or activity.issuer == event.issuer)
-
-
 def _entry(state: State, event: Event) -> Entry | None:
     assert isinstance(event, e.EntryChange | e.HoursCorrected)
     return state.get(Entry, event.entry)
@@ -82,7 +75,7 @@ MAY_ISSUE: Final[dict[type[Event], tuple[Role, ...]]] = {
     e.VolunteerVerified: (station,),
     e.VolunteerDisclaimed: (itself, station, region),
     e.ActivityPublished: (organisation,),
-    e.HoursRecorded: (publisher,),
+    e.HoursRecorded: (organisation,),
     e.HoursCorrected: (recorder, successor, region),
     e.HoursWithdrawn: (recorder, successor, region),
     e.HoursApproved: (recorder, successor, itself),

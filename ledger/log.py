@@ -122,6 +122,10 @@ class Publisher:
         """The newest checkpoint this process knows of, as a signed note."""
         return self._published
 
+    def refresh(self) -> None:
+        """Take over what another process, which leads, has published."""
+        self._published = self._file.read()
+
     def begin(self) -> str:
         """Sign the first checkpoint of a log whose file is not there yet; only `init` may know that it is new."""
         with self._lock, self._file.signing():

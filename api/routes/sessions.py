@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
@@ -57,11 +59,12 @@ async def challenge(request: Request, asked: ChallengeIn) -> ChallengeOut:
 
 
 @router.post("/sessions", status_code=201, summary="Answer a challenge")
-def open_session(request: Request, response: Response, given: SessionIn) -> SessionOut:
+async def open_session(request: Request, response: Response, given: SessionIn) -> SessionOut:
     """Each challenge is answered once. Browsers keep the token in an http-only cookie."""
     sessions = _sessions(request)
     note, issuer, region = sessions.claim(given.note)
-    key_id = verify_answer(access.service(request).region(region).ledger, note, issuer)
+    ledger = access.service(request).region(region).ledger
+    key_id = await asyncio.to_thread(verify_answer, ledger, note, issuer)
     token, session = sessions.open(issuer, region, key_id)
     response.set_cookie(
         access.COOKIE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from projections.views import EntryRow, Sum, hide_small
 router = APIRouter(prefix="/v1/regions/{region}", tags=["totals"])
 
 After = Annotated[int | None, Query(ge=0, description="wait until the event at this position is counted")]
+_WAIT_STEP = 0.02
 _detail = events.reader({"issuer", "entry", "reason", "outcome"})
 
 
@@ -73,8 +75,12 @@ class EntriesOut(BaseModel):
 
 
 async def _wait(region: Region, after: int | None) -> None:
-    if after is not None and not await asyncio.to_thread(region.runner.wait, after, AFTER_WAIT_MAX):
-        raise NotYet(f"the totals have not seen position {after}", retry_after=1)
+    """Waits on the event loop: a thread a waiting reader would let a few of them stop all others."""
+    deadline = time.monotonic() + AFTER_WAIT_MAX
+    while after is not None and region.runner.position <= after:
+        if time.monotonic() > deadline or region.runner.failure is not None:
+            raise NotYet(f"the totals have not seen position {after}", retry_after=1)
+        await asyncio.sleep(_WAIT_STEP)
 
 
 def _volunteer(region: Region, session: Session, volunteer: str) -> tuple[Volunteer, str | None]:

@@ -43,9 +43,7 @@ def _is_waiting(world: World) -> bool:
 
 def activities(world: World, count: int) -> bytes:
     """A submission of that many events."""
-    bodies = [
-        world.body("activity.published/1", subject=f"activity:{builders.event_id()}") for _ in range(count)
-    ]
+    bodies = [world.body("activity.published/1", subject=f"activity:{builders.event_id()}") for _ in range(count)]
     return world.request(*bodies)
 
 

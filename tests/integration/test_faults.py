@@ -209,7 +209,9 @@ class Outcome:
     unavailable: dict[int, Unavailable] = field(default_factory=dict)
 
 
-def submit_all(committer: Committer, world: World, requests: Sequence[bytes], progress: Callable[[int], None]) -> Outcome:
+def submit_all(
+    committer: Committer, world: World, requests: Sequence[bytes], progress: Callable[[int], None]
+) -> Outcome:
     """Submit by four threads; a server that is out of reach is the one excuse."""
     outcome = Outcome()
 

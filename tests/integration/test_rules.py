@@ -265,7 +265,6 @@ def test_one_public_key_has_one_name(world):
         assert codes(world.refused(added(GROUP, key))) == ["key-known"]
     fresh = signing_key(GROUP, 5)
     assert world.refused(added(GROUP, fresh), added(STATION, fresh)) == [(1, "key-known")]
-    own = world.body("volunteer.registered/1", issuer=NEWCOMER, subject=NEWCOMER)
     shared = SigningKey(NEWCOMER, signing_key(VOLUNTEER).seed)
     own = world.body("volunteer.registered/1", issuer=NEWCOMER, subject=NEWCOMER, key=str(shared))
     assert codes(world.refused(own, by=shared)) == ["key-known"]
@@ -379,9 +378,7 @@ def test_no_volunteer_is_in_two_places_at_once_for_one_organisation(world, start
 
 @pytest.mark.parametrize(("start", "end"), OVERLAPPING)
 def test_entries_of_one_transaction_do_not_overlap(world, start, end):
-    first, second = world.commit(
-        world.request(world.hours("08:00", "09:00")), world.request(world.hours(start, end))
-    )
+    first, second = world.commit(world.request(world.hours("08:00", "09:00")), world.request(world.hours(start, end)))
     assert isinstance(first, Accepted)
     assert refusal_codes(second) == ["overlap"]
     assert world.size == first.first + 1
@@ -523,7 +520,9 @@ def test_a_refused_submission_does_not_harm_its_neighbours(world):
     known = builders.details(id_number="E77777777")
     registration = {"issuer": STATION, "consent": {"method": "form", "given": builders.TIME, "reference": "档案"}}
     refused = [
-        world.body("volunteer.registered/1", subject=NEWCOMER, key=ABSENT, identity=builders.identity(known), **registration),
+        world.body(
+            "volunteer.registered/1", subject=NEWCOMER, key=ABSENT, identity=builders.identity(known), **registration
+        ),
         world.hours("08:00", "09:00", subject=NEWCOMER),
         world.hours("08:30", "09:30", subject=NEWCOMER),
     ]
@@ -543,7 +542,13 @@ def test_a_refused_submission_does_not_harm_its_neighbours(world):
 
 def test_a_submission_twice_in_one_transaction_is_one_submission(world):
     details = builders.details(id_number="E77777778")
-    body = world.body("volunteer.registered/1", issuer=NEWCOMER, subject=NEWCOMER, key=vkey(NEWCOMER), identity=builders.identity(details))
+    body = world.body(
+        "volunteer.registered/1",
+        issuer=NEWCOMER,
+        subject=NEWCOMER,
+        key=vkey(NEWCOMER),
+        identity=builders.identity(details),
+    )
     request = world.request(body, private={events.decode(body).id: details})
     first, second = world.commit(request, request)
     assert isinstance(first, Accepted)
@@ -563,8 +568,21 @@ def test_an_id_twice_in_one_transaction_is_a_conflict(world):
     assert second.known == ((name, first.first),)
 
 
+def test_a_volunteers_keys_and_entries_are_told_apart(world):
+    """Both are looked up by the volunteer's name, and both are needed in one transaction here."""
+    own, entry, revoked = world.commit(
+        world.request(world.body("volunteer.key_added/1")),
+        world.request(world.hours("08:00", "09:00")),
+        world.request(world.body("volunteer.key_revoked/1", key_id=signing_key(VOLUNTEER, 1).id)),
+    )
+    assert all(isinstance(answer, Accepted) for answer in (own, entry, revoked))
+
+
 def test_later_submissions_see_earlier_ones(world):
-    registered = world.request(world.body("organisation.registered/1", subject=HEIR), world.body("organisation.key_added/1", subject=HEIR, key=vkey(HEIR)))
+    registered = world.request(
+        world.body("organisation.registered/1", subject=HEIR),
+        world.body("organisation.key_added/1", subject=HEIR, key=vkey(HEIR)),
+    )
     again = world.request(world.body("organisation.registered/1", subject=HEIR))
     first, second = world.commit(registered, again)
     assert isinstance(first, Accepted)
@@ -585,7 +603,11 @@ def test_every_bad_event_is_listed(world):
 
 def with_identity(world: World, details: bytes) -> bytes:
     return world.body(
-        "volunteer.registered/1", issuer=NEWCOMER, subject=NEWCOMER, key=vkey(NEWCOMER), identity=builders.identity(details)
+        "volunteer.registered/1",
+        issuer=NEWCOMER,
+        subject=NEWCOMER,
+        key=vkey(NEWCOMER),
+        identity=builders.identity(details),
     )
 
 
@@ -679,7 +701,9 @@ def test_the_claim_is_taken_by_the_station_that_verifies(world):
     body, private = verification(world, NEWCOMER, details)
     assert world.submit(body, private=private).new
     assert NEWCOMER in person_registered(world, *verification(world, OTHER, details))
-    assert codes(world.refused((again := verification(world, NEWCOMER, details))[0], private=again[1])) == ["wrong-status"]
+    assert codes(world.refused((again := verification(world, NEWCOMER, details))[0], private=again[1])) == [
+        "wrong-status"
+    ]
 
 
 def test_a_station_verifies_with_a_number(world):

@@ -87,9 +87,7 @@ class World:
         """An entry from one clock time to another."""
         return self.body("hours.recorded/1", **span(start, end, **changes))
 
-    def request(
-        self, *bodies: bytes, by: SigningKey | int = 0, private: Mapping[str, bytes] | None = None
-    ) -> bytes:
+    def request(self, *bodies: bytes, by: SigningKey | int = 0, private: Mapping[str, bytes] | None = None) -> bytes:
         """A submission of the bodies, signed by a key of their issuer: the one given, or the one of that number."""
         key = by if isinstance(by, SigningKey) else builders.signing_key(events.decode(bodies[0]).issuer, by)
         return builders.sealed(bodies, key, self.origin, private)
@@ -98,14 +96,10 @@ class World:
         """Decide requests in one transaction."""
         return self.ledger.commit([self.ledger.prepare(request) for request in requests])
 
-    def submit(
-        self, *bodies: bytes, by: SigningKey | int = 0, private: Mapping[str, bytes] | None = None
-    ) -> Accepted:
+    def submit(self, *bodies: bytes, by: SigningKey | int = 0, private: Mapping[str, bytes] | None = None) -> Accepted:
         return self.ledger.submit(self.request(*bodies, by=by, private=private))
 
-    def record(
-        self, kind: str, /, *, by: SigningKey | int = 0, private: bytes | None = None, **changes: Any
-    ) -> str:
+    def record(self, kind: str, /, *, by: SigningKey | int = 0, private: bytes | None = None, **changes: Any) -> str:
         """Submit one event; its id. `private` are the details that the event commits to."""
         if private is not None:
             changes = {"identity": builders.identity(private), **changes}
@@ -153,9 +147,7 @@ class World:
         return self.record("volunteer.registered/1", private=details, **members)
 
     def publish(self, issuer: str, activity: str = ACTIVITY, start: str = "06:00", end: str = "12:00") -> None:
-        self.record(
-            "activity.published/1", issuer=issuer, subject=f"activity:{activity}", start=at(start), end=at(end)
-        )
+        self.record("activity.published/1", issuer=issuer, subject=f"activity:{activity}", start=at(start), end=at(end))
 
     # -- looking --------------------------------------------------------------------------------------
 
@@ -199,7 +191,6 @@ class World:
         with self.unchanged(), pytest.raises(Refused) as refusal:
             self.submit(*bodies, by=by, private=private)
         return [(problem.index, problem.code) for problem in refusal.value.problems]
-
 
 
 # -- what must hold of every ledger at any time ---------------------------------------------------------

@@ -1,10 +1,8 @@
 """Files of hours as organisations write them: what they come to, and what is told of a bad row."""
 
 import json
-import re
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -22,7 +20,6 @@ from tests.sheet_files import (
     VOLUNTEER,
     csv_file,
     entries,
-    in_sheet,
     jsonl_file,
     problems,
     row,
