@@ -23,7 +23,7 @@ from ledger import audit as auditing
 from ledger import keys
 from ledger.codes import region_name
 from ledger.errors import NotFound
-from ledger.ids import check_issuer, issuer_kind
+from ledger.ids import check_issuer, check_volunteer, issuer_kind
 from projections.engine import catch_up
 from projections.engine import rebuild as rebuild_projection
 from projections.totals import Totals
@@ -106,6 +106,21 @@ def checkpoint(data: Path, region: str) -> None:
     """Sign a checkpoint at once and print it. 立即签署检查点"""
     with cli_common.opened(data) as deployment:
         click.echo(deployment.publisher(region).publish(), nl=False)
+
+
+@main.command()
+@click.argument("volunteer")
+@cli_common.data
+@cli_common.region
+@click.confirmation_option(prompt="Destroy the private details for good? 确定永久销毁个人信息？")
+@cli_common.told
+def erase(volunteer: str, data: Path, region: str) -> None:
+    """Destroy VOLUNTEER's private details and their key; the record stays, under a pseudonym. 销毁个人信息"""
+    with cli_common.opened(data) as deployment:
+        rows = deployment.ledger(region).erase(check_volunteer(volunteer))
+    console.print(f"{rows} sets of details destroyed 已销毁. The vault's backups expire as docs/operations.md says.")
+    if not rows:
+        raise NotFound(f"no private details of {volunteer} are kept in {region}")
 
 
 # -- checking -------------------------------------------------------------------------------------

@@ -32,6 +32,7 @@ MEANINGS: Final = {
     "type": "name and version, one of the types below",
     "issuer": "whose key signed the submission",
     "salt": "keeps the body from being guessed from its hash; new for every event",
+    "salt.Details": "of its own, not the salt of the body",
     "name": "as people read it",
     "name.RegionEstablished": "of the region",
     "name.ActivityPublished": "of the activity",

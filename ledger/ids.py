@@ -60,6 +60,13 @@ def issuer_kind(issuer: str) -> IssuerKind:
     return kind  # type: ignore[return-value]
 
 
+def check_volunteer(text: str) -> Issuer:
+    """Accept a volunteer's id; raise Invalid otherwise."""
+    if not check_issuer(text).startswith("volunteer:"):
+        raise Invalid("not a volunteer: volunteer: and a UUID")
+    return Issuer(text)
+
+
 def check_region(text: str) -> RegionCode:
     """Accept a region code that GB/T 2260 has or had; raise Invalid otherwise."""
     if not re.fullmatch(REGION_PATTERN, text) or not is_region(text):

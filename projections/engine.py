@@ -29,7 +29,7 @@ from ledger.store.recorder import PostgresTrackingRecorder, insert_tracking
 
 logger = logging.getLogger("yongzhi.projections")
 
-BATCH: Final = 10_000
+BATCH: Final = 20_000
 """Events a transaction while catching up."""
 RETRY_SECONDS: Final = 1.0
 _TRACKING: Final = """

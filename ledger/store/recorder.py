@@ -261,12 +261,12 @@ class PostgresFactory(InfrastructureFactory[PostgresTrackingRecorder]):
             schema.create_log(cursor, schema_name)
         return schema_name
 
-    def aggregate_recorder(self, purpose: str = "events") -> AggregateRecorder:
+    def aggregate_recorder(self, purpose: str = "events") -> PostgresAggregateRecorder:
         """A recorder for the aggregates, or for another purpose such as snapshots, kept apart."""
         name = self.schema if purpose == "events" else f"{self.schema}_{purpose}"
         return PostgresAggregateRecorder(self.database, self._created(name))
 
-    def application_recorder(self) -> ApplicationRecorder:
+    def application_recorder(self) -> PostgresRecorder:
         """A recorder of the application's log."""
         return PostgresRecorder(self.database, self._created(self.schema))
 
@@ -278,7 +278,7 @@ class PostgresFactory(InfrastructureFactory[PostgresTrackingRecorder]):
         kind = tracking_recorder_class or (resolve_topic(topic) if topic else PostgresTrackingRecorder)
         return kind(self.database, self._created(self.schema))
 
-    def process_recorder(self) -> ProcessRecorder:
+    def process_recorder(self) -> PostgresRecorder:
         """A recorder of log and tracking together."""
         return PostgresRecorder(self.database, self._created(self.schema))
 
