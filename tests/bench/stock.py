@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -126,17 +127,21 @@ def _project(env: EnvType, count: int) -> float:
 
 
 def _insert(app: Hours, bodies: Sequence[Sequence[bytes]], key: Ed25519PrivateKey | None) -> float:
-    """Two threads, each verifying a batch and inserting it: verification releases the interpreter."""
+    """Two threads, one verifying a batch while the other inserts: verification releases the interpreter.
+
+    They do not insert at once, which the library's table lock forbids and psycopg's pipelines do not survive.
+    """
     recorder = app.recorder
     assert isinstance(recorder, PostgresApplicationRecorder)
-    public = key.public_key() if key else None
+    public, inserting = key.public_key() if key else None, threading.Lock()
     signed = [[(_stored(body), key.sign(body) if key else b"") for body in batch] for batch in bodies]
 
     def insert(batch: Sequence[tuple[StoredEvent, bytes]]) -> None:
         if public:
             for stored, signature in batch:
                 public.verify(signature, stored.state)
-        recorder.insert_events([stored for stored, _ in batch])
+        with inserting:
+            recorder.insert_events([stored for stored, _ in batch])
 
     start = time.perf_counter()
     with ThreadPoolExecutor(2) as pool:

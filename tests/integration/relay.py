@@ -94,7 +94,8 @@ class _Pair:
             for message in _messages(self._client):
                 if message[:1] == b"Q" and message[5:].startswith(self._relay.statement) and self._relay.loss:
                     loss, self._relay.loss = self._relay.loss, None
-                    return self._lose(loss, message)
+                    self._lose(loss, message)
+                    return
                 self._server.sendall(message)
         _end(self._server)
 

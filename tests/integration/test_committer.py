@@ -35,10 +35,7 @@ def held(world: World, committer: Committer) -> Iterator[Answer]:
 
 
 def _is_waiting(world: World) -> bool:
-    with world.database.transaction() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock')")
-        (found,) = cursor.fetchone()
-        return found
+    return bool(world.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
 
 
 def activities(world: World, count: int) -> bytes:
@@ -59,13 +56,11 @@ def positions(answers: Sequence[Answer]) -> list[int]:
 
 def sizes_of_transactions(world: World, first: int) -> list[int]:
     """How many events each transaction wrote, in log order, from a position on."""
-    with world.database.transaction() as cursor:
-        cursor.execute(
-            f"SELECT count(*) FROM {world.schema}.events WHERE position >= %s GROUP BY xmin::text"
-            " ORDER BY min(position)",
-            (first,),
-        )
-        return [count for (count,) in cursor]
+    rows = world.query(
+        f"SELECT count(*) FROM {world.schema}.events WHERE position >= %s GROUP BY xmin::text ORDER BY min(position)",
+        first,
+    )
+    return [count for (count,) in rows]
 
 
 def test_what_waits_is_committed_together_in_order_of_arrival(world, committer):

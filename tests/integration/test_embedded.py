@@ -20,9 +20,7 @@ from ledger.store import embedded
 
 ROOT = Path(__file__).parents[2]
 AS_ROOT = os.geteuid() == 0
-only_root = pytest.mark.skipif(
-    not AS_ROOT, reason="about what root does so that PostgreSQL does not run as root"
-)
+only_root = pytest.mark.skipif(not AS_ROOT, reason="about what root does so that PostgreSQL does not run as root")
 
 COMMAND = """
 import signal
@@ -32,8 +30,8 @@ import psycopg2
 from ledger.store import embedded
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 with embedded.running(Path(sys.argv[1])) as server:
-    print(server.started, server.dsn, sep="\\n", flush=True)
     try:
+        print(server.started, server.dsn, sep="\\n", flush=True)
         sys.stdin.read()
     except KeyboardInterrupt:
         psycopg2.connect(server.dsn).close()
@@ -392,7 +390,7 @@ def test_a_server_that_cannot_start_says_why_and_leaves_no_process(data):
     version = data / "pg" / "PG_VERSION"
     right = version.read_text()
     version.write_text("9.6\n")
-    with pytest.raises(Unavailable, match=r"initialized by PostgreSQL version 9\.6"):
+    with pytest.raises(Unavailable, match=r"(?s)ended with status 1 .*initialized by PostgreSQL version 9\.6"):
         embedded.start(data)
     version.write_text(right)
     with embedded.running(data) as server:

@@ -32,7 +32,7 @@ from tests import builders
 from tests.builders import ABSENT, STATION
 from tests.integration.relay import Loss, Relay, relaying
 from tests.integration.waiting import DEADLINE_SECONDS, eventually, threads
-from tests.integration.world import World, at, check, volunteer
+from tests.integration.world import World, check, volunteer
 
 Found = list[tuple[str, int, bytes]]
 
@@ -114,7 +114,7 @@ def kill_a_submitter(world: World, moments: random.Random) -> None:
         "requests": [request.decode() for request in requests],
     }
     acknowledged = acknowledged_until_killed(json.dumps(work).encode(), moments)
-    eventually(lambda: not _backends(world.database, name))
+    eventually(lambda: not _backends(world, name))
     check(world)
     there = {number for number, request in enumerate(requests) if whole_or_absent(world, request)}
     assert acknowledged <= there
@@ -149,10 +149,8 @@ def acknowledged_until_killed(work: bytes, moments: random.Random) -> set[int]:
     return {int(line) for line in said.splitlines()}
 
 
-def _backends(database: Database, application: str) -> list[int]:
-    with database.transaction() as cursor:
-        cursor.execute("SELECT pid FROM pg_stat_activity WHERE application_name = %s", (application,))
-        return [pid for (pid,) in cursor]
+def _backends(world: World, application: str) -> list[int]:
+    return [pid for (pid,) in world.query("SELECT pid FROM pg_stat_activity WHERE application_name = %s", application)]
 
 
 # -- PostgreSQL is killed ---------------------------------------------------------------------------
@@ -357,10 +355,8 @@ def transactions(world: World) -> int:
 
 
 def _count(world: World, condition: str) -> int:
-    with world.database.transaction() as cursor:
-        cursor.execute(f"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND {condition}")
-        (number,) = cursor.fetchone()
-        return number
+    activity = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    return world.query(f"{activity} AND {condition}")[0][0]
 
 
 @pytest.mark.parametrize("loss", [Loss.ANSWER, Loss.REQUEST])
@@ -457,9 +453,8 @@ def test_sessions_have_the_timeouts_of_the_limits(world):
         "statement_timeout": STATEMENT_TIMEOUT_MS,
         "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_MS,
     }
-    with world.database.transaction() as cursor:
-        cursor.execute("SELECT name, setting::int, unit FROM pg_settings WHERE name = ANY(%s)", (list(limits),))
-        assert {name: value for name, value, unit in cursor if unit == "ms"} == limits
+    settings = world.query("SELECT name, setting::int, unit FROM pg_settings WHERE name = ANY(%s)", list(limits))
+    assert {name: value for name, value, unit in settings if unit == "ms"} == limits
 
 
 def test_a_writer_that_stops_does_not_stop_the_region(world):
@@ -488,12 +483,10 @@ def test_a_writer_whose_connection_is_cut_writes_nothing(world):
     prepared, pause = paused(world.ledger.prepare(request))
     with threads(lambda: _unavailable(world.ledger.commit, [prepared])):
         assert pause.reached.wait(DEADLINE_SECONDS)
-        with world.database.transaction() as cursor:
-            cursor.execute(
-                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
-                " WHERE state LIKE 'idle in transaction%' AND pid <> pg_backend_pid()"
-            )
-            assert cursor.fetchall() == [(True,)]
+        ended = world.query(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+        )
+        assert ended == [(True,)]
         pause.over.set()
     assert not found(world, request)
     assert world.ledger.submit(request).new

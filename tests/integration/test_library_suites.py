@@ -7,7 +7,7 @@ import gc
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from itertools import count
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import uuid4
 
 import pytest
@@ -69,8 +69,7 @@ class CountersView(PostgresTrackingRecorder, EventCountersView):
     def _get(self, counter: str) -> int:
         with library_errors(), self.database.read() as cursor:
             cursor.execute(f"SELECT {counter} FROM {self.schema}.counters")
-            (value,) = cursor.fetchone()
-            return value
+            return int(cursor.fetchall()[0][0])
 
     def _increment(self, counter: str, tracking: Tracking) -> None:
         with library_errors(), self.database.transaction() as cursor:
@@ -162,7 +161,7 @@ class TestInfrastructureFactory(OnPostgres, InfrastructureFactoryTestCase):
         self.env = Environment(env={"PERSISTENCE_MODULE": "ledger.store.recorder", **self.settings()})
         super().setUp()
 
-    def expected_factory_class(self) -> type[InfrastructureFactory]:
+    def expected_factory_class(self) -> type[InfrastructureFactory[Any]]:
         return PostgresFactory
 
     def expected_aggregate_recorder_class(self) -> type[PostgresAggregateRecorder]:
@@ -197,7 +196,9 @@ class TestApplication(Configured, ApplicationTestCase):
 
 class TestEventCountersView(OnPostgres, EventCountersViewTestCase):
     def construct_event_counters_view(self) -> EventCountersView:
-        return self.factory.tracking_recorder(CountersView)
+        view = self.factory.tracking_recorder(CountersView)
+        assert isinstance(view, CountersView)
+        return view
 
 
 class TestAggregateEventCountersProjection(Configured, AggregateEventCountersProjectionTestCase):

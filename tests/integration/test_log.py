@@ -94,11 +94,15 @@ def test_an_append_that_is_rolled_back_leaves_no_gap(world):
     class GivenUpError(Exception):
         pass
 
-    with pytest.raises(GivenUpError), world.database.transaction() as cursor:
-        head = log.read_head(cursor, world.schema, lock=True)
-        new = log.NewEvent(sha256(b"{}").digest(), None, None, "topic", b"{}")
-        log.append(cursor, world.schema, head, int(world.now), [new])
-        raise GivenUpError
+    def append() -> None:
+        with world.database.transaction() as cursor:
+            head = log.read_head(cursor, world.schema, lock=True)
+            new = log.NewEvent(sha256(b"{}").digest(), None, None, "topic", b"{}")
+            assert log.append(cursor, world.schema, head, int(world.now), [new]).size == size + 1
+            raise GivenUpError
+
+    with pytest.raises(GivenUpError):
+        append()
     assert world.submit(world.hours("08:00", "09:00")).first == size
 
 
@@ -154,15 +158,13 @@ class Follower:
 
 def listeners(world: World) -> list[int]:
     """Process ids of the server's backends that listen to this ledger."""
-    with world.database.transaction() as cursor:
-        cursor.execute("SELECT pid FROM pg_stat_activity WHERE query = %s", (f"LISTEN {world.schema}",))
-        return [pid for (pid,) in cursor]
+    rows = world.query("SELECT pid FROM pg_stat_activity WHERE query = %s", f"LISTEN {world.schema}")
+    return [pid for (pid,) in rows]
 
 
 def kill_listener(world: World) -> None:
     (before,) = listeners(world)
-    with world.database.transaction() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s)", (before,))
+    world.query("SELECT pg_terminate_backend(%s)", before)
     eventually(lambda: before not in listeners(world))
 
 
@@ -307,9 +309,7 @@ def test_variables_of_the_library_decide_nothing(world, monkeypatch):
     ledger = Ledger(world.database, world.region, world.origin, SECRET, lambda: world.now)
     body = world.hours("08:00", "09:00")
     ((name, position, _),) = ledger.submit(world.request(body)).events
-    with world.database.read() as cursor:
-        cursor.execute(f"SELECT body, topic FROM {world.schema}.events WHERE position = %s", (position,))
-        stored, topic = cursor.fetchone()
+    ((stored, topic),) = world.query(f"SELECT body, topic FROM {world.schema}.events WHERE position = %s", position)
     assert (bytes(stored), topic) == (body, "hours.recorded/1")
     assert world.ledger.event(name).body == ledger.event(name).body == body
 
@@ -390,6 +390,7 @@ def test_the_librarys_event_store_reads_a_stream(world):
     body = world.hours("08:00", "09:00")
     world.submit(body)
     registered, recorded = world.ledger.events.get(VOLUNTEER)
+    assert isinstance(recorded, RecordedEvent)
     assert (recorded.topic, recorded.body) == ("hours.recorded/1", body)
     assert recorded.event == builders.example("hours.recorded/1", **json.loads(body))
     # An event's version in its stream is its position + 1.
@@ -401,5 +402,6 @@ def test_the_librarys_subscription_reads_a_ledger(world):
     world.submit(world.hours("08:00", "09:00"))
     with ApplicationSubscription(world.ledger, gt=world.size - 1) as subscription:
         event, tracking = next(subscription)
+    assert isinstance(event, RecordedEvent)
     assert (event.originator_id, event.event.issuer) == (VOLUNTEER, STATION)
     assert (tracking.application_name, tracking.notification_id) == (world.ledger.name, world.size)

@@ -155,27 +155,27 @@ class World:
     def size(self) -> int:
         return self.ledger.head().size
 
+    def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Rows of a query, in a transaction of its own."""
+        with self.database.transaction() as cursor:
+            cursor.execute(statement, values)
+            return cursor.fetchall()
+
     def entry(self, name: str) -> Mapping[str, Any]:
         """What is kept of an hours entry."""
-        with self.database.read() as cursor:
-            cursor.execute(f"SELECT to_jsonb(e) FROM {self.schema}.entries e WHERE id = %s", (name,))
-            (row,) = cursor.fetchone()
-            return row
+        ((row,),) = self.query(f"SELECT to_jsonb(e) FROM {self.schema}.entries e WHERE id = %s", name)
+        return row
 
     def tables(self) -> dict[str, str]:
         """A digest of every row of every table, the private ones included."""
-        with self.database.read() as cursor:
-            cursor.execute(
-                "SELECT schemaname || '.' || tablename FROM pg_tables"
-                " WHERE schemaname = %s OR (schemaname, tablename) = ('vault', %s)",
-                (self.schema, self.schema),
-            )
-            names = [name for (name,) in cursor]
-            found = {}
-            for name in names:
-                cursor.execute(f"SELECT md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {name} t")
-                (found[name],) = cursor.fetchone()
-            return found
+        names = self.query(
+            "SELECT schemaname || '.' || tablename FROM pg_tables"
+            " WHERE schemaname = %s OR (schemaname, tablename) = ('vault', %s)",
+            self.schema,
+            self.schema,
+        )
+        rows = "md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), ''))"
+        return {name: self.query(f"SELECT {rows} FROM {name} t")[0][0] for (name,) in names}
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
@@ -206,7 +206,7 @@ def check(world: World) -> None:
             f" (SELECT coalesce(sum(count), 0) FROM {world.schema}.submissions),"
             f" (SELECT coalesce(sum(length(hashes)), 0) / 32 FROM {world.schema}.tiles WHERE level = 0)"
         )
-        assert len(set(cursor.fetchone())) == 1
+        assert len(set(cursor.fetchall()[0])) == 1
         cursor.execute(
             f"SELECT event_id FROM {world.schema}.identities EXCEPT SELECT event_id FROM {world.schema}.events"
         )

@@ -1,0 +1,24 @@
+"""A database for a whole file, and a populated region without any projection for each test that asks."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from ledger.store.postgres import Database
+from tests.integration.world import World, check
+from tests.projections.tables import fresh
+
+
+@pytest.fixture(scope="module")
+def database(database_url: str) -> Iterator[Database]:
+    with closing(Database(database_url)) as database:
+        yield database
+
+
+@pytest.fixture
+def world(database: Database) -> Iterator[World]:
+    """A populated region; at the end of the test its ledger must be whole, whatever was tried on it."""
+    world = fresh(database).populate()
+    yield world
+    check(world)

@@ -1,0 +1,31 @@
+"""Regions that no projection has seen, and what the tables of projections hold."""
+
+from typing import Any
+
+from ledger.store.postgres import Cursor, Database
+from projections.engine import BatchProjection
+from tests.builders import REGION
+from tests.integration.world import World
+
+Rows = dict[str, list[tuple[Any, ...]]]
+"""Sorted rows by table."""
+
+
+def fresh(database: Database, region: str = REGION) -> World:
+    """An empty region; projections of one of that code that was there before are gone."""
+    with database.transaction() as cursor:
+        cursor.execute("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", (f"r_{region}_",))
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"DROP SCHEMA {name} CASCADE")
+    return World(database, region)
+
+
+def rows_of(projection: BatchProjection) -> Rows:
+    """Everything that is compared of a projection's tables."""
+    with projection.database.read() as cursor:
+        return {table: rows(cursor, f"SELECT * FROM {projection.schema}.{table}") for table in projection.tables}
+
+
+def rows(cursor: Cursor, statement: str) -> list[tuple[Any, ...]]:
+    cursor.execute(statement)
+    return sorted(cursor.fetchall(), key=repr)
