@@ -17,8 +17,8 @@ from api.metrics import Metrics
 from api.routes import events, operations, regions, sessions, submissions, tiles, volunteers
 from api.service import Service
 from api.sessions import Sessions
-from ledger.errors import Invalid, LedgerError, NotFound
-from ledger.limits import SUBMISSION_BYTES_MAX
+from ledger.errors import Invalid, LedgerError, NotFound, TooLarge
+from ledger.limits import REQUEST_BYTES_MAX
 
 logger = logging.getLogger("yongzhi.http")
 
@@ -31,7 +31,6 @@ def create_app(service: Service, origin: str) -> FastAPI:
         description=openapi.DESCRIPTION,
         # Telemetry would cost 8 % and records exception messages, which may quote what a client sent.
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
-        max_body_size=SUBMISSION_BYTES_MAX,
     )
     app.state.service = service
     app.state.sessions = Sessions(origin)
@@ -42,6 +41,7 @@ def create_app(service: Service, origin: str) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _internal)
+    app.add_middleware(Bounded)
     app.add_middleware(Observing, metrics=service.metrics)
     openapi.document(app)
     return app
@@ -64,6 +64,8 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         return problems.response(NotFound("no such page"), request)
+    if error.status_code == 413:
+        return problems.response(TooLarge(f"a request has at most {REQUEST_BYTES_MAX} bytes"), request)
     body = {"type": "about:blank", "title": error.detail, "status": error.status_code}
     return Response(problems.encode(body), error.status_code, error.headers, problems.MEDIA_TYPE)
 
@@ -71,6 +73,28 @@ async def _http(request: Request, error: Exception) -> Response:
 async def _internal(request: Request, error: Exception) -> Response:
     logger.error("unexpected error", exc_info=error)
     return problems.response(error, request)
+
+
+class Bounded:
+    """Ends the reading of a request over the limit; submissions have a limit of their own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, its body as far as the limit goes."""
+        size = 0
+
+        async def bounded() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > REQUEST_BYTES_MAX:
+                raise HTTPException(413)
+            return message
+
+        free = scope["type"] != "http" or scope["path"].endswith("/submissions")
+        await self._app(scope, receive if free else bounded, send)
 
 
 class Observing:
@@ -88,9 +112,11 @@ class Observing:
 
         async def observed(message: Message) -> None:
             if message["type"] == "http.response.start":
+                submitting = scope.get("endpoint") is submissions.submit
                 route: Any = scope.get("route")
                 # The template of the route, never the path: a path may name a person.
-                self._metrics.requests.labels(getattr(route, "path", "other"), message["status"]).inc()
+                path = submissions.PATH if submitting else getattr(route, "path", "other")
+                self._metrics.requests.labels(path, message["status"]).inc()
             await send(message)
 
         await self._app(scope, receive, observed)

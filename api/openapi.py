@@ -40,9 +40,9 @@ def document(app: FastAPI) -> None:
 
 
 def _problem() -> dict[str, Any]:
-    names = sorted(
-        {problems.TYPE_PREFIX + str(kind.code) for kind in problems.KINDS} | {problems.TYPE_PREFIX + "internal"}
-    )
+    # about:blank (RFC 9457) is what says no more than its HTTP status, such as 405.
+    codes = {"internal", *(str(kind.code) for kind in problems.KINDS)}
+    names = sorted({"about:blank", *(problems.TYPE_PREFIX + code for code in codes)})
     bad_event = {
         "type": "object",
         "properties": {

@@ -178,9 +178,8 @@ class Draft:
                 detail=plain,
             ),
         )
-        replaced = {"start", "end"} if key in {"start", "end"} else {key}
-        self.bad |= replaced
-        self.values.update({name: _SOUND[name] for name in replaced})
+        self.bad.add(key)
+        self.values[key] = _SOUND[key]
         return True
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from api.sheets.draft import Draft
-from api.sheets.problems import Fault, RowProblem, SheetError
+from api.sheets.problems import Fault, RowProblem, SheetError, shown
 from api.sheets.reading import Row, Sheet
 from ledger.events import HoursRecorded
 from ledger.ids import EventId, check_issuer, check_region, format_time, instant, new_id
@@ -53,11 +53,12 @@ def to_entries(
     problems = list(sheet.problems)
     entries: list[Entry] = []
     file = _File(sheet, now)
+    places = {shown(heading): place for place, heading in enumerate(sheet.columns.values())}
     for row in watch(sheet.rows):
         draft = Draft(sheet, row)
         made = draft.make({**envelope, "id": ids(), "salt": salts()})
         file.add(draft)
-        problems += draft.problems
+        problems += sorted(draft.problems, key=lambda problem: places.get(problem.column or "", len(places)))
         if made:
             entries.append(Entry(row.number, draft.ref, *made))
     problems += file.overlaps()

@@ -75,7 +75,7 @@ MESSAGES: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "overlap": ("与第 {other} 行时间重叠（同一志愿者）", "overlaps row {other}, of the same volunteer"),
     "duplicate-row": ("与第 {other} 行重复", "repeats row {other}"),
-    "duplicate-ref": ("与第 {other} 行的行号相同", "has the same reference as row {other}"),
+    "duplicate-ref": ("与第 {other} 行的编号相同", "has the same reference as row {other}"),
 }
 """Code → what is told in Chinese and in English."""
 

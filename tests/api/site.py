@@ -165,7 +165,7 @@ class Site:
 
     def answer(self, text: str, key: SigningKey) -> httpx2.Response:
         """Answer a challenge."""
-        return self.send_note(builders.signed(text, key))
+        return self.send_note(signed(text, key))
 
     def send_note(self, note: str) -> httpx2.Response:
         with httpx2.Client(base_url=self.url, event_hooks={"response": [self._check]}) as http:  # keeps no cookie
@@ -221,6 +221,12 @@ def _serving(app: Any, listening: socket.socket) -> Iterator[None]:
         server.should_exit = True
         thread.join(DEADLINE_SECONDS)
         assert not thread.is_alive()
+
+
+def signed(text: str, *signers: SigningKey) -> str:
+    """A note of the text, written here once more."""
+    values = [(key, bytes.fromhex(key.id) + key.sign(text.encode())) for key in signers]
+    return text + "\n" + "".join(f"— {key.name} {base64.b64encode(value).decode()}\n" for key, value in values)
 
 
 # -- raw requests -------------------------------------------------------------------------------------

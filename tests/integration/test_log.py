@@ -311,6 +311,7 @@ def test_variables_of_the_library_decide_nothing(world, monkeypatch):
     ((name, position, _),) = ledger.submit(world.request(body)).events
     ((stored, topic),) = world.query(f"SELECT body, topic FROM {world.schema}.events WHERE position = %s", position)
     assert (bytes(stored), topic) == (body, "hours.recorded/1")
+    assert (ledger.snapshots, ledger.repository.cache) == (None, None)
     assert world.ledger.event(name).body == ledger.event(name).body == body
 
 

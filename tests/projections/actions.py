@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule
 
 from tests import builders
 from tests.builders import ABSENT, AUTHORITY, GROUP, STATION, signing_key, vkey
@@ -21,11 +21,10 @@ ORGANISATIONS = (STATION, GROUP, HEIR)
 VOLUNTEERS = (volunteer(1), volunteer(2), volunteer(3))
 ISSUERS = (AUTHORITY, *ORGANISATIONS, *VOLUNTEERS)
 KEYS = 4
-"""Keys an issuer may come to have; organisations begin with two, all others with one."""
+"""Keys an issuer may come to have; all begin with two."""
 SIGNING = {(key.name, key.id): key for name in ISSUERS for key in (signing_key(name, n) for n in range(KEYS))}
-OUTSET, HOURS = 20, 8
+OUTSET, HOURS = 21, 6
 """The grid begins at this hour of the last day of a year, and has so many hours."""
-CATEGORIES = ("empty-nest-elders", "environment")
 
 
 def activity(issuer: str) -> str:
@@ -33,10 +32,47 @@ def activity(issuer: str) -> str:
     return f"0199a1c2-0000-7000-8000-00000000ac{ORGANISATIONS.index(issuer):02}"
 
 
-def clock(hour: int, zone: str) -> str:
+def kind_of(issuer: str) -> str:
+    return {"region": "region", "org": "organisation", "volunteer": "volunteer"}[issuer.partition(":")[0]]
+
+
+def clock(hour: int, zone: str = "+08:00") -> str:
     """An hour of the grid, as a clock in China or in Greenwich shows it."""
-    total = OUTSET + hour - (0 if zone == "+08:00" else 8)
+    total = OUTSET + hour - (8 if zone == "Z" else 0)
     return f"{'2025-12-31' if total < 24 else '2026-01-01'}T{total % 24:02}:00:00{zone}"
+
+
+def submission(issuer: str, *events: Event, number: int = 0) -> Submission:
+    return Submission(issuer, signing_key(issuer, number).id, list(events))
+
+
+def beginning() -> list[Submission]:
+    """The region with everybody in it."""
+
+    def registered(name: str) -> Event:
+        kind = "station" if name == STATION else "school"
+        return builders.fields("organisation.registered/1", subject=name, kind=kind)
+
+    def key_added(name: str, number: int) -> Event:
+        return builders.fields(f"{kind_of(name)}.key_added/1", issuer=AUTHORITY, subject=name, key=vkey(name, number))
+
+    def enrolled(name: str) -> Event:
+        return builders.fields("volunteer.registered/1", issuer=name, subject=name, key=vkey(name))
+
+    def published(name: str) -> Event:
+        window = {"start": clock(0), "end": clock(HOURS)}
+        return builders.fields("activity.published/1", issuer=name, subject=f"activity:{activity(name)}", **window)
+
+    admitted = [event for name in ORGANISATIONS for event in (registered(name), key_added(name, 0))]
+    return [
+        submission(AUTHORITY, builders.fields("region.established/1"), *admitted),
+        *(submission(name, enrolled(name)) for name in VOLUNTEERS),
+        *(submission(name, published(name)) for name in ORGANISATIONS),
+        submission(AUTHORITY, *(key_added(name, 1) for name in ISSUERS)),
+    ]
+
+
+# -- strategies -------------------------------------------------------------------------------------------
 
 
 class Known(NamedTuple):
@@ -48,60 +84,30 @@ class Known(NamedTuple):
     evidence: str
 
 
-def submission(issuer: str, *events: Event, number: int = 0) -> Submission:
-    return Submission(issuer, signing_key(issuer, number).id, list(events))
-
-
-def beginning() -> list[Submission]:
-    """The region with everybody in it."""
-    key_added = "organisation.key_added/1"
-    return [
-        submission(
-            AUTHORITY,
-            builders.fields("region.established/1"),
-            *(
-                builders.fields("organisation.registered/1", subject=name, kind="station" if name == STATION else "school")
-                for name in ORGANISATIONS
-            ),
-            *(builders.fields(key_added, subject=name, key=vkey(name, n)) for name in ORGANISATIONS for n in (0, 1)),
-        ),
-        *(
-            submission(name, builders.fields("volunteer.registered/1", issuer=name, subject=name, key=vkey(name)))
-            for name in VOLUNTEERS
-        ),
-        *(
-            submission(
-                name,
-                builders.fields(
-                    "activity.published/1",
-                    issuer=name,
-                    subject=f"activity:{activity(name)}",
-                    start=clock(0, "Z"),
-                    end=clock(HOURS, "+08:00"),
-                ),
-            )
-            for name in ORGANISATIONS
-        ),
-    ]
+organisations = st.sampled_from(ORGANISATIONS)
+volunteers = st.sampled_from(VOLUNTEERS[:1] * 3 + VOLUNTEERS[1:])
+evidences = st.sampled_from(["check-in", "manual", "manual", "imported"])
+keys = st.sampled_from([0, 0, 0, 0, 1, 1, 1, 2])
+"""Numbers of keys; the last is mostly unknown."""
+gathering = st.sampled_from(["alone", "alone", "wait", "join"])
+"""An event is committed at once with all that wait, or waits, or joins the submission that waits last."""
 
 
 @st.composite
-def spans(draw: Callable[..., Any]) -> dict[str, Any]:
-    """Start, end and minutes of an entry."""
+def services(draw: Callable[..., Any]) -> dict[str, Any]:
+    """When something was done, for how long, and of what kind it was."""
     start = draw(st.integers(0, HOURS - 1))
     end = draw(st.integers(start + 1, min(HOURS, start + 4)))
     zone = draw(st.sampled_from(["+08:00", "Z"]))
-    return {"start": clock(start, zone), "end": clock(end, zone), "minutes": draw(st.sampled_from([60, 60 * (end - start)]))}
+    return {
+        "start": clock(start, zone),
+        "end": clock(end, zone),
+        "minutes": draw(st.sampled_from([45, 60 * (end - start)])),
+        "category": draw(st.sampled_from(["empty-nest-elders", "environment"])),
+    }
 
 
-organisations = st.sampled_from(ORGANISATIONS)
-volunteers = st.sampled_from(VOLUNTEERS)
-evidence = st.sampled_from(["check-in", "manual", "imported"])
-categories = st.sampled_from(CATEGORIES)
-keys = st.sampled_from([0, 0, 0, 1, 1, 2, 3])
-"""Numbers of keys, the later ones mostly unknown."""
-gathering = st.sampled_from(["alone", "alone", "wait", "join"])
-"""Whether an event is committed at once with all that wait, waits, or joins the submission that waits last."""
+records = st.tuples(organisations, volunteers, evidences, services())
 
 
 class Actions(RuleBasedStateMachine):
@@ -138,48 +144,50 @@ class Actions(RuleBasedStateMachine):
             self.flush()
         return str(event["id"])
 
+    # -- hours ------------------------------------------------------------------------------------------
+
+    @initialize(target=entries, some=st.lists(records, min_size=6, max_size=9))
+    def begin(self, some: list[tuple[str, str, str, dict[str, Any]]]) -> Any:
+        """Something happened before."""
+        known = [self.record_one(*one, 0, "wait") for one in some]
+        self.flush()
+        return multiple(*known)
+
+    @rule(target=entries, what=records, key=keys, how=gathering)
+    def record(self, what: tuple[str, str, str, dict[str, Any]], key: int, how: str) -> Known:
+        return self.record_one(*what, key, how)
+
+    def record_one(
+        self, issuer: str, subject: str, evidence: str, service: dict[str, Any], key: int, how: str
+    ) -> Known:
+        members = {"subject": subject, "activity": activity(issuer), "evidence": evidence, **service}
+        return Known(self.draft("hours.recorded/1", issuer, key, how, **members), subject, issuer, evidence)
+
     def change(self, act: str, by: str, entry: Known, key: int, how: str, /, **members: Any) -> None:
         issuer = {"recorder": entry.organisation, "volunteer": entry.volunteer, "region": AUTHORITY}.get(by, by)
         self.draft(f"hours.{act}/1", issuer, key, how, subject=entry.volunteer, entry=entry.id, **members)
 
-    # -- hours ------------------------------------------------------------------------------------------
-
-    @rule(
-        target=entries,
-        issuer=organisations,
-        subject=volunteers,
-        span=spans(),
-        category=categories,
-        evidence=evidence,
-        key=keys,
-        how=gathering,
-    )
-    def record(
-        self, issuer: str, subject: str, span: dict[str, Any], category: str, evidence: str, key: int, how: str
-    ) -> Known:
-        members = {"subject": subject, "activity": activity(issuer), "category": category, "evidence": evidence}
-        return Known(self.draft("hours.recorded/1", issuer, key, how, **members, **span), subject, issuer, evidence)
-
     @rule(
         entry=entries,
         by=st.sampled_from(["recorder", "recorder", "region", HEIR, GROUP]),
-        span=spans(),
-        category=categories,
-        evidence=st.none() | st.none() | evidence,
+        service=services(),
+        other=st.none() | st.none() | evidences,
         key=keys,
         how=gathering,
     )
     def correct(
-        self, entry: Known, by: str, span: dict[str, Any], category: str, evidence: str | None, key: int, how: str
+        self, entry: Known, by: str, service: dict[str, Any], other: str | None, key: int, how: str
     ) -> None:
-        members = {"activity": activity(entry.organisation), "category": category, "evidence": evidence or entry.evidence}
-        self.change("corrected", by, entry, key, how, **members, **span)
+        members = {"activity": activity(entry.organisation), "evidence": other or entry.evidence, **service}
+        self.change("corrected", by, entry, key, how, **members)
 
     @rule(entry=entries, by=st.sampled_from(["recorder", "recorder", "region", HEIR]), key=keys, how=gathering)
     def withdraw(self, entry: Known, by: str, key: int, how: str) -> None:
         self.change("withdrawn", by, entry, key, how)
 
-    @rule(entry=entries, by=st.sampled_from(["recorder", "volunteer", HEIR, "region"]), key=keys, how=gathering)
+    @rule(
+        entry=entries, by=st.sampled_from(["recorder", "recorder", "volunteer", HEIR, "region"]), key=keys, how=gathering
+    )
     def approve(self, entry: Known, by: str, key: int, how: str) -> None:
         self.change("approved", by, entry, key, how)
 
@@ -193,41 +201,30 @@ class Actions(RuleBasedStateMachine):
 
     # -- issuers ----------------------------------------------------------------------------------------
 
-    @rule(subject=volunteers, by=st.sampled_from(["itself", STATION, GROUP, AUTHORITY]), key=keys, how=gathering)
-    def disclaim(self, subject: str, by: str, key: int, how: str) -> None:
-        issuer, reference = (subject, ABSENT) if by == "itself" else (by, "档案 2026-17")
-        self.draft("volunteer.disclaimed/1", issuer, key, how, subject=subject, reference=reference)
-
-    @rule(
-        subject=st.sampled_from(ISSUERS),
-        by_region=st.booleans(),
-        added=st.integers(0, KEYS - 1),
-        key=keys,
-        how=gathering,
-    )
-    def add_key(self, subject: str, by_region: bool, added: int, key: int, how: str) -> None:
-        issuer = AUTHORITY if by_region else subject
-        self.draft(f"{kind_of(subject)}.key_added/1", issuer, key, how, subject=subject, key=vkey(subject, added))
-
     @rule(
         subject=st.sampled_from(ISSUERS + ORGANISATIONS),
         by_region=st.booleans(),
-        revoked=st.sampled_from([0, 1, 1, 2]),
+        number=st.integers(0, KEYS - 1),
+        revoked=st.booleans(),
         back=st.none() | st.integers(-1, 30),
         key=keys,
         how=gathering,
     )
-    def revoke_key(self, subject: str, by_region: bool, revoked: int, back: int | None, key: int, how: str) -> None:
-        """`back` says how far before the end of the log the key became suspect; the end is where it still may be."""
+    def change_key(
+        self, subject: str, by_region: bool, number: int, revoked: bool, back: int | None, key: int, how: str
+    ) -> None:
+        """Add or revoke; `back` says how far before the end of the log a key that is revoked became suspect."""
+        if revoked:
+            suspect = ABSENT if back is None else max(0, self.model.size - back)
+            act, members = "key_revoked", {"key_id": signing_key(subject, number).id, "suspect_from": suspect}
+        else:
+            act, members = "key_added", {"key": vkey(subject, number)}
         issuer = AUTHORITY if by_region else subject
-        suspect = ABSENT if back is None else max(0, self.model.size - back)
-        key_id = signing_key(subject, revoked).id
-        kind = f"{kind_of(subject)}.key_revoked/1"
-        self.draft(kind, issuer, key, how, subject=subject, key_id=key_id, suspect_from=suspect)
+        self.draft(f"{kind_of(subject)}.{act}/1", issuer, key, how, subject=subject, **members)
 
     @rule(
         subject=organisations,
-        act=st.sampled_from(["suspended", "suspended", "reinstated", "reinstated", "reinstated", "dissolved"]),
+        act=st.sampled_from(["suspended", "reinstated", "reinstated", "dissolved"]),
         successor=st.sampled_from([HEIR, HEIR, GROUP, ABSENT]),
         key=keys,
         how=gathering,
@@ -236,19 +233,20 @@ class Actions(RuleBasedStateMachine):
         heir = {"successor": successor} if act == "dissolved" else {}
         self.draft(f"organisation.{act}/1", AUTHORITY, key, how, subject=subject, **heir)
 
+    @rule(subject=volunteers, by=st.sampled_from(["itself", STATION, GROUP, AUTHORITY]), key=keys, how=gathering)
+    def disclaim(self, subject: str, by: str, key: int, how: str) -> None:
+        issuer, reference = (subject, ABSENT) if by == "itself" else (by, "档案 2026-17")
+        self.draft("volunteer.disclaimed/1", issuer, key, how, subject=subject, reference=reference)
+
     # -- submissions ------------------------------------------------------------------------------------
 
-    @rule(which=st.integers(0, 99), key=st.none() | keys, how=gathering)
-    def replay(self, which: int, key: int | None, how: str) -> None:
+    @rule(back=st.integers(0, 30), key=st.none() | keys, how=gathering)
+    def replay(self, back: int, key: int | None, how: str) -> None:
         """Submit once more what was submitted before, accepted or not, under the same key or another."""
         if not self.sent:
             return
-        old = self.sent[-1 - which % len(self.sent)]
-        again = submission(old.issuer, *old.events, number=key or 0)
-        self.waiting.append(again if key is not None else old._replace(events=list(old.events)))
+        old = self.sent[-1 - back % len(self.sent)]
+        key_id = old.key_id if key is None else signing_key(old.issuer, key).id
+        self.waiting.append(Submission(old.issuer, key_id, list(old.events)))
         if how == "alone":
             self.flush()
-
-
-def kind_of(issuer: str) -> str:
-    return {"region": "region", "org": "organisation", "volunteer": "volunteer"}[issuer.partition(":")[0]]

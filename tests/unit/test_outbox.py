@@ -183,7 +183,7 @@ def test_rows_sent_under_another_version_of_the_file_are_found_by_their_referenc
         refused, _ = next(sending)
         outbox.refused(refused)
         next(sending)  # no answer came
-        sending.close()
+        del sending
     changed = sheet(8, recorder="王老师")
     with opened(tmp_path, changed) as outbox:
         found = outbox.earlier({"r1", "r3", "r5", "r7", "r9"})
@@ -316,12 +316,15 @@ def killed_at(step: int, root: Path, server: Server) -> bool:
     if child == 0:
         left = iter(range(step, -1, -1))
 
+        def killed_if_due() -> None:
+            if next(left) == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
         def counted(call):
             def wrapper(*arguments, **named):
-                for part in (lambda: None, lambda: call(*arguments, **named)):
-                    if next(left) == 0:
-                        os.kill(os.getpid(), signal.SIGKILL)
-                    result = part()
+                killed_if_due()
+                result = call(*arguments, **named)
+                killed_if_due()
                 return result
 
             return wrapper
@@ -330,8 +333,6 @@ def killed_at(step: int, root: Path, server: Server) -> bool:
             setattr(os, name, counted(getattr(os, name)))
         try:
             send_everything(root, server)
-        except StopIteration:
-            os._exit(3)
         except BaseException as error:
             print(repr(error), file=sys.stderr)
             os._exit(2)
@@ -380,10 +381,17 @@ def test_every_file_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch):
     """A power failure leaves no name without its content: what a killed process cannot show."""
     calls: list[tuple[str, int]] = []
     fsync, replace = os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda file: (calls.append(("fsync", os.fstat(file).st_ino)), fsync(file)))
-    monkeypatch.setattr(
-        os, "replace", lambda old, new: (calls.append(("replace", os.stat(old).st_ino)), replace(old, new))
-    )
+
+    def noted_fsync(file: int) -> None:
+        calls.append(("fsync", os.fstat(file).st_ino))
+        fsync(file)
+
+    def noted_replace(old: Path, new: Path) -> None:
+        calls.append(("replace", os.stat(old).st_ino))
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_replace)
     with opened(tmp_path, sheet()) as outbox:
         calls.clear()
         outbox.prepare(entries(sheet()), events_max=2)

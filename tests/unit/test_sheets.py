@@ -1,15 +1,19 @@
 """Files of hours as organisations write them: what they come to, and what is told of a bad row."""
 
 import json
+import re
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api import sheets
+from api.sheets import reading
 from api.sheets.columns import COLUMNS
+from api.sheets.problems import MESSAGES
 from ledger import events
 from ledger.codes import CATEGORIES, EVIDENCE
 from ledger.errors import Invalid, Unavailable
@@ -230,6 +234,11 @@ def test_every_bad_cell_of_every_bad_row_is_told():
     assert [place[0] for place in told(file)] == [3] * 7 + [5] * 12
 
 
+def test_one_bad_end_of_the_time_does_not_hide_the_other():
+    bad = row(start="2026-11-01T09:00:00+99:00", end="2026-11-01T11:30:00+99:00", region="1")
+    assert told(csv_file(bad)) == [(2, COLUMNS[key].zh, "invalid-value") for key in ("start", "end", "region")]
+
+
 @pytest.mark.parametrize("write", FORMATS)
 def test_a_problem_is_told_in_both_languages_with_what_was_typed(write):
     (problem,) = problems(write(row(volunteer="1380013\u200b8000")))
@@ -307,3 +316,41 @@ def test_a_file_that_cannot_be_opened_is_no_bad_file(tmp_path):
     path = tmp_path / "hours.dat"
     path.write_bytes(csv_file(row()))
     assert sheets.read(path) == sheets.parse(csv_file(row()))
+
+
+# -- the documentation ------------------------------------------------------------------------------------------
+
+PAGE = (Path(__file__).parents[2] / "docs" / "submit-files.md").read_text(encoding="utf-8")
+
+
+def table(heading: str) -> list[str]:
+    """The rows of the table in a section of the page."""
+    section = PAGE.partition(f"· {heading}\n")[2].partition("\n## ")[0]
+    return [line for line in section.splitlines() if line.startswith("| `")]
+
+
+def test_the_documented_columns_are_those_that_are_read():
+    assert table("Columns") == [
+        f"| `{column.key}` | {'、'.join((column.zh, *column.other))} | {'是 yes' if column.required else ''} "
+        f"| {column.expects_zh} | {column.expects_en} |"
+        for column in COLUMNS.values()
+    ]
+
+
+def test_the_documented_codes_are_those_that_are_told():
+    assert table("Error codes") == [f"| `{code}` | {zh} | {en} |" for code, (zh, en) in MESSAGES.items()]
+
+
+def test_the_documented_limits_hold():
+    assert (reading.FILE_BYTES_MAX, reading.ROWS_MAX) == (64 * 1024 * 1024, 200_000)
+    assert "64 MiB、200000 行" in PAGE
+    assert "64 MiB and 200000 rows" in PAGE
+
+
+def test_the_documented_examples_are_good_files():
+    examples = re.findall(r"```(csv|json)\n(.*?)```", PAGE, re.DOTALL)
+    assert [kind for kind, _ in examples] == ["csv", "csv", "json"]
+    made = [entries(text.encode()) for _, text in examples]
+    assert [entry.event.minutes for entry in made[0]] == [150, 210]
+    assert made[0][0].ref == made[1][0].ref == made[2][0].ref == "2026-0001"
+    assert made[0][0].event == made[2][0].event

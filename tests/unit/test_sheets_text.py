@@ -168,10 +168,6 @@ def test_a_file_has_a_greatest_size_and_number_of_rows(write, monkeypatch, tmp_p
     assert [problem.code for problem in error.value.problems] == ["too-large"]
 
 
-def test_the_limits_are_those_of_the_documentation():
-    assert (reading.FILE_BYTES_MAX, reading.ROWS_MAX) == (64 * 1024 * 1024, 200_000)
-
-
 @pytest.mark.parametrize(
     "data",
     [
