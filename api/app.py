@@ -76,25 +76,31 @@ async def _internal(request: Request, error: Exception) -> Response:
 
 
 class Bounded:
-    """Ends the reading of a request over the limit; submissions have a limit of their own."""
+    """Refuses requests over `REQUEST_BYTES_MAX`, but for submissions, which have limits of their own. Pure ASGI."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, its body as far as the limit goes."""
-        size = 0
-
-        async def bounded() -> Message:
-            nonlocal size
+        """Read the small body that is allowed, then pass the request on with it."""
+        if scope["type"] != "http" or scope["path"].endswith("/submissions"):
+            await self._app(scope, receive, send)
+            return
+        body, more = b"", True
+        while more:
             message = await receive()
-            size += len(message.get("body", b""))
-            if size > REQUEST_BYTES_MAX:
-                raise HTTPException(413)
-            return message
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > REQUEST_BYTES_MAX:
+                error = TooLarge(f"a request to this address has at most {REQUEST_BYTES_MAX} bytes")
+                await problems.response(error, Request(scope))(scope, receive, send)
+                return
+        read: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        await self._app(scope, lambda: _next(read, receive), send)
 
-        free = scope["type"] != "http" or scope["path"].endswith("/submissions")
-        await self._app(scope, receive if free else bounded, send)
+
+async def _next(read: list[Message], receive: Receive) -> Message:
+    return read.pop() if read else await receive()
 
 
 class Observing:

@@ -23,6 +23,12 @@ class Told(Rejected):
         self.code = str(problem.get("type", "")).rpartition(":")[2] or "http"
         self.problem = problem
 
+    @property
+    def nothing_written(self) -> bool:
+        """Whether the answer means that the ledger took nothing: not so for a conflict or a server's fault."""
+        status = self.problem.get("status", 500)
+        return isinstance(status, int) and 400 <= status < 500 and status != 409
+
 
 class Client:
     """Speaks to one server. Raises Told for its refusals, Unavailable when it is out of reach."""
@@ -79,7 +85,7 @@ def _refusal(answer: httpx2.Response) -> LedgerError:
         problem = answer.json()
         assert isinstance(problem, dict)
     except (ValueError, AssertionError):
-        problem = {"title": f"HTTP {answer.status_code}"}
+        problem = {"title": f"HTTP {answer.status_code}", "status": answer.status_code}
     if answer.status_code in (429, 502, 503, 504):
         return Unavailable(str(problem.get("detail") or problem.get("title")))
     return Told(problem)

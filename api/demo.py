@@ -321,7 +321,6 @@ def _stay(port: int, world: World, server: subprocess.Popen[bytes]) -> None:
     for path, what in (
         ("/docs", "API 接口文档"),
         ("/v1/regions", "regions 地区"),
-        (f"/v1/regions/{world.region}/totals", "totals of a region 地区统计"),
         (
             f"/v1/regions/{world.region}/organisations/{world.organisations[0].key.name}/statistics",
             "public statistics 公开统计",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from api.deployment import Deployment
@@ -13,7 +13,7 @@ from api.metrics import Metrics
 from ledger import notes
 from ledger.app import Ledger
 from ledger.committer import Committer
-from ledger.errors import Corrupt, LedgerError, NotFound
+from ledger.errors import LedgerError, NotFound, Unavailable
 from ledger.limits import CHECKPOINT_INTERVAL
 from ledger.log import Publisher, parse_checkpoint
 from ledger.store.postgres import DatabaseError
@@ -36,6 +36,11 @@ class Region:
         self.publishing = Publishing(self.ledger, self.publisher)
         self.runner = Runner(Totals(self.ledger.database, self.ledger.schema), self.ledger)
         self.totals = TotalsView(self.ledger.database, self.ledger.schema)
+
+    def check_writable(self) -> None:
+        """Raise Unavailable once the log refuses to sign: what were taken now could not be proved later."""
+        if self.publishing.failure is not None:
+            raise Unavailable("the log refuses to sign, so nothing is taken; its operator knows why")
 
     def published_size(self) -> int:
         """Events under the last published checkpoint."""
@@ -67,6 +72,7 @@ class Publishing:
         self._stopping = threading.Event()
         self.failure: str | None = None
         """Why no checkpoint is signed any more, if so."""
+        self._sign()  # before anything is taken: a log that cannot go on must not grow
         self._thread = threading.Thread(target=self._run, name=f"publish-{ledger.region}", daemon=True)
         self._thread.start()
 
@@ -76,38 +82,45 @@ class Publishing:
         self._thread.join()
 
     def _run(self) -> None:
-        while True:
+        while self.failure is None:
             last_time = self._stopping.is_set()
             try:
-                self._publish_while_leading(last_time)
-            except Corrupt as error:
-                # To sign on could fork the log: nothing short of an operator may go on from here.
-                self.failure = error.detail
-                logger.error("log refuses to sign", extra={"region": self._ledger.region, "reason": error.detail})
-                return
+                with self._leading() as still_leading:
+                    while still_leading() and self.failure is None:
+                        self._sign()
+                        if last_time or self._stopping.wait(CHECKPOINT_INTERVAL):
+                            break
+                    else:
+                        self._publisher.refresh()
             except (LedgerError, DatabaseError) as error:
                 logger.warning("checkpoint not signed", extra={"region": self._ledger.region, "reason": str(error)})
             if last_time:
                 return
             self._stopping.wait(CHECKPOINT_INTERVAL)
 
-    def _publish_while_leading(self, once: bool) -> None:
-        with self._leading() as leader:
-            if not leader:
-                self._publisher.refresh()
-            while leader:
-                self._publisher.publish()
-                if once or self._stopping.wait(CHECKPOINT_INTERVAL):
-                    return
+    def _sign(self) -> None:
+        try:
+            self._publisher.publish()
+        except Unavailable:
+            raise
+        except LedgerError as error:
+            # To sign on could fork the log: nothing short of an operator may go on from here.
+            self.failure = error.detail
+            logger.error("log refuses to sign", extra={"region": self._ledger.region, "reason": error.detail})
 
     @contextlib.contextmanager
-    def _leading(self) -> Iterator[bool]:
+    def _leading(self) -> Iterator[Callable[[], bool]]:
+        """Gives a question: whether this process leads. It is asked of the connection that holds the lock."""
         connection = self._ledger.database.connect()
-        try:
+
+        def leads() -> bool:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (f"publish {self._ledger.schema}",))
                 row = cursor.fetchone()
-            yield bool(row and row[0])
+            return bool(row and row[0])
+
+        try:
+            yield leads
         finally:
             connection.close()
 
@@ -138,8 +151,8 @@ class Service:
         try:
             with self.deployment.database.read() as cursor:
                 cursor.execute("SELECT 1")
-        except (LedgerError, DatabaseError) as error:
-            found["database"] = str(error)
+        except (LedgerError, DatabaseError):
+            found["database"] = "out of reach"
         return found
 
     def observe(self) -> None:

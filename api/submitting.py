@@ -141,7 +141,8 @@ def _send(client: Client, outbox: Outbox, region: str) -> dict[str, Any]:
             try:
                 answer, fresh = client.send(region, request)
             except Told as error:
-                outbox.refused(path)
+                if error.nothing_written:
+                    outbox.refused(path)
                 _show_refused(error, [item.row for item in items])
                 raise Rejected(error.detail) from None
             outbox.done(path, answer)
@@ -168,7 +169,12 @@ def _holds_drafts(file: Path) -> bool:
     """JSON lines whose first object has a `type` are drafts of events; all else is a file of hours."""
     if file.suffix.lower() not in (".jsonl", ".ndjson", ".json"):
         return False
-    return any('"type"' in line for line in _lines(file, 1))
+    first = next(_lines(file, 1), "")
+    try:
+        found = json.loads(first)
+    except ValueError:
+        return False  # whoever reads hours will say what is wrong with it
+    return isinstance(found, dict) and "type" in found
 
 
 def _lines(file: Path, limit: int = SUBMISSION_EVENTS_MAX + 1) -> Iterator[str]:

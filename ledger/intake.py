@@ -24,6 +24,8 @@ class Prepared:
     private: tuple[vault.Private, ...]
     claims: Mapping[str, str | None]
     """Keyed hash of the identity number, by event id."""
+    missing: tuple[Problem, ...] = ()
+    """Events without the private details they commit to: fine when they are in the log already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +64,19 @@ def prepare(data: bytes, region: str, origin: str, find_key: FindKey, claim_secr
     """
     submission = open_submission(data, region, origin)
     submission.verify(find_key)
-    private, claims, problems = [], {}, []
+    private, claims, problems, missing = [], {}, [], []
     named = set(submission.private)
     for index, signed in enumerate(submission.events):
         identity = getattr(signed.event, "identity", None)
         if not isinstance(identity, str):
             continue
+        details = submission.private.get(signed.event.id)
+        if details is None:
+            detail = "the private details that the body commits to are missing"
+            missing.append(_problem(index, signed, Violation("private-details", detail, "/identity")))
+            continue
+        named.discard(signed.event.id)
         try:
-            details = submission.private.get(signed.event.id)
-            if details is None:
-                raise Invalid("the private details that the body commits to are missing", "/identity")
-            named.discard(signed.event.id)
             claims[signed.event.id] = _claim(details, identity, claim_secret)
             private.append(vault.Private(signed.event.subject, signed.event.id, details))
         except Invalid as error:
@@ -89,7 +93,7 @@ def prepare(data: bytes, region: str, origin: str, find_key: FindKey, claim_secr
     ]
     if problems:
         raise Refused(problems)
-    return Prepared(submission, tuple(private), claims)
+    return Prepared(submission, tuple(private), claims, tuple(missing))
 
 
 def _claim(details: bytes, identity: str, secret: bytes) -> str | None:
@@ -165,7 +169,7 @@ class Batch:
     def _accept(self, prepared: Prepared) -> Accepted:
         submission, state = prepared.submission, self._state
         mark = state.mark()
-        problems: list[Problem] = []
+        problems = list(prepared.missing)
         for index, signed in enumerate(submission.events):
             moment = Moment(
                 position=self._size + index,

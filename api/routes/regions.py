@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from api import access
-from api.access import Served
+from api.access import Reader, Served
 from api.service import Region
 from ledger.codes import region_name
+from ledger.errors import Forbidden, Invalid
 from projections.views import Sum
 
 router = APIRouter(prefix="/v1/regions", tags=["regions"])
@@ -68,16 +70,28 @@ def get_region(region: Annotated[Region, Depends(access.served)]) -> RegionOut:
     return _out(region)
 
 
+def _check_day(name: str, day: str) -> None:
+    try:
+        date.fromisoformat(day)
+    except ValueError:
+        raise Invalid(f"{day} is no day", f"/{name}") from None
+
+
 _DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 
 @router.get("/{region}/totals", summary="What the region comes to")
 def totals(
     region: Served,
+    session: Reader,
     first: Annotated[str, Query(pattern=_DAY)] = "1900-01-01",
     last: Annotated[str, Query(pattern=_DAY)] = "9999-12-31",
 ) -> RegionTotals:
-    """Minutes and entries by state, year and category, and by day within the given days. Anyone may ask."""
+    """Minutes and entries by state, year and category, and by day within the given days; for the region itself."""
+    if not access.is_region(session):
+        raise Forbidden("a region's totals are shown to the region; see …/organisations/{id}/statistics")
+    for name, day in (("first", first), ("last", last)):
+        _check_day(name, day)
     found = region.totals.region()
     days = [
         DayOut(day=day, state=state, minutes=one.minutes, entries=one.entries)
