@@ -28,11 +28,9 @@ from api.outbox_files import Answer, Batch, Item, Manifest
 from api.sheets import Entry
 from ledger.errors import Busy, Conflict, Corrupt, Invalid, LedgerError, Unavailable, Untrusted
 from ledger.keys import SigningKey
-from ledger.limits import NOTE_BYTES_MAX, SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX
+from ledger.limits import NOTE_BYTES_MAX, OUTBOX_EVENTS_MAX, SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX
 from ledger.submission import open_submission, pack, seal
 
-EVENTS_MAX: Final = 1000
-"""Events of one request unless asked otherwise: a refusal is told soon, and costs little."""
 _ENVELOPE_BYTES_MAX: Final = NOTE_BYTES_MAX + 64
 """What stands in a request around its events."""
 
@@ -111,7 +109,7 @@ class Outbox:
         """Whether the requests are there, so that no new events are to be made of the file."""
         return bool(self._manifest.batches)
 
-    def prepare(self, entries: Sequence[Entry], events_max: int = EVENTS_MAX) -> None:
+    def prepare(self, entries: Sequence[Entry], events_max: int = OUTBOX_EVENTS_MAX) -> None:
         """Seal and store the requests of a file; once, and before anything is sent."""
         if self.prepared:
             raise Conflict("the requests of this file are made already")

@@ -114,13 +114,13 @@ def response(error: Exception, request: Request | None = None) -> Response:
     """The answer to a request that raised."""
     language = request.headers.get("accept-language", "en") if request else "en"
     body = document(error, language)
-    headers: Mapping[str, str] = {}
+    headers: dict[str, str] = {}
     if isinstance(error, NotYet):
-        headers = {"retry-after": str(error.retry_after)}
-    elif isinstance(error, NotSignedIn):
-        headers = {"www-authenticate": "Bearer"}
-    elif isinstance(error, TooSlow | TooLarge):
-        headers = {"connection": "close"}  # what is left of the body is not worth reading
+        headers["retry-after"] = str(error.retry_after)
+    if isinstance(error, NotSignedIn):
+        headers["www-authenticate"] = "Bearer"
+    if isinstance(error, TooSlow | TooLarge | Unsupported | Busy):
+        headers["connection"] = "close"  # what is left of the body is not worth reading
     return Response(encode(body), body["status"], headers, MEDIA_TYPE)
 
 

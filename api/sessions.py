@@ -5,6 +5,7 @@ The note (docs/format.md, "Sign-in") names the server, so that one server cannot
 
 from __future__ import annotations
 
+import hmac
 import secrets
 import time
 from collections import OrderedDict
@@ -16,13 +17,12 @@ from typing import Final
 from api.problems import NotSignedIn
 from ledger import notes
 from ledger.app import Ledger
-from ledger.errors import Busy, Invalid, Untrusted
-from ledger.ids import check_issuer, format_time
+from ledger.errors import Invalid, Untrusted
+from ledger.ids import check_issuer, format_time, parse_time
 from ledger.keys import SigningKey
-from ledger.limits import CHALLENGES_MAX, SESSION_SECONDS, SIGN_IN_SECONDS
+from ledger.limits import SESSION_SECONDS, SESSIONS_MAX, SIGN_IN_SECONDS
 
 HEADER: Final = "yongzhi.sign-in/1"
-SESSIONS_MAX: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,16 @@ class Session:
     issuer: str
     region: str
     key_id: str
+    expires: int
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A challenge of this server that was answered."""
+
+    issuer: str
+    region: str
+    nonce: str
     expires: int
 
 
@@ -51,42 +61,51 @@ def answer(text: str, key: SigningKey, origin: str) -> str:
 
 
 class Sessions:
-    """Challenges and sessions of one server, in memory: a restart only means to sign in again.
+    """Challenges and sessions of one server.
 
-    All methods are called on the event loop's thread or under its control; none blocks.
+    A challenge is remembered by nobody: its nonce carries a MAC, so that asking for many fills no memory and
+    keeps nobody out. Sessions, and the nonces that opened them, are in memory: a restart means to sign in again.
     """
 
     def __init__(self, origin: str, clock: Callable[[], float] = time.time) -> None:
         self.origin = origin
         self._clock = clock
-        self._challenges: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        self._secret = secrets.token_bytes(32)
+        self._used: dict[str, int] = {}
         self._sessions: OrderedDict[bytes, Session] = OrderedDict()
 
     def challenge(self, issuer: str, region: str) -> tuple[str, int]:
         """The text to sign, and when it expires; the answer is the same whether the issuer is known or not."""
         check_issuer(issuer)
-        self._drop_old()
-        if len(self._challenges) >= CHALLENGES_MAX:
-            raise Busy("too many challenges are unanswered", retry_after=10)
         expires = int(self._clock()) + SIGN_IN_SECONDS
-        text = challenge_text(issuer, self.origin, secrets.token_urlsafe(24), expires)
-        self._challenges[text] = (issuer, region)
-        return text, expires
+        unique = f"{region}.{secrets.token_urlsafe(16)}"
+        nonce = f"{unique}.{self._mac(issuer, unique, format_time(expires))}"
+        return challenge_text(issuer, self.origin, nonce, expires), expires
 
-    def claim(self, note_text: str) -> tuple[notes.Note, str, str]:
-        """Take the challenge that a note answers, once: the note, its issuer and region; nothing is verified yet."""
+    def claim(self, note_text: str) -> tuple[notes.Note, Challenge]:
+        """The challenge of this server that a note answers; its signature is not verified yet."""
         note = notes.parse(note_text)
-        self._drop_old()
-        found = self._challenges.pop(note.text, None)
-        if found is None:
-            raise Untrusted("the note answers no challenge of this server, or one that was answered or has expired")
-        if len(note.signatures) != 1 or note.signatures[0].name != found[0]:
+        lines = note.lines
+        if len(lines) != 5 or lines[0] != HEADER or lines[2] != self.origin:
+            raise Untrusted("the note answers no challenge of this server")
+        _, issuer, _, nonce, expires = lines
+        unique, _, mac = nonce.rpartition(".")
+        if not hmac.compare_digest(mac.encode(), self._mac(issuer, unique, expires).encode()):
+            raise Untrusted("the note answers no challenge of this server")
+        if expires <= format_time(int(self._clock())) or nonce in self._used:
+            raise Untrusted("the challenge has expired or was answered")
+        if len(note.signatures) != 1 or note.signatures[0].name != issuer:
             raise Untrusted("the challenge is answered by one signature of its issuer")
-        return note, *found
+        return note, Challenge(issuer, unique.partition(".")[0], nonce, parse_time(expires))
 
-    def open(self, issuer: str, region: str, key_id: str) -> tuple[str, Session]:
-        """A new session and its token; only the token's hash is kept."""
-        session = Session(issuer, region, key_id, int(self._clock()) + SESSION_SECONDS)
+    def open(self, challenge: Challenge, key_id: str) -> tuple[str, Session]:
+        """A new session and its token, once a challenge; only the token's hash is kept."""
+        now = int(self._clock())
+        self._used = {nonce: expires for nonce, expires in self._used.items() if expires > now}
+        if challenge.nonce in self._used:
+            raise Untrusted("the challenge was answered")
+        self._used[challenge.nonce] = challenge.expires
+        session = Session(challenge.issuer, challenge.region, key_id, now + SESSION_SECONDS)
         token = secrets.token_urlsafe(32)
         self._sessions[_digest(token)] = session
         if len(self._sessions) > SESSIONS_MAX:
@@ -104,10 +123,8 @@ class Sessions:
         """Sign out."""
         self._sessions.pop(_digest(token), None)
 
-    def _drop_old(self) -> None:
-        now = format_time(int(self._clock()))
-        while self._challenges and next(iter(self._challenges)).split("\n")[4] <= now:
-            self._challenges.popitem(last=False)
+    def _mac(self, *parts: str) -> str:
+        return hmac.new(self._secret, "\n".join(parts).encode(), sha256).hexdigest()
 
 
 def verify_answer(ledger: Ledger, note: notes.Note, issuer: str) -> str:

@@ -47,8 +47,8 @@ SIGN_IN_SECONDS: Final = 300
 """How long a sign-in challenge may be answered."""
 SESSION_SECONDS: Final = 3600
 """How long a bearer token is good."""
-CHALLENGES_MAX: Final = 10_000
-"""Unanswered sign-in challenges kept."""
+SESSIONS_MAX: Final = 100_000
+"""Sessions of one server; beyond it the oldest ends."""
 PAGE_ROWS_MAX: Final = 500
 """Rows of one page of a list."""
 AFTER_WAIT_MAX: Final = 10
@@ -57,6 +57,19 @@ SMALL_CELL_MIN: Final = 5
 """Public statistics hide cells about fewer people than this."""
 CHECKPOINT_INTERVAL: Final = 1
 """Seconds between checkpoints of a log that grows."""
+
+SHEET_BYTES_MAX: Final = 64 * 1024 * 1024
+"""A file of hours that `submit` reads."""
+SHEET_ROWS_MAX: Final = 200_000
+"""Its rows, blank ones not counted."""
+WORKBOOK_BYTES_MAX: Final = 512 * 1024 * 1024
+"""All parts of an XLSX workbook, unpacked."""
+WORKBOOK_PART_BYTES_MAX: Final = 128 * 1024 * 1024
+"""One part that is held in memory as a whole: any but a worksheet."""
+WORKBOOK_PARTS_MAX: Final = 1000
+"""Parts of a workbook."""
+OUTBOX_EVENTS_MAX: Final = 1000
+"""Events of one request that `submit` makes of a file: a refusal is told soon, and costs little."""
 
 LOCK_TIMEOUT_MS: Final = 10_000
 """How long an append waits for the head row."""

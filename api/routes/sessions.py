@@ -11,7 +11,7 @@ from api import access
 from api.sessions import Sessions, verify_answer
 from ledger.errors import Invalid
 from ledger.ids import format_time
-from ledger.limits import SESSION_SECONDS
+from ledger.limits import NOTE_BYTES_MAX, SESSION_SECONDS
 
 router = APIRouter(prefix="/v1", tags=["sign-in"])
 
@@ -33,7 +33,7 @@ class ChallengeOut(BaseModel):
 class SessionIn(BaseModel, extra="forbid"):
     """The signed note over the challenge's text."""
 
-    note: str = Field(max_length=8192)
+    note: str = Field(max_length=NOTE_BYTES_MAX)
 
 
 class SessionOut(BaseModel):
@@ -62,10 +62,10 @@ async def challenge(request: Request, asked: ChallengeIn) -> ChallengeOut:
 async def open_session(request: Request, response: Response, given: SessionIn) -> SessionOut:
     """Each challenge is answered once. Browsers keep the token in an http-only cookie."""
     sessions = _sessions(request)
-    note, issuer, region = sessions.claim(given.note)
-    ledger = access.service(request).region(region).ledger
-    key_id = await asyncio.to_thread(verify_answer, ledger, note, issuer)
-    token, session = sessions.open(issuer, region, key_id)
+    note, challenge = sessions.claim(given.note)
+    ledger = access.service(request).region(challenge.region).ledger
+    key_id = await asyncio.to_thread(verify_answer, ledger, note, challenge.issuer)
+    token, session = sessions.open(challenge, key_id)
     response.set_cookie(
         access.COOKIE,
         token,
@@ -74,7 +74,7 @@ async def open_session(request: Request, response: Response, given: SessionIn) -
         samesite="strict",
         secure=request.url.scheme == "https",
     )
-    return SessionOut(token=token, issuer=issuer, region=region, expires=format_time(session.expires))
+    return SessionOut(token=token, issuer=session.issuer, region=session.region, expires=format_time(session.expires))
 
 
 @router.delete("/sessions", status_code=204, summary="Sign out")

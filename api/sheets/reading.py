@@ -12,10 +12,8 @@ from api.sheets import columns, text
 from api.sheets.columns import COLUMNS
 from api.sheets.problems import Fault, RowProblem, SheetError, shown
 from ledger.errors import Unavailable
+from ledger.limits import SHEET_BYTES_MAX, SHEET_ROWS_MAX
 
-FILE_BYTES_MAX: Final = 64 * 1024 * 1024
-ROWS_MAX: Final = 200_000
-"""Rows of one file, blank ones not counted."""
 _ZIP: Final = b"PK\x03\x04"
 _OLE: Final = b"\xd0\xcf\x11\xe0"
 
@@ -55,7 +53,7 @@ def read(path: Path) -> Sheet:
     """Read a file; raise SheetError when it cannot be taken apart, Unavailable when it cannot be opened."""
     try:
         with open(path, "rb") as file:
-            data = file.read(FILE_BYTES_MAX + 1)
+            data = file.read(SHEET_BYTES_MAX + 1)
     except OSError as error:
         raise Unavailable(f"cannot read {path}: {error.strerror}") from None
     return parse(data)
@@ -65,14 +63,14 @@ def parse(data: bytes) -> Sheet:
     """Take the bytes of a file apart; what it is shows in them, not in its name. Raises SheetError."""
     digest = sha256(data).hexdigest()
     try:
-        if len(data) > FILE_BYTES_MAX:
-            raise Fault("too-large", limit=f"> {FILE_BYTES_MAX >> 20} MiB")
+        if len(data) > SHEET_BYTES_MAX:
+            raise Fault("too-large", limit=f"> {SHEET_BYTES_MAX >> 20} MiB")
         if data.startswith(_OLE):
             raise Fault("unreadable", detail="an old .xls workbook, or one with a password: save it as .xlsx")
         if data.startswith(_ZIP):
             from api.sheets import xlsx  # openpyxl takes a moment to import, and only this format needs it
 
-            return _table(digest, "xlsx", "utf-8", xlsx.read_rows(data, ROWS_MAX))
+            return _table(digest, "xlsx", "utf-8", xlsx.read_rows(data, SHEET_ROWS_MAX))
         if text.is_json_lines(data):
             return _objects(digest, text.read_json_lines(data))
         encoding, records = text.read_csv(data)
@@ -99,8 +97,8 @@ def _table(digest: str, kind: Format, encoding: str, records: Iterable[tuple[int
             problems += _extra_cells(number, cells, keys)
             cells += [""] * (len(keys) - len(cells))
             rows.append(Row(number, tuple(cells[index] for index in indexes.values())))
-        if len(rows) > ROWS_MAX:
-            raise Fault("too-large", limit=f"> {ROWS_MAX} rows")
+        if len(rows) > SHEET_ROWS_MAX:
+            raise Fault("too-large", limit=f"> {SHEET_ROWS_MAX} rows")
     if not rows:
         raise Fault("empty")
     written = {key: named[key] for key in indexes}
@@ -175,8 +173,8 @@ def _objects(digest: str, lines: Iterable[tuple[int, text.Pairs | Fault]]) -> Sh
                 written.setdefault(column.key, heading)
         if any(cells.values()):
             found.append((number, cells))
-        if len(found) > ROWS_MAX:
-            raise Fault("too-large", limit=f"> {ROWS_MAX} rows")
+        if len(found) > SHEET_ROWS_MAX:
+            raise Fault("too-large", limit=f"> {SHEET_ROWS_MAX} rows")
     if not found and not problems:
         raise Fault("empty")
     rows = tuple(Row(number, tuple(cells.get(key, "") for key in written)) for number, cells in found)

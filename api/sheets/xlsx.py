@@ -16,12 +16,8 @@ from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
 
 from api.sheets import columns
 from api.sheets.problems import Fault, shown
+from ledger.limits import WORKBOOK_BYTES_MAX, WORKBOOK_PART_BYTES_MAX, WORKBOOK_PARTS_MAX
 
-UNPACKED_BYTES_MAX: Final = 512 * 1024 * 1024
-"""All parts of a workbook, unpacked."""
-PART_BYTES_MAX: Final = 128 * 1024 * 1024
-"""One part that is held in memory as a whole: any but a worksheet."""
-PARTS_MAX: Final = 1000
 COLUMN_MAX: Final = 16_384
 """Columns of a worksheet, the limit of Excel."""
 _EXACT_MAX: Final = 10**15
@@ -55,13 +51,13 @@ def _check_archive(data: bytes) -> None:
     """Hold the zip directory against the limits; zipfile never unpacks more than that promises."""
     with zipfile.ZipFile(BytesIO(data)) as archive:
         parts = archive.infolist()
-        if len(parts) > PARTS_MAX:
-            raise Fault("too-large", limit=f"> {PARTS_MAX} parts")
-        if sum(part.file_size for part in parts) > UNPACKED_BYTES_MAX:
-            raise Fault("too-large", limit=f"> {UNPACKED_BYTES_MAX >> 20} MiB unpacked")
+        if len(parts) > WORKBOOK_PARTS_MAX:
+            raise Fault("too-large", limit=f"> {WORKBOOK_PARTS_MAX} parts")
+        if sum(part.file_size for part in parts) > WORKBOOK_BYTES_MAX:
+            raise Fault("too-large", limit=f"> {WORKBOOK_BYTES_MAX >> 20} MiB unpacked")
         for part in parts:
-            if part.file_size > PART_BYTES_MAX and not part.filename.startswith("xl/worksheets/"):
-                raise Fault("too-large", limit=f"> {PART_BYTES_MAX >> 20} MiB, {shown(part.filename)}")
+            if part.file_size > WORKBOOK_PART_BYTES_MAX and not part.filename.startswith("xl/worksheets/"):
+                raise Fault("too-large", limit=f"> {WORKBOOK_PART_BYTES_MAX >> 20} MiB, {shown(part.filename)}")
         for part in parts:
             with archive.open(part) as source:
                 _refuse_dtd(source)

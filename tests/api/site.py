@@ -87,7 +87,7 @@ class Site:
             self.service = Service(self.deployment)
             stack.callback(self.service.close)
             listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-            self.origin = "127.0.0.1:{}".format(listening.getsockname()[1])
+            self.origin = f"127.0.0.1:{listening.getsockname()[1]}"
             self.app = create_app(self.service, self.origin)
             self.app.state.sessions = sessions.Sessions(self.origin, lambda: self.world.now)
             stack.enter_context(_serving(self.app, listening))

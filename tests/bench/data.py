@@ -29,9 +29,9 @@ SHEET = 2 * BLOCK
 _DAYS = 1_500
 """How long ago the first day lies: time for `_DAYS * BLOCKS` sheets."""
 
-_TITLES = ("江南街道社区助老服务", "西湖公园文明引导", "市第一医院导诊服务", "流动图书车进校园", "红花湖垃圾分类宣传")
-_CONTENT = "上门陪诊、代购药品和生活用品，打扫居室并陪老人聊天；记录血压和用药情况，回站点交接"
-_PLACE = '{"name":"江南街道下角社区党群服务中心二楼志愿服务站","region":"441302"}'
+_TITLES = ("江南街道助老服务", "西湖公园文明引导", "市第一医院导诊", "流动图书车进校园", "红花湖垃圾分类")
+_CONTENT = "陪诊、代购，打扫居室"
+_PLACE = '{"name":"下角社区服务中心","region":"441302"}'
 
 
 class People:
@@ -141,8 +141,8 @@ class People:
             "activity.published/1",
             issuer,
             f"activity:{activity}",
-            **{"name": title, "category": category, "content": _CONTENT, "responsible": "陈站长"},
-            **{"start": f"{first}T00:00:00+08:00", "end": self._now, "place": {"name": "下角社区", "region": "441302"}},
+            name=title, category=category, content=_CONTENT, responsible="陈站长",
+            start=f"{first}T00:00:00+08:00", end=self._now, place={"name": "下角社区", "region": "441302"},
         )
         hours = (
             f'{{"activity":"{activity}","activity_name":"{title}","category":"{category}","content":"{_CONTENT}",'

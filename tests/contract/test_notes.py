@@ -13,7 +13,7 @@ from tests.builders import KNOWN, signing_key, vectors
 from tests.contract.golang import Go, GoError
 
 # Where the ledger is stricter on purpose: lower limits, one spelling of everything, no DEL, no weak keys.
-GO_OPENS = {"65-signatures", "8193-bytes", "delete-in-text", "trailing-bits"}
+GO_OPENS = {"65-signatures", "16385-bytes", "delete-in-text", "trailing-bits"}
 GO_TAKES = {
     "control-in-name",
     "newline-at-the-end",

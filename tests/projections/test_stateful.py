@@ -160,9 +160,9 @@ def live(database: Database, **changes: Any) -> None:
 
 
 def test_ledger_and_totals_follow_a_short_model(database: Database) -> None:
-    live(database, max_examples=30, stateful_step_count=25)
+    live(database, max_examples=40, stateful_step_count=30)
 
 
 @pytest.mark.slow
 def test_ledger_and_totals_follow_a_short_model_for_long(database: Database) -> None:
-    live(database, max_examples=500, stateful_step_count=60)
+    live(database, max_examples=1000, stateful_step_count=60)

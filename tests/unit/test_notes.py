@@ -50,7 +50,7 @@ def test_text_that_has_no_bytes_is_refused(text: str):
 
 def test_the_limits_are_met_by_the_vectors():
     found = {one.id: one.values[0] for one in vectors("notes/valid")}
-    assert len(found["8192-bytes"]) == limits.NOTE_BYTES_MAX
+    assert len(found["16384-bytes"]) == limits.NOTE_BYTES_MAX
     assert len(notes.parse(found["64-signatures"]).signatures) == limits.NOTE_SIGNATURES_MAX
 
 

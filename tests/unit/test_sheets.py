@@ -342,7 +342,7 @@ def test_the_documented_codes_are_those_that_are_told():
 
 
 def test_the_documented_limits_hold():
-    assert (reading.FILE_BYTES_MAX, reading.ROWS_MAX) == (64 * 1024 * 1024, 200_000)
+    assert (reading.SHEET_BYTES_MAX, reading.SHEET_ROWS_MAX) == (64 * 1024 * 1024, 200_000)
     assert "64 MiB、200000 行" in PAGE
     assert "64 MiB and 200000 rows" in PAGE
 

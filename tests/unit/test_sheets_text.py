@@ -153,16 +153,16 @@ def test_any_bytes_give_a_sheet_or_our_error(data):
 @pytest.mark.parametrize("write", FORMATS)
 def test_a_file_has_a_greatest_size_and_number_of_rows(write, monkeypatch, tmp_path):
     data = write(row(), row(date="2026-11-02"), row(**dict.fromkeys(row(), "")))
-    monkeypatch.setattr(reading, "ROWS_MAX", 2)
+    monkeypatch.setattr(reading, "SHEET_ROWS_MAX", 2)
     assert codes(data) == []
-    monkeypatch.setattr(reading, "ROWS_MAX", 1)
+    monkeypatch.setattr(reading, "SHEET_ROWS_MAX", 1)
     assert codes(data) == ["too-large"]
-    monkeypatch.setattr(reading, "ROWS_MAX", 2)
+    monkeypatch.setattr(reading, "SHEET_ROWS_MAX", 2)
     path = tmp_path / "hours"
     path.write_bytes(data)
-    monkeypatch.setattr(reading, "FILE_BYTES_MAX", len(data))
+    monkeypatch.setattr(reading, "SHEET_BYTES_MAX", len(data))
     assert sheets.read(path).rows
-    monkeypatch.setattr(reading, "FILE_BYTES_MAX", len(data) - 1)
+    monkeypatch.setattr(reading, "SHEET_BYTES_MAX", len(data) - 1)
     with pytest.raises(sheets.SheetError) as error:
         sheets.read(path)
     assert [problem.code for problem in error.value.problems] == ["too-large"]

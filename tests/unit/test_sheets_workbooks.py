@@ -199,9 +199,9 @@ def test_a_zip_bomb_is_refused_by_what_its_directory_promises(monkeypatch):
     bomb = with_shared_strings(data, " " * 140_000_000)
     assert len(bomb) < 1_000_000
     assert codes(bomb) == ["too-large"]
-    monkeypatch.setattr(xlsx, "UNPACKED_BYTES_MAX", 1000)
+    monkeypatch.setattr(xlsx, "WORKBOOK_BYTES_MAX", 1000)
     assert codes(data) == ["too-large"]
-    monkeypatch.setattr(xlsx, "PARTS_MAX", 3)
+    monkeypatch.setattr(xlsx, "WORKBOOK_PARTS_MAX", 3)
     assert codes(data) == ["too-large"]
 
 
