@@ -27,9 +27,8 @@ from api.client import Client
 from api.demo_world import CHINA, REGIONS, Organisation, World
 from api.deployment import Deployment, opened
 from ledger import events
-from ledger.audit import audit
+from ledger.audit import audit_published
 from ledger.errors import Corrupt, Invalid, Unavailable
-from ledger.log import parse_checkpoint
 from projections.engine import rebuild
 from projections.totals import STATES, Totals
 
@@ -288,14 +287,13 @@ class _Undo(Exception):
 
 def _tamper(deployment: Deployment, world: World) -> None:
     ledger, note = deployment.ledger(world.region), deployment.publisher(world.region).published
-    signed = parse_checkpoint(note.partition("\n\n")[0] + "\n") if note else None
     with contextlib.suppress(_Undo), deployment.database.transaction() as cursor:
         cursor.execute(
             f"UPDATE {ledger.schema}.events SET body = set_byte(body, 300, get_byte(body, 300) # 1)"
             f" WHERE position = (SELECT size / 2 FROM {ledger.schema}.head) RETURNING event_id"
         )
         (changed,) = cursor.fetchone() or (None,)
-        report = audit(cursor, ledger.schema, world.region, ledger.origin, signed)
+        report = audit_published(cursor, ledger.schema, world.region, ledger.origin, note)
         _check(
             [one.event_id for one in report.findings] == [changed],
             f"changed {changed}, found {report.findings}",

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from api import drafts
 from ledger import audit as auditing
-from ledger import events, keys, notes
+from ledger import events, keys
 from ledger.app import Ledger
 from ledger.codes import region_name
 from ledger.errors import Invalid, Unavailable
 from ledger.ids import check_origin, check_region
 from ledger.keys import SigningKey
-from ledger.log import CheckpointFile, Publisher, parse_checkpoint
+from ledger.log import CheckpointFile, Publisher
 from ledger.store import embedded, schema
 from ledger.store.postgres import Database
 from ledger.submission import pack, seal
@@ -90,9 +90,8 @@ class Deployment:
     def audit(self, region: str) -> auditing.Report:
         """Audit a region against its own last checkpoint."""
         ledger, note = self.ledger(region), self.publisher(region).published
-        signed = parse_checkpoint(notes.parse(note).text) if note else None
         with self.database.read() as cursor:
-            return auditing.audit(cursor, ledger.schema, region, ledger.origin, signed)
+            return auditing.audit_published(cursor, ledger.schema, region, ledger.origin, note)
 
     def ledger(self, region: str) -> Ledger:
         """The ledger of a region."""

@@ -12,9 +12,9 @@ import msgspec
 
 from ledger import events as e
 from ledger import merkle, submission
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, NotFound
 from ledger.keys import VerifyingKey, parse_vkey
-from ledger.log import Checkpoint
+from ledger.log import Checkpoint, open_checkpoint
 from ledger.store import log
 from ledger.store.postgres import Cursor
 
@@ -68,6 +68,29 @@ class _TooMany(Exception):
 def audit(cursor: Cursor, schema: str, region: str, origin: str, signed: Checkpoint | None = None) -> Report:
     """Check a whole log as the cursor's transaction sees it. `signed` is the last checkpoint published."""
     return _Audit(cursor, schema, region, origin, signed).run()
+
+
+def audit_published(cursor: Cursor, schema: str, region: str, origin: str, note: str | None) -> Report:
+    """The same against a published checkpoint, which the log key that the region established must have signed."""
+    signed, problem = None, None
+    try:
+        signed = _open_published(cursor, schema, note)
+    except LedgerError as error:
+        problem = Finding(None, None, f"the last checkpoint: {error.detail}")
+    report = audit(cursor, schema, region, origin, signed)
+    if problem is not None:
+        report.findings.append(problem)
+    return report
+
+
+def _open_published(cursor: Cursor, schema: str, note: str | None) -> Checkpoint:
+    if note is None:
+        raise NotFound("is missing")
+    rows = log.read_events(cursor, schema, 0, 1)
+    first = e.decode(rows[0].body) if rows and rows[0].body else None
+    if not isinstance(first, e.RegionEstablished):
+        raise NotFound("no event establishes the region, so nothing says who signs")
+    return open_checkpoint(note, parse_vkey(first.log_key))
 
 
 class _Audit:

@@ -69,16 +69,6 @@ def test_the_largest_request_is_taken_however_it_arrives(site, world):
         assert site.post(request + b" ").status_code == 413
 
 
-def sized(world: World, size: int) -> bytes:
-    """A body of exactly so many bytes."""
-    place = {"name": "馆", "region": "441302"}
-    body = activity(world, content="x", place=place)
-    name = "馆" * 120
-    body = activity(world, content="馆" * 1999, name=name, responsible=name, place={**place, "name": name})
-    assert len(body) <= size
-    return body
-
-
 def test_a_body_over_16_kib_is_refused_by_name(site, world):
     members = json.loads(activity(world))
     body = canonical({**members, "content": "x" * (17 * 1024 - len(canonical(members)))})
@@ -121,6 +111,13 @@ def test_an_encoded_request_is_not_taken(site, world, encoding):
         answer = site.post(gzip.compress(world.request(activity(world))), content_encoding=encoding)
     assert answer.status_code == 415
     assert answer.json()["type"] == "urn:yongzhi:problem:unsupported-encoding"
+
+
+def test_an_encoded_request_is_not_read(site):
+    with site.nothing_written(), Wire(site) as wire:
+        wire.begin("transfer-encoding: chunked", "content-encoding: gzip")
+        status, headers, _ = wire.problem()
+    assert (status, headers["connection"]) == (415, "close")
 
 
 def test_identity_is_no_encoding(site, world):
@@ -231,7 +228,8 @@ def test_what_is_still_arriving_counts_too(site, world, monkeypatch):
         one.chunk(b" " * 60_000)
         eventually(lambda: site.metric("yongzhi_waiting_bytes") == 60_000)
         two.chunk(b" " * 60_000)
-        assert two.problem()[0] == 429
+        status, headers, _ = two.problem()
+        assert (status, headers["connection"]) == (429, "close")
         assert site.post(padded(request, 50_000)).status_code == 429
     eventually(lambda: site.metric("yongzhi_waiting_bytes") == 0)
     assert site.post(request).status_code == 201

@@ -1,6 +1,7 @@
-"""A process that submits, to be killed: `python -m tests.integration.submitter`, its work as JSON on standard input.
+"""A process that submits, to be killed: `python -m tests.integration.submitter DSN REGION`.
 
-It tells the number of each request on standard output as soon as that request is acknowledged.
+Requests come on standard input, a JSON string on each line. The number of each one is told on standard output as
+soon as it is acknowledged.
 """
 
 import json
@@ -16,20 +17,19 @@ from tests.integration.world import World
 THREADS = 4
 
 
-def main() -> None:
-    work = json.load(sys.stdin)
-    world = World(Database(work["dsn"]), work["region"], fresh=False)
+def main(dsn: str, region: str) -> None:
+    world = World(Database(dsn), region, fresh=False)
     committer = Committer(world.ledger)
 
-    def submit(number: int) -> None:
-        prepared = world.ledger.prepare(work["requests"][number].encode())
-        answer = committer.submit(prepared).result()
+    def submit(number: int, line: str) -> None:
+        answer = committer.submit(world.ledger.prepare(json.loads(line).encode())).result()
         assert isinstance(answer, Accepted), answer
         os.write(1, f"{number}\n".encode())
 
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(submit, range(len(work["requests"]))))
+        for future in [pool.submit(submit, number, line) for number, line in enumerate(sys.stdin)]:
+            future.result()
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
