@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -64,8 +65,8 @@ async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         return problems.response(NotFound("no such page"), request)
-    if error.status_code == 413:
-        return problems.response(TooLarge(f"a request has at most {REQUEST_BYTES_MAX} bytes"), request)
+    if error.status_code == 400:
+        return problems.response(Invalid(error.detail), request)
     body = {"type": "about:blank", "title": error.detail, "status": error.status_code}
     return Response(problems.encode(body), error.status_code, error.headers, problems.MEDIA_TYPE)
 
@@ -104,7 +105,7 @@ async def _next(read: list[Message], receive: Receive) -> Message:
 
 
 class Observing:
-    """Counts requests by route and status. Pure ASGI: anything thicker costs more than the handlers."""
+    """Counts requests, and keeps answers out of caches. Pure ASGI: anything thicker costs more than the handlers."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -123,6 +124,8 @@ class Observing:
                 # The template of the route, never the path: a path may name a person.
                 path = submissions.PATH if submitting else getattr(route, "path", "other")
                 self._metrics.requests.labels(path, message["status"]).inc()
+                # Answers differ by who asks: none is kept by a cache unless its route says so.
+                MutableHeaders(scope=message).setdefault("cache-control", "no-store")
             await send(message)
 
         await self._app(scope, receive, observed)

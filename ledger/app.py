@@ -64,6 +64,14 @@ def _refuse() -> NoReturn:
     raise TypeError("events enter a ledger as signed submissions only: use submit()")
 
 
+class ReadingRecorder(PostgresRecorder):
+    """The recorder of a ledger's log, which only submissions extend."""
+
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> NoReturn:
+        """Refuses."""
+        _refuse()
+
+
 class Ledger(Application[str]):
     """The ledger of one region. Submissions are its only way in; `save` refuses."""
 
@@ -96,8 +104,8 @@ class Ledger(Application[str]):
         return SignedBytesMapper()
 
     def construct_recorder(self) -> ProcessRecorder:
-        """Our recorder over this region's schema."""
-        return PostgresRecorder(self.database, self.schema)
+        """Our recorder over this region's schema, for reading."""
+        return ReadingRecorder(self.database, self.schema)
 
     def save(self, *objs: Any, **kwargs: Any) -> Any:
         """Refuses."""
@@ -116,10 +124,14 @@ class Ledger(Application[str]):
         that this is not known, and then submitting the same bytes again tells.
         """
         try:
+            return self._commit(batch)
+        except CommitUnknown as unknown:
+            return self._commit_again(batch, unknown)
+
+    def _commit(self, batch: Sequence[Prepared]) -> list[Accepted | LedgerError]:
+        try:
             with self.database.transaction() as cursor:
                 return Batch(cursor, self.schema, self.region, self.origin, int(self._clock())).run(batch)
-        except CommitUnknown:
-            return self._look_up(batch)
         except IntegrityError as error:
             raise Corrupt(f"decision state of {self.region} contradicts its events: {error}") from error
         except LOST as error:
@@ -132,20 +144,15 @@ class Ledger(Application[str]):
             raise answer
         return answer
 
-    def _look_up(self, batch: Sequence[Prepared]) -> list[Accepted | LedgerError]:
-        """Answers after a connection was lost in COMMIT: what is there was committed, all of it or nothing."""
-        answers: list[Accepted | LedgerError] = []
-        for prepared in batch:
-            ids = [one.event.id for one in prepared.submission.events]
-            with self.database.read() as cursor:
-                rows = {row.event_id: row for row in log.find_events(cursor, self.schema, ids)}
-                size = log.read_head(cursor, self.schema).size
-            if len(rows) == len(ids):
-                found = tuple((name, rows[name].position, rows[name].entry) for name in ids)
-                answers.append(Accepted(self.region, found, size, new=True))
-            else:
-                answers.append(Unavailable("the database was lost while committing; nothing was written"))
-        return answers
+    def _commit_again(self, batch: Sequence[Prepared], unknown: CommitUnknown) -> list[Accepted | LedgerError]:
+        """After a connection was lost in COMMIT: the head's lock waits for whatever became of it.
+
+        What was committed then answers as a repetition, and what was not is committed now.
+        """
+        try:
+            return self._commit(batch)
+        except Unavailable:
+            raise unknown from None
 
     # -- reading --------------------------------------------------------------------------------------
 

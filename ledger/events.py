@@ -354,7 +354,10 @@ class HoursFields(Event, frozen=True, kw_only=True):
     evidence: Evidence
 
     def check(self) -> None:
-        if self.minutes * 60 > _check_window(self.start, self.end):
+        seconds = _check_window(self.start, self.end)
+        if seconds > ENTRY_MINUTES_MAX * 60:
+            raise Invalid(f"longer than {ENTRY_MINUTES_MAX} minutes from start to end", "/end")
+        if self.minutes * 60 > seconds:
             raise Invalid("more minutes than lie between start and end", "/minutes")
 
 

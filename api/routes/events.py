@@ -21,6 +21,7 @@ from ledger.store.log import StoredRow
 router = APIRouter(prefix="/v1/regions/{region}", tags=["events"])
 
 _issuer_of = events.reader({"issuer"})
+_key_of = events.reader({"key", "key_id"})
 
 
 def _visible(region: Region, session: Session, event_id: str) -> StoredRow:
@@ -57,6 +58,12 @@ def _receipt(region: Region, row: StoredRow) -> str:
         return make_receipt(cursor, region.ledger.schema, row, note)
 
 
+def _names_key(row: StoredRow) -> bool:
+    """Not so for the registration of a volunteer who has no key yet."""
+    about = row.body and _key_of(row.topic, row.body)
+    return any(isinstance(getattr(about, name, None), str) for name in ("key", "key_id"))
+
+
 class KeyEvent(BaseModel):
     """An event that adds or revokes a key."""
 
@@ -78,7 +85,7 @@ def get_keys(request: Request, region: Served, issuer: str) -> list[KeyEvent]:
         if session.issuer != issuer and not access.is_region(session):
             raise NotFound("no such issuer, or not yours to see")
     found = []
-    for row in region.ledger.key_events(issuer):
+    for row in filter(_names_key, region.ledger.key_events(issuer)):
         try:
             receipt = _receipt(region, row)
         except NotYet:

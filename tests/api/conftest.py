@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api import deployment, service
+from api import service
 from ledger.store.postgres import Database
 from tests.api.site import Site
 from tests.integration.world import World, check
@@ -27,9 +27,9 @@ def by_hand() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def site(database_url: str, database: Database, tmp_path_factory: pytest.TempPathFactory, by_hand: None) -> Iterator[Site]:
+def site(database: Database, tmp_path_factory: pytest.TempPathFactory, by_hand: None) -> Iterator[Site]:
     """A populated deployment and a server over it; at the end both ledgers must be whole."""
-    with deployment.opened(tmp_path_factory.mktemp("data"), database_url) as opened, Site(opened.data, database) as site:
+    with Site(tmp_path_factory.mktemp("data"), database) as site:
         yield site
         check(site.world)
         check(site.other)

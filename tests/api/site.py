@@ -5,6 +5,7 @@ asks for one, unless it is publishing that is tested.
 """
 
 import base64
+import itertools
 import json
 import socket
 import threading
@@ -71,6 +72,7 @@ class Site:
     """Two populated regions, `world` and `other`, and a server over them. A context manager."""
 
     def __init__(self, data: Path, database: Database) -> None:
+        (data / "keys").mkdir(parents=True, exist_ok=True)
         self.data = data
         self.database = database
         wipe(database)
@@ -229,6 +231,12 @@ def signed(text: str, *signers: SigningKey) -> str:
     return text + "\n" + "".join(f"— {key.name} {base64.b64encode(value).decode()}\n" for key, value in values)
 
 
+def revoke(world: World, name: str, **changes: Any) -> None:
+    """Revoke an organisation's first key."""
+    key_id = builders.signing_key(name).id
+    world.record("organisation.key_revoked/1", subject=name, key_id=key_id, suspect_from=0, **changes)
+
+
 # -- raw requests -------------------------------------------------------------------------------------
 
 
@@ -308,7 +316,7 @@ def fetch_tree(tile: Callable[[str], bytes], size: int) -> list[bytes]:
             hashes += [data[at : at + 32] for at in range(0, len(data), 32)]
         levels.append(hashes)
         level += 1
-    for below, above in zip(levels, levels[1:], strict=False):
+    for below, above in itertools.pairwise(levels):
         full = [below[at : at + 256] for at in range(0, len(below) - 255, 256)]
         assert above == [merkle.tree_root(part) for part in full]
     return levels[0] if levels else []

@@ -4,7 +4,7 @@ import gzip
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -197,19 +197,24 @@ def test_a_client_that_leaves_before_the_answer_has_submitted(site, world):
 
 
 @contextmanager
-def held(world: World) -> Iterator[None]:
-    """Nothing is committed meanwhile."""
-    with world.database.transaction() as cursor:
-        log.read_head(cursor, world.schema, lock=True)
-        yield
+def waiting(site: Site, request: bytes) -> Iterator[list[Any]]:
+    """A submission waits for its commit while the block runs; behind it, its answer is in the list."""
+    answers: list[Any] = []
+    with ExitStack() as lock:
+        cursor = lock.enter_context(site.database.transaction())
+        log.read_head(cursor, site.world.schema, lock=True)
+        with threads(lambda: answers.append(site.post(request))):
+            try:
+                eventually(lambda: site.metric("yongzhi_waiting_bytes") == len(request))
+                yield answers
+            finally:
+                lock.close()
 
 
 def test_more_than_the_budget_waits_outside(site, world, monkeypatch):
     first, second = world.request(activity(world)), world.request(activity(world))
     monkeypatch.setattr(submissions, "WAITING_BYTES_MAX", len(first) + len(second) - 1)
-    answers: list[Any] = []
-    with threads(lambda: answers.append(site.post(first))), held(world):
-        eventually(lambda: site.metric("yongzhi_waiting_bytes") == len(first))
+    with waiting(site, first) as answers:
         refused = site.post(second)
     assert answers[0].status_code == 201
     assert (refused.status_code, refused.json()["type"]) == (429, "urn:yongzhi:problem:busy")
@@ -236,9 +241,8 @@ def test_what_is_still_arriving_counts_too(site, world, monkeypatch):
 
 
 def test_readers_are_served_while_submissions_wait(site, world):
-    request = world.request(activity(world))
-    with threads(lambda: site.post(request)), held(world):
-        eventually(lambda: site.metric("yongzhi_waiting_bytes") == len(request))
+    with waiting(site, world.request(activity(world))) as answers:
         assert site.json("/healthz") == {"status": "ok"}
         assert site.json("/readyz")["ready"]
         assert site.json(f"/v1/regions/{REGION}")["code"] == REGION
+    assert answers[0].status_code == 201

@@ -30,12 +30,8 @@ def held(world: World, committer: Committer) -> Iterator[Answer]:
     with world.database.transaction() as cursor:
         log.read_head(cursor, world.schema, lock=True)
         first = committer.submit(world.ledger.prepare(activities(world, 1)))
-        eventually(lambda: first.running() and _is_waiting(world))
+        eventually(lambda: first.running() and world.backends("wait_event_type = 'Lock'"))
         yield first
-
-
-def _is_waiting(world: World) -> bool:
-    return bool(world.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
 
 
 def activities(world: World, count: int) -> bytes:

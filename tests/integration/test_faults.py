@@ -93,7 +93,7 @@ def heal(world: World, requests: Sequence[bytes]) -> None:
 
 KILLED_REQUESTS = 50
 WINDOW = 8
-"""How many requests a submitter is given beyond those acknowledged, so that it is at work when it is killed."""
+"""How many requests are kept back until those before them are acknowledged, so that some are left to do."""
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -112,7 +112,7 @@ def kill_a_submitter(world: World, moments: random.Random) -> None:
     name = f"submitter-{world.schema}"
     dsn = make_dsn(world.database.dsn, application_name=name)
     acknowledged = acknowledged_until_killed([dsn, world.region], requests, moments)
-    eventually(lambda: not _backends(world, name))
+    eventually(lambda: not world.backends("application_name = %s", name))
     check(world)
     there = {number for number, request in enumerate(requests) if whole_or_absent(world, request)}
     assert acknowledged
@@ -145,10 +145,6 @@ def acknowledged_until_killed(arguments: list[str], requests: Sequence[bytes], m
         while news := child.stdout.read(4096):
             said += news
     return {int(line) for line in said.splitlines()}
-
-
-def _backends(world: World, application: str) -> list[int]:
-    return [pid for (pid,) in world.query("SELECT pid FROM pg_stat_activity WHERE application_name = %s", application)]
 
 
 # -- PostgreSQL is killed ---------------------------------------------------------------------------
@@ -243,17 +239,18 @@ def kill_the_server(server: Server, moments: random.Random) -> None:
         world = World(database).populate()
         requests = requests_of(world, KILLED_REQUESTS)
         committer = Committer(world.ledger)
-        wanted, killed = moments.randrange(1, KILLED_REQUESTS - WINDOW), threading.Event()
+        moment, killed = moments.randrange(WINDOW, KILLED_REQUESTS // 2), threading.Event()
 
-        def kill_when_wanted(number: int, outcome: Outcome) -> None:
-            if number == wanted + WINDOW - 1:
-                eventually(lambda: len(outcome.acknowledged) >= wanted)
+        def kill_at_the_moment(number: int, outcome: Outcome) -> None:
+            if number == moment:
+                eventually(lambda: outcome.acknowledged)
                 server.kill()
                 killed.set()
-            elif number >= wanted + WINDOW:
+            elif number >= KILLED_REQUESTS - WINDOW:
+                # Whatever the others got done meanwhile, some are left for a server that is gone.
                 assert killed.wait(DEADLINE_SECONDS)
 
-        outcome = submit_all(committer, world, requests, kill_when_wanted)
+        outcome = submit_all(committer, world, requests, kill_at_the_moment)
         server.restart()
         check(world)
         assert outcome.acknowledged
@@ -335,25 +332,11 @@ def test_a_commit_that_is_late_is_waited_for(world, relay, beyond):
         answer.set_result(beyond.ledger.commit([prepared]))
 
     with threads(commit):
-        eventually(lambda: answer.done() or waiting_for_a_lock(world))
+        eventually(lambda: answer.done() or world.backends("wait_event_type = 'Lock'"))
         relay.release()
-    eventually(lambda: not transactions(world))
+    eventually(lambda: not world.backends("xact_start IS NOT NULL"))
     (told,) = answer.result()
     truthful(world, request, told)
-
-
-def waiting_for_a_lock(world: World) -> int:
-    return _count(world, "wait_event_type = 'Lock'")
-
-
-def transactions(world: World) -> int:
-    """How many are open, those included whose client is gone."""
-    return _count(world, "xact_start IS NOT NULL AND pid <> pg_backend_pid()")
-
-
-def _count(world: World, condition: str) -> int:
-    activity = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-    return world.query(f"{activity} AND {condition}")[0][0]
 
 
 @pytest.mark.parametrize("loss", [Loss.ANSWER, Loss.REQUEST])
@@ -480,10 +463,8 @@ def test_a_writer_whose_connection_is_cut_writes_nothing(world):
     prepared, pause = paused(world.ledger.prepare(request))
     with threads(lambda: _unavailable(world.ledger.commit, [prepared])):
         assert pause.reached.wait(DEADLINE_SECONDS)
-        ended = world.query(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE state = 'idle in transaction'"
-        )
-        assert ended == [(True,)]
+        (writer,) = world.backends("state = 'idle in transaction'")
+        assert world.query("SELECT pg_terminate_backend(%s, 10000)", writer) == [(True,)]
         pause.over.set()
     assert not found(world, request)
     assert world.ledger.submit(request).new

@@ -158,8 +158,7 @@ class Follower:
 
 def listeners(world: World) -> list[int]:
     """Process ids of the server's backends that listen to this ledger."""
-    rows = world.query("SELECT pid FROM pg_stat_activity WHERE query = %s", f"LISTEN {world.schema}")
-    return [pid for (pid,) in rows]
+    return world.backends("query = %s", f"LISTEN {world.schema}")
 
 
 def kill_listener(world: World) -> None:

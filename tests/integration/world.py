@@ -161,6 +161,12 @@ class World:
             cursor.execute(statement, values)
             return cursor.fetchall()
 
+    def backends(self, condition: str, *values: Any) -> list[int]:
+        """Process ids of the other sessions of this database that `pg_stat_activity` says this of."""
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        rows = self.query(f"SELECT pid FROM pg_stat_activity WHERE {others} AND {condition}", *values)
+        return [pid for (pid,) in rows]
+
     def entry(self, name: str) -> Mapping[str, Any]:
         """What is kept of an hours entry."""
         ((row,),) = self.query(f"SELECT to_jsonb(e) FROM {self.schema}.entries e WHERE id = %s", name)

@@ -1,0 +1,300 @@
+"""The rules by themselves: pure, asking for no more than they said they need, and undone without a trace."""
+
+import json
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import run_state_machine_as_test
+
+from ledger import events
+from ledger.domain import rules
+from ledger.domain.state import (
+    Activity,
+    Claim,
+    Entry,
+    Identity,
+    KeyRecord,
+    Moment,
+    Need,
+    Organisation,
+    R,
+    Record,
+    Region,
+    State,
+    Volunteer,
+)
+from ledger.domain.verdict import Violation
+from ledger.errors import Invalid
+from ledger.ids import instant
+from tests import builders
+from tests.builders import ABSENT, AUTHORITY, ENTRY, GROUP, ORIGIN, REGION, STATION, VOLUNTEER, signing_key
+from tests.integration.world import NOW
+from tests.projections.actions import Actions, beginning
+from tests.projections.model import Submission
+
+KINDS = (Region, KeyRecord, Organisation, Volunteer, Activity, Claim, Entry)
+Decided = tuple[list[Violation], list[Record]]
+"""What forbids an event, and what it changes when nothing does."""
+
+
+def snapshot(state: State) -> list[Any]:
+    """Everything that can be asked of a state."""
+    records = {kind: {record.identity: record for record in state.all(kind)} for kind in KINDS}
+    groups = {getattr(one, one.GROUP) for kind in KINDS for one in state.all(kind) if one.GROUP is not None}
+    members = {(kind, group): set(state.group(kind, group)) for kind in KINDS for group in groups}
+    return [records, members, sorted(map(repr, state.changes()))]
+
+
+def decided(state: State, event: events.AnyEvent, moment: Moment) -> Decided:
+    violations = list(rules.decide(state, event, moment))
+    return violations, [] if violations else list(rules.evolve(state, event, moment))
+
+
+class Loaded(State):
+    """What is loaded for one event, out of all there is; being asked for anything else is a failure."""
+
+    def __init__(self, everything: State, event: events.AnyEvent, claim: str | None = None) -> None:
+        super().__init__()
+        self.needs = list(rules.needs(event, claim))
+        for need in self.needs:
+            self.load_all(found(everything, need))
+        # As the ledger does: who may act on an entry depends on the organisation that recorded it.
+        recorders = [Need(Organisation, entry.issuer) for entry in super().all(Entry)]
+        for need in recorders:
+            self.load_all(found(everything, need))
+        self.needs += recorders
+
+    def load_all(self, records: Iterable[Record]) -> None:
+        for record in records:
+            self.load(record)
+
+    def get(self, kind: type[R], identity: Identity) -> R | None:
+        group = identity[0] if kind is KeyRecord else None
+        if kind is Organisation and not str(identity).startswith("org:"):
+            return None  # there can be none of that name
+        assert any(
+            need.kind is kind and (need.identity == identity or (group is not None and need.group == group))
+            for need in self.needs
+        ), f"{kind.__name__} {identity} was not asked for"
+        return super().get(kind, identity)
+
+    def group(self, kind: type[R], group: str) -> Collection[R]:
+        assert any(need.kind is kind and need.group == group for need in self.needs), f"{kind.__name__}s of {group}"
+        return super().group(kind, group)
+
+    def all(self, kind: type[R]) -> Collection[R]:
+        assert any(need.kind is kind and need.signed_by for need in self.needs), f"all {kind.__name__}"
+        return super().all(kind)
+
+
+def found(everything: State, need: Need) -> list[Record]:
+    """What a store finds for a need, said a second time."""
+    if need.signed_by:
+        signer, key_id, first = need.signed_by
+        entries = everything.all(Entry)
+        return [one for one in entries if (one.signer, one.key_id) == (signer, key_id) and one.version >= first]
+    if need.identity:
+        record = everything.get(need.kind, need.identity)
+        return [] if record is None else [record]
+    records: Iterable[Any] = everything.group(need.kind, need.group)
+    return [one for one in records if not need.span or (one.start < need.span[1] and need.span[0] < one.end)]
+
+
+def moment_at(position: int, key_id: str, claim: str | None = None) -> Moment:
+    return Moment(
+        position=position, now=instant(NOW), key_id=key_id, region=REGION, origin=ORIGIN, claim=claim
+    )
+
+
+def check(everything: State, event: events.AnyEvent, moment: Moment) -> Decided:
+    """Decide an event on everything and on what it needs: the same, again and again, and nothing changes."""
+    before = snapshot(everything)
+    answer = decided(everything, event, moment)
+    assert decided(everything, event, moment) == answer
+    assert snapshot(everything) == before
+    loaded = decided(Loaded(everything, event, moment.claim), event, moment)
+    assert loaded[0] == answer[0]
+    assert sorted(map(repr, loaded[1])) == sorted(map(repr, answer[1]))
+    return answer
+
+
+# -- at random --------------------------------------------------------------------------------------------
+
+
+class Rules(Actions):
+    """The actions decided by the rules alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = State()
+        for submission in beginning():
+            assert self.take(submission)
+            for event in submission.events:
+                self.model.take(event, submission.key_id)
+
+    def commit(self, batch: list[Submission]) -> None:
+        for submission in batch:
+            ids = {event["id"] for event in submission.events}
+            if ids.isdisjoint(self.model.positions):  # which is not for the rules to say
+                assert self.take(submission) is (self.model.commit([submission]) != [None])
+
+    def take(self, submission: Submission) -> bool:
+        """Whether a submission is admitted; one that is not leaves nothing."""
+        mark, before, violations = self.state.mark(), snapshot(self.state), []
+        for position, members in enumerate(submission.events, self.model.size):
+            event = events.decode(builders.canonical(members))
+            found, records = check(self.state, event, moment_at(position, submission.key_id))
+            violations += found
+            for record in records:
+                self.state.put(record)
+        if violations:
+            self.state.undo(mark)
+            assert snapshot(self.state) == before
+        return not violations
+
+
+def test_rules_decide_like_the_model_on_what_they_need() -> None:
+    run_state_machine_as_test(Rules, settings=settings(max_examples=40, stateful_step_count=30, deadline=None))
+
+
+# -- every type -------------------------------------------------------------------------------------------
+
+SOMEBODY = "claim of somebody"
+HISTORY = (
+    builders.body("region.established/1"),
+    builders.body("organisation.registered/1"),
+    builders.body("organisation.key_added/1"),
+    builders.body("organisation.registered/1", subject=GROUP, kind="school"),
+    builders.body("organisation.key_added/1", subject=GROUP, key=builders.vkey(GROUP)),
+    builders.body("volunteer.registered/1"),
+    builders.body("volunteer.verified/1"),
+    builders.body("activity.published/1"),
+    builders.body("hours.recorded/1", id=ENTRY),
+)
+
+
+def populated() -> State:
+    state = State()
+    for position, body in enumerate(HISTORY):
+        event = events.decode(body)
+        claim = SOMEBODY if "identity" in json.loads(body) else None
+        violations, records = check(state, event, moment_at(position, signing_key(event.issuer).id, claim))
+        assert violations == []
+        for record in records:
+            state.put(record)
+    return state
+
+
+@pytest.mark.parametrize("kind", events.CATALOGUE)
+@pytest.mark.parametrize("everything", [State(), populated()], ids=["empty", "populated"])
+def test_every_type_is_decided_purely_on_what_it_needs(kind: str, everything: State) -> None:
+    tried = 0
+    for issuer in (AUTHORITY, STATION, GROUP, VOLUNTEER, "org:0199a1c2-0000-7000-8000-00000000ffff"):
+        for claim in (None, SOMEBODY, "claim of somebody else"):
+            try:
+                event = builders.example(kind, issuer=issuer)
+            except Invalid:  # such as a station that registers a volunteer without a form
+                continue
+            check(everything, event, moment_at(len(HISTORY), signing_key(issuer).id, claim))
+            tried += 1
+    assert tried
+
+
+def test_a_station_that_registers_is_decided_purely_on_what_it_needs() -> None:
+    everything, newcomer = populated(), "volunteer:0199a1c2-0000-7000-8000-00000000eeee"
+    consent = {"method": "form", "given": builders.TIME, "reference": "档案 2026-18"}
+    identity = builders.identity(builders.details())
+    for key in (ABSENT, builders.vkey(newcomer)):
+        members = {"subject": newcomer, "consent": consent, "identity": identity, "key": key}
+        event = builders.example("volunteer.registered/1", issuer=STATION, **members)
+        for claim, codes in ((None, ["identity-missing"]), (SOMEBODY, ["person-registered"]), ("claim of a newcomer", [])):
+            violations, _ = check(everything, event, moment_at(len(HISTORY), signing_key(STATION).id, claim))
+            assert [violation.code for violation in violations] == codes
+
+
+def test_a_state_that_was_not_asked_for_something_fails() -> None:
+    """Otherwise the tests above could not."""
+    loaded = Loaded(populated(), builders.example("hours.withdrawn/1"))
+    loaded.get(Entry, ENTRY)
+    for ask in (
+        lambda: loaded.get(Activity, builders.ACTIVITY),
+        lambda: loaded.group(Entry, VOLUNTEER),
+        lambda: loaded.all(Entry),
+        lambda: loaded.get(KeyRecord, (GROUP, signing_key(GROUP).id)),
+    ):
+        with pytest.raises(AssertionError):
+            ask()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_records_are_values(kind: type[Record]) -> None:
+    record = next(iter(populated().all(kind)))
+    for name in kind.__struct_fields__:
+        with pytest.raises(AttributeError):
+            setattr(record, name, None)
+    assert hash(record) == hash(kind(**{name: getattr(record, name) for name in kind.__struct_fields__}))
+
+
+# -- undoing ----------------------------------------------------------------------------------------------
+
+
+def _entry(number: int, **changes: Any) -> Entry:
+    common = {"position": number, "version": number, "issuer": STATION, "signer": STATION, "key_id": "0a1b2c3d"}
+    service = {"category": "environment", "day": "2026-11-01", "start": 0, "end": 60, "minutes": 1}
+    kept = {"activity": builders.ACTIVITY, "evidence": "manual", "rank": number, "approved": False}
+    return Entry(id=f"entry {number}", volunteer=VOLUNTEER, **{**common, **service, **kept, **changes})
+
+
+records = st.one_of(
+    st.builds(_entry, st.integers(0, 3), withdrawn=st.booleans(), rank=st.integers(-1, 1)),
+    # The same name stands for a group of keys and for one of entries.
+    st.builds(
+        lambda number, revoked: KeyRecord(
+            issuer=VOLUNTEER, key_id=str(number), vkey="", added=number, revoked=revoked
+        ),
+        st.integers(0, 3),
+        st.none() | st.just(9),
+    ),
+    st.builds(
+        lambda number, status: Organisation(id=f"org {number}", name="站", kind="station", status=status),
+        st.integers(0, 2),
+        st.sampled_from(["active", "suspended"]),
+    ),
+)
+
+
+@given(*(st.lists(records, max_size=8) for _ in range(4)))
+def test_undo_restores_exactly(loaded: list[Record], kept: list[Record], first: list[Record], second: list[Record]) -> None:
+    state = State()
+    for record in loaded:
+        state.load(record)
+    for record in kept:
+        state.put(record)
+    before, mark = snapshot(state), state.mark()
+    for record in first:
+        state.put(record)
+    between, later = snapshot(state), state.mark()
+    for record in second:
+        state.put(record)
+    state.undo(later)
+    assert snapshot(state) == between
+    state.undo(mark)
+    assert snapshot(state) == before
+    state.undo(state.mark())
+    assert snapshot(state) == before
+
+
+@given(st.lists(records, max_size=8), st.lists(records, max_size=8))
+def test_changes_are_what_was_put(loaded: list[Record], put: list[Record]) -> None:
+    state = State()
+    stored: dict[tuple[type[Record], Identity], Record] = {}
+    for record in loaded:
+        state.load(record)
+        stored[type(record), record.identity] = record
+    for record in put:
+        state.put(record)
+    last = {(type(record), record.identity): record for record in put}
+    assert state.changes() == [(stored.get(name), record) for name, record in last.items()]
