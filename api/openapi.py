@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -27,16 +28,28 @@ def document(app: FastAPI) -> None:
     def complete() -> dict[str, Any]:
         if app.openapi_schema is None:
             schema = generated()
-            _, bodies = msgspec.json.schema_components([events.AnyEvent], ref_template=_REF)
-            schema.setdefault("components", {}).setdefault("schemas", {}).update(bodies | {"Problem": _problem()})
-            schema["paths"][submissions.PATH] = {"post": _submission()}
-            for path in schema["paths"].values():
-                for operation in path.values():
-                    operation.setdefault("responses", {})["default"] = _problem_response("Anything else")
+            schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+            schemas.update(_bodies() | {"Problem": _problem()})
+            operations = [operation for path in schema["paths"].values() for operation in path.values()]
+            schema["paths"][submissions.PATH] = {"post": (submit := _submission())}
+            for operation in operations:
+                # What does not fit its form is answered by a problem document, as everything else that fails.
+                operation["responses"].pop("422", None)
+            for operation in (*operations, submit):
+                operation["responses"]["default"] = _problem_response("Anything else")
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = complete  # type: ignore[method-assign]
+
+
+def _bodies() -> dict[str, Any]:
+    """The schemas of all event types; their patterns in the spelling of ECMA-262, as JSON Schema asks."""
+    _, bodies = msgspec.json.schema_components([events.AnyEvent], ref_template=_REF)
+    found: dict[str, Any] = json.loads(json.dumps(bodies).replace(r"\\A(?:", "^(?:").replace(r")\\Z", ")$"))
+    return found
 
 
 def _problem() -> dict[str, Any]:
@@ -119,7 +132,7 @@ def _submission() -> dict[str, Any]:
         },
     }
     for kind in sorted(
-        {kind.status for kind in problems.KINDS.values()} & {400, 401, 408, 409, 413, 415, 422, 429, 503}
+        {kind.status for kind in problems.KINDS.values()} & {400, 401, 404, 408, 409, 413, 415, 422, 429, 503}
     ):
         titles = sorted({one.en for one in problems.KINDS.values() if one.status == kind})
         responses[str(kind)] = _problem_response("; ".join(titles))

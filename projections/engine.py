@@ -157,7 +157,7 @@ def _find_poison(projection: BatchProjection, ledger: Ledger, singly: Feed) -> P
         try:
             if not advance(projection, ledger.name, singly):
                 return Poisoned("a batch raised, and its events one by one do not")
-        except LOST:
+        except (Unavailable, *LOST):
             raise
         except Exception as error:
             with projection.database.read() as cursor:

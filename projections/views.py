@@ -53,8 +53,8 @@ class EntryRow:
 
 
 # `totals.state_of` in SQL, for rows that are only read.
-_STATE = """CASE WHEN withdrawn THEN 'withdrawn' WHEN disputed THEN 'disputed' WHEN NOT approved THEN 'pending'
-    WHEN contested THEN 'contested' ELSE 'counted' END"""
+_STATE = """CASE WHEN withdrawn THEN 'withdrawn' WHEN disputed_by IS NOT NULL THEN 'disputed'
+    WHEN NOT approved THEN 'pending' WHEN contested THEN 'contested' ELSE 'counted' END"""
 
 
 class TotalsView:

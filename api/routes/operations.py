@@ -32,7 +32,12 @@ def readyz(request: Request, response: Response) -> Ready:
     return Ready(ready=not failed, failed=failed)
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}},
+)
 def metrics(request: Request) -> Response:
     """The text exposition format."""
     service = access.service(request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
@@ -14,6 +14,7 @@ from ledger.store import log
 
 router = APIRouter(prefix="/log/{region}", tags=["log"])
 
+_BYTES: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/octet-stream": {}}}}
 _IMMUTABLE: Final = "public, max-age=31536000, immutable"
 
 
@@ -31,7 +32,7 @@ def checkpoint(request: Request, region: str) -> Response:
     return PlainTextResponse(note, headers={"cache-control": "no-store"})
 
 
-@router.get("/tile/entries/{path:path}", summary="A bundle of log entries")
+@router.get("/tile/entries/{path:path}", summary="A bundle of log entries", response_class=Response, responses=_BYTES)
 def entries(request: Request, region: str, path: str) -> Response:
     """Up to 256 entries of 40 bytes, each behind its u16 length."""
     served = _region(request)
@@ -42,7 +43,7 @@ def entries(request: Request, region: str, path: str) -> Response:
     return Response(data, media_type="application/octet-stream", headers={"cache-control": _IMMUTABLE})
 
 
-@router.get("/tile/{level}/{path:path}", summary="A tile of hashes")
+@router.get("/tile/{level}/{path:path}", summary="A tile of hashes", response_class=Response, responses=_BYTES)
 def tile(request: Request, region: str, level: str, path: str) -> Response:
     """Up to 256 hashes of one level of the tree."""
     served = _region(request)

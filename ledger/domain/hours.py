@@ -174,9 +174,9 @@ def _decide_approved(state: State, event: e.HoursApproved, moment: Moment) -> It
 def _evolve_approved(state: State, event: e.HoursApproved, moment: Moment) -> Iterable[Record]:
     if entry := state.get(Entry, event.entry):
         rank = entry.rank if entry.approved else moment.position
-        # The volunteer's own word also settles a dispute; the organisation's does not.
-        disputed = entry.disputed and event.issuer != event.subject
-        yield replace(entry, approved=True, rank=rank, disputed=disputed)
+        # A volunteer may settle a dispute of their own, not what the region or a lost key put in doubt.
+        disputed_by = None if entry.disputed_by == event.issuer == entry.volunteer else entry.disputed_by
+        yield replace(entry, approved=True, rank=rank, disputed_by=disputed_by)
 
 
 def _decide_disputed(state: State, event: e.HoursDisputed, moment: Moment) -> Iterator[Violation]:
@@ -188,7 +188,7 @@ def _decide_disputed(state: State, event: e.HoursDisputed, moment: Moment) -> It
 
 def _evolve_disputed(state: State, event: e.HoursDisputed, moment: Moment) -> Iterable[Record]:
     if entry := state.get(Entry, event.entry):
-        yield replace(entry, disputed=True)
+        yield replace(entry, disputed_by=event.issuer)
 
 
 def _evolve_decided(state: State, event: e.HoursDecided, moment: Moment) -> Iterable[Record]:
@@ -199,7 +199,7 @@ def _evolve_decided(state: State, event: e.HoursDecided, moment: Moment) -> Iter
         yield replace(entry, withdrawn=True)
     else:
         # Ahead of every rank by position, and a later word of the region ahead of an earlier one.
-        yield replace(entry, approved=True, disputed=False, rank=-moment.position)
+        yield replace(entry, approved=True, disputed_by=None, rank=-moment.position)
 
 
 RULES: dict[type[e.Event], Rule] = {

@@ -92,15 +92,16 @@ def _evolve_revoked(state: State, event: e.Revocation, moment: Moment) -> Iterab
     if key is not None:
         yield replace(key, revoked=moment.position)
     if isinstance(event.suspect_from, int):
-        yield from _disputed(
+        suspects = (
             entry
             for entry in state.all(Entry)
             if (entry.signer, entry.key_id) == (event.subject, event.key_id) and entry.version >= event.suspect_from
         )
+        yield from _disputed(suspects, event.issuer)
 
 
-def _disputed(entries: Iterable[Entry]) -> Iterable[Entry]:
-    return (replace(entry, disputed=True) for entry in entries if not (entry.disputed or entry.withdrawn))
+def _disputed(entries: Iterable[Entry], issuer: str) -> Iterable[Entry]:
+    return (replace(entry, disputed_by=issuer) for entry in entries if not entry.withdrawn)
 
 
 def _subject_need(event: e.Event) -> Need:
@@ -265,7 +266,7 @@ def _evolve_disclaimed(state: State, event: e.VolunteerDisclaimed, moment: Momen
     subject = state.get(Volunteer, event.subject)
     if subject is not None:
         yield replace(subject, status="disclaimed")
-    yield from _disputed(state.group(Entry, event.subject))
+    yield from _disputed(state.group(Entry, event.subject), event.issuer)
 
 
 RULES: dict[type[e.Event], Rule] = {

@@ -140,8 +140,14 @@ class Entry(Record, frozen=True, kw_only=True, gc=False):
     evidence: str
     rank: int
     approved: bool
-    disputed: bool = False
+    disputed_by: str | None = None
+    """Who said last that it is wrong, while that is open."""
     withdrawn: bool = False
+
+    @property
+    def disputed(self) -> bool:
+        """Whether it stands in doubt, and does not count."""
+        return self.disputed_by is not None
 
     @property
     def standing(self) -> bool:

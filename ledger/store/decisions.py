@@ -70,7 +70,7 @@ TABLES: Final[dict[type[Record], Table]] = {
         minutes=BIGINT,
         rank=BIGINT,
         approved=BOOLEAN,
-        disputed=BOOLEAN,
+        disputed_by=LABEL.or_null(),
         withdrawn=BOOLEAN,
     ),
 }

@@ -87,7 +87,7 @@ ENTRY_COLUMNS: Final = """
     issuer text NOT NULL, signer text NOT NULL, key_id text NOT NULL, activity uuid NOT NULL,
     category text NOT NULL, day date NOT NULL, start bigint NOT NULL, "end" bigint NOT NULL,
     minutes bigint NOT NULL, evidence text NOT NULL, rank bigint NOT NULL,
-    approved boolean NOT NULL, disputed boolean NOT NULL, withdrawn boolean NOT NULL"""
+    approved boolean NOT NULL, disputed_by text, withdrawn boolean NOT NULL"""
 
 _MIGRATIONS: Final[Sequence[tuple[str, str]]] = (("log", LOG), ("decisions", DECISIONS))
 

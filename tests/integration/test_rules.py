@@ -285,7 +285,7 @@ def test_entries_of_a_suspect_key_become_disputed(world):
     ahead = revocation(world, AUTHORITY, STATION, 1, suspect_from=world.size + 1)
     assert codes(world.refused(ahead)) == ["position-ahead"]
     world.submit(revocation(world, AUTHORITY, STATION, 1, suspect_from=position))
-    assert [world.entry(name)["disputed"] for name in (before, by_other, after)] == [False, False, True]
+    assert [world.entry(name)["disputed_by"] for name in (before, by_other, after)] == [None, None, AUTHORITY]
 
 
 # -- time and place ---------------------------------------------------------------------------------
@@ -727,7 +727,7 @@ def test_disclaiming_freezes_the_record_at_once(world, issuer):
     world.record("hours.withdrawn/1", entry=withdrawn)
     reference = ABSENT if issuer == VOLUNTEER else "档案 2026-23"
     world.record("volunteer.disclaimed/1", issuer=issuer, reference=reference)
-    assert (world.entry(name)["disputed"], world.entry(withdrawn)["disputed"]) == (True, False)
+    assert (world.entry(name)["disputed_by"], world.entry(withdrawn)["disputed_by"]) == (issuer, None)
     frozen = [
         world.hours("10:00", "11:00"),
         world.body("hours.corrected/1", entry=name, **span("08:00", "08:30")),
@@ -919,11 +919,17 @@ def test_an_entry_is_disputed_once(world, entry):
     assert codes(world.refused(world.body("hours.disputed/1", issuer=AUTHORITY, entry=entry))) == ["already-disputed"]
 
 
+def test_a_volunteer_cannot_clear_what_the_region_put_in_doubt(world, entry):
+    world.record("hours.disputed/1", issuer=AUTHORITY, entry=entry)
+    world.submit(approval(world, entry, VOLUNTEER))
+    assert world.entry(entry)["disputed_by"] == AUTHORITY
+
+
 def test_a_dispute_ends_with_the_volunteers_word_or_the_regions(world, entry):
     world.record("hours.disputed/1", entry=entry)
     world.submit(approval(world, entry, VOLUNTEER))
-    assert not world.entry(entry)["disputed"]
+    assert not world.entry(entry)["disputed_by"]
     world.record("hours.disputed/1", entry=entry)
     world.record("hours.decided/1", entry=entry)
-    assert not world.entry(entry)["disputed"]
+    assert not world.entry(entry)["disputed_by"]
     assert world.entry(entry)["rank"] < 0

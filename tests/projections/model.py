@@ -31,7 +31,8 @@ class Entry:
     """Where it was last approved."""
     upheld: int = -1
     """Where the region last upheld it."""
-    disputed: bool = False
+    disputed: str = ""
+    """By whom."""
     withdrawn: bool = False
     version: int = -1
     signed: tuple[str, str] = ("", "")
@@ -191,14 +192,15 @@ class Model:
             case [_, "key_revoked"]:
                 self.keys[subject][event["key_id"]] = False
                 suspect = event.get("suspect_from", self.size)
-                self._dispute(
+                suspects = (
                     one
                     for one in self.entries.values()
                     if one.signed == (subject, event["key_id"]) and one.version >= suspect
                 )
+                self._dispute(suspects, event["issuer"])
             case [_, "disclaimed"]:
                 self.frozen.add(subject)
-                self._dispute(one for one in self.entries.values() if one.volunteer == subject)
+                self._dispute((one for one in self.entries.values() if one.volunteer == subject), event["issuer"])
             case [_, "suspended" | "dissolved" as status]:
                 self.status[subject] = status
                 self.heirs[subject] = event.get("successor")
@@ -225,18 +227,19 @@ class Model:
         elif act == "approved":
             if not entry.approved:
                 entry.approved, entry.admitted = True, position
-            if event["issuer"] == entry.volunteer:
-                entry.disputed = False
+            if event["issuer"] == entry.disputed == entry.volunteer:
+                entry.disputed = ""
         elif act == "disputed":
-            entry.disputed = True
+            entry.disputed = event["issuer"]
         elif act == "decided" and event["outcome"] == "upheld":
-            entry.approved, entry.disputed, entry.upheld = True, False, position
+            entry.approved, entry.disputed, entry.upheld = True, "", position
         else:  # withdrawn or annulled
             entry.withdrawn = True
 
-    def _dispute(self, entries: Iterable[Entry]) -> None:
+    def _dispute(self, entries: Iterable[Entry], issuer: str) -> None:
         for entry in entries:
-            entry.disputed = entry.disputed or not entry.withdrawn
+            if not entry.withdrawn:
+                entry.disputed = issuer
 
     # -- what it comes to -------------------------------------------------------------------------------
 
