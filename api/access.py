@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -22,7 +23,7 @@ def service(request: Request) -> Service:
     return found
 
 
-def served(request: Request, region: str) -> Region:
+async def served(request: Request, region: str) -> Region:
     """The region named in the path."""
     return service(request).region(region)
 
@@ -33,7 +34,7 @@ def token(request: Request) -> str | None:
     return value if scheme.lower() == "bearer" and value else request.cookies.get(COOKIE)
 
 
-def reader(request: Request, region: Annotated[Region, Depends(served)]) -> Session:
+async def reader(request: Request, region: Annotated[Region, Depends(served)]) -> Session:
     """Who is signed in to this region's ledger, by a key that is still valid; raise NotSignedIn."""
     sessions: Sessions = request.app.state.sessions
     found = token(request)
@@ -42,7 +43,7 @@ def reader(request: Request, region: Annotated[Region, Depends(served)]) -> Sess
     session = sessions.find(found)
     if session.region != region.code:
         raise Forbidden(f"signed in to the ledger of {session.region}, not of {region.code}")
-    if region.ledger.valid_key(session.issuer, session.key_id) is None:
+    if await asyncio.to_thread(region.ledger.valid_key, session.issuer, session.key_id) is None:
         sessions.close(found)
         raise NotSignedIn("the key that signed in was revoked")
     return session

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import gc
 import json
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,8 @@ def init(data: Path, region: str, origin: str, name_en: str) -> None:
 def serve(data: Path, host: str, port: int, origin: str | None) -> None:
     """Serve the HTTP API of every region in the data folder. 启动服务"""
     logs.configure()
+    # Or the process would end by it before the last checkpoint is signed and the embedded database stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with cli_common.opened(data) as deployment:
         if not deployment.regions():
             raise NotFound(f"{data} holds no region: begin with `yongzhi init`")

@@ -13,7 +13,7 @@ from api.metrics import Metrics
 from ledger import notes
 from ledger.app import Ledger
 from ledger.committer import Committer
-from ledger.errors import LedgerError, NotFound, Unavailable
+from ledger.errors import Invalid, LedgerError, NotFound, Unavailable
 from ledger.limits import CHECKPOINT_INTERVAL
 from ledger.log import Publisher, parse_checkpoint
 from ledger.store.postgres import DatabaseError
@@ -44,8 +44,9 @@ class Region:
 
     def published_size(self) -> int:
         """Events under the last published checkpoint."""
-        note = self.publisher.published
-        return parse_checkpoint(notes.parse(note).text).size if note else 0
+        with contextlib.suppress(Invalid):  # a file that is no checkpoint is told by `failures`
+            return parse_checkpoint(notes.parse(self.publisher.published or "").text).size
+        return 0
 
     def failures(self) -> dict[str, str]:
         """What has stopped and needs an operator."""

@@ -203,13 +203,11 @@ class Ledger(Application[str]):
 
     def valid_key(self, issuer: str, key_id: str) -> VerifyingKey | None:
         """The key of an issuer if it is valid at the end of the log."""
-        with self.database.read() as cursor:
-            cursor.execute(
-                f"SELECT vkey FROM {self.schema}.keys WHERE issuer = %s AND key_id = %s AND revoked IS NULL",
-                (issuer, key_id),
-            )
-            row = cursor.fetchone()
-        return parse_vkey(row[0]) if row else None
+        rows = self.database.query(
+            f"SELECT vkey FROM {self.schema}.keys WHERE issuer = %s AND key_id = %s AND revoked IS NULL",
+            (issuer, key_id),
+        )
+        return parse_vkey(rows[0][0]) if rows else None
 
     def key_events(self, issuer: str) -> list[log.StoredRow]:
         """The events that add and revoke an issuer's keys, oldest first."""

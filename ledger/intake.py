@@ -127,7 +127,8 @@ class Batch:
         needs = (need for event, claims in found for need in rules.needs(event, claims.get(event.id)))
         decisions.load(self._cursor, self._schema, needs, self._state)
         # Who may act on an entry depends on the organisation that recorded it.
-        recorders = [Need(Organisation, issuer) for issuer in {entry.issuer for entry in self._state.all(Entry)}]
+        issuers = {entry.issuer for entry in self._state.all(Entry)}
+        recorders = [Need(Organisation, issuer) for issuer in issuers if not self._state.get(Organisation, issuer)]
         decisions.load(self._cursor, self._schema, recorders, self._state)
         rows = log.find_events(self._cursor, self._schema, [event.id for event, _ in found])
         self._known = {str(row.event_id): (row.position, row.entry) for row in rows}

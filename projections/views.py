@@ -134,9 +134,7 @@ class TotalsView:
         return [EntryRow(row[0], row[1], row[2], volunteer, *row[4:]) for row in rows]
 
     def _query(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        with self._database.transaction("READ ONLY") as cursor:
-            cursor.execute(statement, values)
-            return cursor.fetchall()
+        return self._database.query(statement, values)
 
 
 def _breakdown(rows: Sequence[tuple[Any, ...]]) -> Breakdown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 
 from fastapi import APIRouter, Request
@@ -75,15 +76,19 @@ class KeyEvent(BaseModel):
 
 
 @router.get("/issuers/{issuer}/keys", summary="The keys of an issuer")
-def get_keys(request: Request, region: Served, issuer: str) -> list[KeyEvent]:
+async def get_keys(request: Request, region: Served, issuer: str) -> list[KeyEvent]:
     """The events that add and revoke keys, with receipts, so that anyone can check old signatures.
 
     Keys of organisations and regions are public; a volunteer's are shown to the volunteer and the region.
     """
     if issuer_kind(check_issuer(issuer)) == "volunteer":
-        session = access.reader(request, region)
+        session = await access.reader(request, region)
         if session.issuer != issuer and not access.is_region(session):
             raise NotFound("no such issuer, or not yours to see")
+    return await asyncio.to_thread(_keys, region, issuer)
+
+
+def _keys(region: Region, issuer: str) -> list[KeyEvent]:
     found = []
     for row in filter(_names_key, region.ledger.key_events(issuer)):
         try:

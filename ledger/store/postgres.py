@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import psycopg2
@@ -60,7 +60,7 @@ class Database:
         reach or gets lost, CommitUnknown when it is lost while committing.
         """
         with self._free:
-            connection = self._begin(mode)
+            connection, _ = self._start(f"BEGIN {mode}")
             try:
                 with connection.cursor() as cursor:
                     yield cursor
@@ -72,6 +72,15 @@ class Database:
                 raise
             self._commit(connection)
 
+    def query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows of one reading statement, which needs no transaction around it: one round trip instead of three."""
+        with self._free:
+            connection, cursor = self._start(statement, values)
+            try:
+                return cursor.fetchall()
+            finally:
+                self._pool.putconn(connection)
+
     def read(self) -> contextlib.AbstractContextManager[Cursor]:
         """One snapshot for all reads of the block."""
         return self.transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -81,9 +90,9 @@ class Database:
         with contextlib.suppress(psycopg2.pool.PoolError):
             self._pool.closeall()
 
-    def _begin(self, mode: str) -> Connection:
+    def _start(self, statement: str, values: Sequence[Any] = ()) -> tuple[Connection, Cursor]:
+        """A pooled connection on which the statement ran; dead ones, as a restarted server leaves them, are dropped."""
         last: Exception | None = None
-        # A pooled connection may have died with a restarted server: BEGIN, needed anyway, finds out.
         for _ in range(self._pool.maxconn + 1):
             try:
                 connection: Connection = self._pool.getconn()
@@ -91,12 +100,15 @@ class Database:
                 raise Unavailable(f"cannot reach the database: {error}") from None
             try:
                 connection.autocommit = True
-                _execute(connection, f"BEGIN {mode}")
+                cursor = connection.cursor()
+                cursor.execute(statement, values)
+                return connection, cursor
             except LOST as error:
                 last = error
                 self._pool.putconn(connection, close=True)
-            else:
-                return connection
+            except BaseException:
+                self._pool.putconn(connection, close=bool(connection.closed))
+                raise
         raise Unavailable(f"cannot reach the database: {last}")
 
     def _give_up(self, connection: Connection) -> None:

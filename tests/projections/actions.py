@@ -93,21 +93,18 @@ gathering = st.sampled_from(["alone", "alone", "wait", "join"])
 """An event is committed at once with all that wait, or waits, or joins the last that waits, if that is its issuer's."""
 
 
+def service(start: int, end: int, zone: str = "+08:00", **changes: Any) -> dict[str, Any]:
+    """Members that say when something was done and for how long."""
+    return {"start": clock(start, zone), "end": clock(end, zone), "minutes": 60 * (end - start), **changes}
+
+
 @st.composite
 def services(draw: Callable[..., Any]) -> dict[str, Any]:
-    """When something was done, for how long, and of what kind it was."""
     start = draw(st.integers(0, HOURS - 1))
     end = draw(st.integers(start + 1, min(HOURS, start + 4)))
-    zone = draw(st.sampled_from(["+08:00", "Z"]))
-    return {
-        "start": clock(start, zone),
-        "end": clock(end, zone),
-        "minutes": draw(st.sampled_from([45, 60 * (end - start)])),
-        "category": draw(st.sampled_from(["empty-nest-elders", "environment"])),
-    }
-
-
-records = st.tuples(organisations, volunteers, evidences, services())
+    minutes = draw(st.sampled_from([45, 60 * (end - start)]))
+    category = draw(st.sampled_from(["empty-nest-elders", "environment"]))
+    return service(start, end, draw(st.sampled_from(["+08:00", "Z"])), minutes=minutes, category=category)
 
 
 class Actions(RuleBasedStateMachine):
@@ -147,18 +144,40 @@ class Actions(RuleBasedStateMachine):
 
     # -- hours ------------------------------------------------------------------------------------------
 
-    @initialize(target=first, some=st.lists(records, min_size=3, max_size=5))
-    def begin(self, some: list[tuple[str, str, str, dict[str, Any]]]) -> Any:
-        """Something happened before."""
-        known = [self.record_one(*one, 0, "wait") for one in some]
-        self.flush()
-        return multiple(*known)
+    @initialize(target=first)
+    def begin(self) -> Any:
+        """Three organisations want one volunteer's evening, and two another's."""
+        one, other = VOLUNTEERS[:2]
+        wanted = [
+            (STATION, one, "check-in", 0, 2),
+            (GROUP, one, "check-in", 1, 3),
+            (STATION, one, "manual", 2, 4),
+            (HEIR, one, "imported", 1, 5),
+            (GROUP, other, "manual", 0, 4),
+            (STATION, other, "check-in", 3, 6),
+        ]
+        return multiple(
+            *(
+                self.draft_hours(issuer, subject, evidence, service(start, end), 0, "wait")
+                for issuer, subject, evidence, start, end in wanted
+            )
+        )
 
-    @rule(target=later, what=records, key=keys, how=gathering)
-    def record(self, what: tuple[str, str, str, dict[str, Any]], key: int, how: str) -> Known:
-        return self.record_one(*what, key, how)
+    @rule(
+        target=later,
+        issuer=organisations,
+        subject=volunteers,
+        evidence=evidences,
+        service=services(),
+        key=keys,
+        how=gathering,
+    )
+    def record(
+        self, issuer: str, subject: str, evidence: str, service: dict[str, Any], key: int, how: str
+    ) -> Known:
+        return self.draft_hours(issuer, subject, evidence, service, key, how)
 
-    def record_one(
+    def draft_hours(
         self, issuer: str, subject: str, evidence: str, service: dict[str, Any], key: int, how: str
     ) -> Known:
         members = {"subject": subject, "activity": activity(issuer), "evidence": evidence, **service}

@@ -3,7 +3,8 @@
 from typing import Any
 
 from ledger.store.postgres import Cursor, Database
-from projections.engine import BatchProjection
+from projections.engine import BatchProjection, Feed, advance
+from projections.totals import Totals
 from tests.builders import REGION
 from tests.integration.world import World
 
@@ -20,12 +21,29 @@ def fresh(database: Database, region: str = REGION) -> World:
     return World(database, region)
 
 
+def rows(cursor: Cursor, statement: str) -> list[tuple[Any, ...]]:
+    cursor.execute(statement)
+    return sorted(cursor.fetchall(), key=repr)
+
+
 def rows_of(projection: BatchProjection) -> Rows:
-    """Everything that is compared of a projection's tables."""
+    """Everything in a projection's tables."""
     with projection.database.read() as cursor:
         return {table: rows(cursor, f"SELECT * FROM {projection.schema}.{table}") for table in projection.tables}
 
 
-def rows(cursor: Cursor, statement: str) -> list[tuple[Any, ...]]:
-    cursor.execute(statement)
-    return sorted(cursor.fetchall(), key=repr)
+def expected(world: World, size: int | None = None) -> Rows:
+    """What the first `size` events, or all, come to in one batch on empty tables."""
+    projection = Totals(world.database, world.schema, f"{world.schema}_expected")
+    with world.database.transaction() as cursor:
+        cursor.execute(f"DROP SCHEMA IF EXISTS {projection.schema} CASCADE")
+        projection.create(cursor)
+    feed = Feed(world.ledger, world.size if size is None else size)
+    advance(projection, world.ledger.name, feed)
+    feed.close()
+    return rows_of(projection)
+
+
+def position(projection: BatchProjection, world: World) -> int:
+    """How many events of the world's log the tables hold."""
+    return projection.view.max_tracking_id(world.ledger.name) or 0

@@ -140,6 +140,15 @@ class Rules(Actions):
             ids = {event["id"] for event in submission.events}
             if ids.isdisjoint(self.model.positions):  # which is not for the rules to say
                 assert self.take(submission) is (self.model.commit([submission]) != [None])
+        kept = {one.id: (one.version, one.rank, one.approved, one.disputed_by or "") for one in self.standing()}
+        assert kept == {
+            one.id: (one.version, one.rank, one.approved, one.disputed)
+            for one in self.model.entries.values()
+            if not one.withdrawn
+        }
+
+    def standing(self) -> list[Entry]:
+        return [entry for entry in self.state.all(Entry) if not entry.withdrawn]
 
     def take(self, submission: Submission) -> bool:
         """Whether a submission is admitted; one that is not leaves nothing."""
@@ -157,7 +166,7 @@ class Rules(Actions):
 
 
 def test_rules_decide_like_the_model_on_what_they_need() -> None:
-    run_state_machine_as_test(Rules, settings=settings(max_examples=40, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(Rules, settings=settings(max_examples=100, stateful_step_count=50, deadline=None))
 
 
 # -- every type -------------------------------------------------------------------------------------------
