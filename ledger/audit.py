@@ -5,6 +5,7 @@ It believes nothing that is stored twice: what one column says is derived again 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -185,8 +186,9 @@ class _Audit:
             if envelope := self._check_row(row, commitments[-1]):
                 issuers.add(envelope.issuer)
                 self._follow_keys(row, envelope)
+        sound = len(self._report.findings) == before
         self._grow(rows)
-        if stored and len(self._report.findings) == before:
+        if stored and sound:
             # Only over events that hold: otherwise the note would accuse all of what one of them did.
             self._check_note(stored, rows, commitments, issuers, key)
 
@@ -257,15 +259,20 @@ class _Audit:
         except LedgerError:
             return None
         if rows and rows[0].topic in _SELF_KEYED and rows[0].body:
-            own = submission.own_key(e.decode(rows[0].body), note.issuer, note.key_id)
-            if own is not None:
-                return own
+            with contextlib.suppress(LedgerError):  # a body that is no event is told of by itself
+                own = submission.own_key(e.decode(rows[0].body), note.issuer, note.key_id)
+                if own is not None:
+                    return own
         return self._keys.get((note.issuer, note.key_id))
 
     def _follow_keys(self, row: log.StoredRow, envelope: _Envelope) -> None:
         if envelope.type not in e.KEY_TYPES or row.body is None:
             return
-        event = e.decode(row.body)
+        try:
+            event = e.decode(row.body)
+        except LedgerError as error:
+            self._found(f"the body is not an event: {error.detail}", row)
+            return
         if isinstance(event, e.Revocation):
             self._keys.pop((event.subject, event.key_id), None)
         elif isinstance(text := getattr(event, "key", None), str):

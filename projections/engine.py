@@ -207,20 +207,22 @@ class Runner:
         self._listener.close()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping.is_set() and self.failure is None:
             try:
                 if not self._step():
                     self._listener.wait()
                     self._stopping.wait(PACE_SECONDS)
-            except Poisoned as error:
-                with self._progress:
-                    self.failure = error.detail
-                    self._progress.notify_all()
-                logger.error("projection stopped", extra={"projection": self.projection.name, "reason": error.detail})
-                return
             except (Unavailable, *LOST) as error:
                 logger.warning("projection waits", extra={"projection": self.projection.name, "reason": str(error)})
                 self._stopping.wait(RETRY_SECONDS)
+            except Exception as error:
+                self._fail(error.detail if isinstance(error, Poisoned) else f"{type(error).__name__}: {error}")
+
+    def _fail(self, reason: str) -> None:
+        logger.error("projection stopped", extra={"projection": self.projection.name, "reason": reason})
+        with self._progress:
+            self.failure = reason
+            self._progress.notify_all()
 
     def _step(self) -> int:
         try:
@@ -230,11 +232,14 @@ class Runner:
         except Exception as error:
             logger.warning("projection batch raised", exc_info=error)
             raise find_poison(self.projection, self._ledger) from error
-        if count or not self.position:
-            position = self.projection.view.max_tracking_id(self._ledger.name) or 0
-            with self._progress:
-                self.position = position
-                self._progress.notify_all()
+        # Asked even when nothing was applied: another process, or a rebuild, may have been first.
+        [(position,)] = self.projection.database.query(
+            f"SELECT notification_id FROM {self.projection.schema}.tracking WHERE application_name = %s",
+            (self._ledger.name,),
+        )
+        with self._progress:
+            self.position = position
+            self._progress.notify_all()
         return count
 
 
@@ -270,6 +275,8 @@ def rebuild(live: BatchProjection, ledger: Ledger, progress: Callable[[int, int]
     size = ledger.head().size
     result.events = catch_up(new, ledger, (lambda done: progress(done, max(size, done))) if progress else None)
     with live.database.transaction() as cursor:
+        # Whoever applies events waits here, holding nothing; behind its row it would hold what is dropped below.
+        cursor.execute(f"LOCK TABLE {live.schema}.tracking IN EXCLUSIVE MODE")
         result.events += _level(live, new, ledger, cursor)
         for table in live.tables:
             result.differences[table] = _compare(cursor, live.schema, new.schema, table, result.examples)

@@ -239,7 +239,7 @@ RULES: dict[str, tuple[Callable[[World], bytes], list[Told]]] = {
     ),
     "a volunteer that records hours": (
         by(VOLUNTEER, "hours.recorded/1", **span("06:00", "07:00")),
-        [(0, "not-authorised", "/issuer"), (0, "unknown-activity", "/activity")],
+        [(0, "not-authorised", "/issuer")],
     ),
     "an organisation that corrects another's entry": (
         by(GROUP, "hours.withdrawn/1", entry=RECORDED),

@@ -201,12 +201,15 @@ class Actions(RuleBasedStateMachine):
         members = {"activity": activity(entry.organisation), "evidence": other or entry.evidence, **service}
         self.change("corrected", by, entry, key, how, **members)
 
-    @rule(entry=first | later, by=st.sampled_from(["recorder", "recorder", "region", HEIR]), key=keys, how=gathering)
+    @rule(entry=first | later | later, by=st.sampled_from(["recorder", "region", HEIR]), key=keys, how=gathering)
     def withdraw(self, entry: Known, by: str, key: int, how: str) -> None:
         self.change("withdrawn", by, entry, key, how)
 
     @rule(
-        entry=first | later, by=st.sampled_from(["recorder", "recorder", "recorder", "volunteer", HEIR, "region"]), key=keys, how=gathering
+        entry=first | later,
+        by=st.sampled_from(["recorder", "recorder", "recorder", "volunteer", "volunteer", HEIR, "region"]),
+        key=st.sampled_from([0, 0, 1, 1, 1, 2]),
+        how=gathering,
     )
     def approve(self, entry: Known, by: str, key: int, how: str) -> None:
         self.change("approved", by, entry, key, how)
@@ -215,7 +218,7 @@ class Actions(RuleBasedStateMachine):
     def dispute(self, entry: Known, by: str, key: int, how: str) -> None:
         self.change("disputed", by, entry, key, how)
 
-    @rule(entry=first | later, outcome=st.sampled_from(["upheld", "upheld", "annulled"]), key=keys, how=gathering)
+    @rule(entry=first | later, outcome=st.sampled_from(["upheld", "upheld", "upheld", "annulled"]), key=keys, how=gathering)
     def decide(self, entry: Known, outcome: str, key: int, how: str) -> None:
         self.change("decided", "region", entry, key, how, outcome=outcome)
 

@@ -12,12 +12,18 @@ Rows = dict[str, list[tuple[Any, ...]]]
 """Sorted rows by table."""
 
 
-def fresh(database: Database, region: str = REGION) -> World:
-    """An empty region; projections of one of that code that was there before are gone."""
+def drop(database: Database, region: str) -> None:
+    """A region that was never there, nor any projection of it."""
     with database.transaction() as cursor:
-        cursor.execute("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", (f"r_{region}_",))
+        cursor.execute("SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s)", (f"r_{region}",))
         for (name,) in cursor.fetchall():
             cursor.execute(f"DROP SCHEMA {name} CASCADE")
+        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS vault; DROP TABLE IF EXISTS vault.r_{region}")
+
+
+def fresh(database: Database, region: str = REGION) -> World:
+    """An empty region."""
+    drop(database, region)
     return World(database, region)
 
 

@@ -166,7 +166,7 @@ class Rules(Actions):
 
 
 def test_rules_decide_like_the_model_on_what_they_need() -> None:
-    run_state_machine_as_test(Rules, settings=settings(max_examples=100, stateful_step_count=50, deadline=None))
+    run_state_machine_as_test(Rules, settings=settings(max_examples=250, stateful_step_count=50, deadline=None))
 
 
 # -- every type -------------------------------------------------------------------------------------------

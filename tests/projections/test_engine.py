@@ -25,7 +25,9 @@ from hypothesis import strategies as st
 from psycopg2.extensions import make_dsn
 
 from api import service as serving
-from api.deployment import opened
+from api import drafts
+from api.deployment import Deployment, opened
+from ledger import events, keys, submission
 from ledger.app import Ledger
 from ledger.errors import Unavailable
 from ledger.store import embedded, log
@@ -34,9 +36,9 @@ from projections.engine import BatchProjection, Feed, Runner, advance, catch_up,
 from projections.totals import Totals
 from projections.views import TotalsView
 from tests.integration.waiting import DEADLINE_SECONDS, eventually, threads
-from tests.integration.world import SECRET, World
+from tests.integration.world import SECRET, World, span, volunteer
 from tests.projections.histories import VOLUNTEERS, History
-from tests.projections.tables import expected, fresh, position, rows_of
+from tests.projections.tables import drop, expected, fresh, position, rows_of
 
 OTHER_REGION = "442000"
 EVENTS = 200
@@ -330,7 +332,6 @@ def test_a_handler_that_raises_stops_its_projection_alone(world: World, poison: 
         assert position(touchy.projection, world) == place
         assert rows_of(touchy.projection) == expected(world, place)
         other.record("hours.recorded/1")
-        world.record("hours.recorded/1", issuer=world.authority, **{}) if False else None
         caught_up(same_log, world)
         caught_up(other_log, other)
         assert (same_log.failure, other_log.failure) == (None, None)
@@ -340,3 +341,292 @@ def test_a_handler_that_raises_stops_its_projection_alone(world: World, poison: 
         caught_up(mended, world)
         assert mended.failure is None
         assert rows_of(mended.projection) == expected(world)
+
+
+def test_a_handler_that_raises_in_the_middle_of_a_long_log_is_found(world: World, poison: set[str]) -> None:
+    History(fresh(world.database)).go_on(EVENTS)
+    place = world.size // 2
+    poison.add(bad := str(world.ledger.rows_at([place])[place].event_id))
+    with running(Touchy(world.database, world.schema), world) as touchy:
+        assert bad in eventually(lambda: touchy.failure)
+        assert rows_of(touchy.projection) == expected(world, place)
+
+
+class Unlucky(Totals):
+    """Totals that something happens to before they apply the next batches."""
+
+    name = "unlucky"
+    misfortunes: ClassVar[list[Callable[[Cursor], object]]] = []
+
+    def apply(self, rows: Sequence[log.Body], cursor: Cursor) -> None:
+        if self.misfortunes:
+            self.misfortunes.pop()(cursor)
+        super().apply(rows, cursor)
+
+
+def test_a_database_lost_while_the_event_is_looked_for_is_no_fault_of_the_event(world: World) -> None:
+    def fail(cursor: Cursor) -> None:
+        raise ValueError("only this once")
+
+    def lose(cursor: Cursor) -> None:
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    Unlucky.misfortunes = [lose, fail]
+    with running(Unlucky(world.database, world.schema), world) as runner:
+        caught_up(runner, world)
+        assert (runner.failure, Unlucky.misfortunes) == (None, [])
+        assert rows_of(runner.projection) == expected(world)
+
+
+def test_a_server_tells_which_projection_stopped(
+    database: Database, database_url: str, tmp_path: Path, poison: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ill, well = "440400", "440500"
+    monkeypatch.setattr(serving, "Totals", Touchy)
+    for region in (ill, well):
+        drop(database, region)
+    with opened(tmp_path, database_url) as deployment:
+        for region in (ill, well):
+            deployment.establish(region, f"ledger.example/{region}", "Somewhere")
+        with closing(serving.Service(deployment)) as service:
+            assert service.failures() == {}
+            poison.add(bad := add_region_key(deployment, ill))
+            add_region_key(deployment, well)
+            failures = eventually(service.failures)
+            assert list(failures) == [f"{ill} touchy"]
+            assert bad in failures[f"{ill} touchy"]
+            assert service.regions[well].runner.wait(1, DEADLINE_SECONDS)
+            assert not service.regions[ill].runner.wait(1, DEADLINE_SECONDS)
+        poison.clear()
+        with closing(serving.Service(deployment)) as service:
+            assert service.regions[ill].runner.wait(1, DEADLINE_SECONDS)
+            assert service.failures() == {}
+
+
+def add_region_key(deployment: Deployment, region: str) -> str:
+    """Submit an event; its id."""
+    key, issuer, origin = deployment.region_keys(region).issuing, f"region:{region}", f"ledger.example/{region}"
+    event = events.RegionKeyAdded(**drafts.common(issuer, region, issuer), key=str(keys.generate(issuer).verifier))
+    bodies = [events.encode(event)]
+    deployment.ledger(region).submit(submission.pack(submission.seal(bodies, key, origin), bodies))
+    return event.id
+
+
+# -- rebuilding ---------------------------------------------------------------------------------------------
+
+
+def same(projection: Totals, world: World) -> None:
+    """A rebuild finds that nothing differs, and leaves one schema behind."""
+    report = rebuild(projection, world.ledger)
+    assert (report.differences, report.examples) == (dict.fromkeys(Totals.tables, 0), [])
+    assert (report.same, report.events) == (True, world.size)
+    with world.database.read() as cursor:
+        cursor.execute(
+            "SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s) AND NOT nspname LIKE '%%expected'",
+            (f"{world.schema}_",),
+        )
+        assert cursor.fetchall() == [(projection.schema,)]
+
+
+def test_tables_rebuilt_are_those_that_were(world: World) -> None:
+    History(fresh(world.database)).go_on(EVENTS)
+    projection = totals(world)
+    catch_up(projection, world.ledger)
+    told: list[tuple[int, int]] = []
+    assert rebuild(projection, world.ledger, lambda *done: told.append(done)).same
+    assert told == [(world.size, world.size)]
+    same(projection, world)
+    assert rows_of(projection) == expected(world)
+
+
+def test_tables_that_were_behind_are_brought_up_before_they_are_compared(world: World) -> None:
+    History(fresh(world.database)).go_on(EVENTS)
+    projection = totals(world)
+    with closing(Feed(world.ledger, 50)) as feed:
+        advance(projection, world.ledger.name, feed)
+    same(projection, world)
+    assert (rows_of(projection), position(projection, world)) == (expected(world), world.size)
+
+
+TAMPERED = {
+    "volunteer_totals": "UPDATE {0}.volunteer_totals SET minutes = minutes + 1 WHERE ctid = '(0,1)'",
+    "organisation_totals": "DELETE FROM {0}.organisation_totals WHERE ctid = '(0,1)'",
+    "day_totals": "INSERT INTO {0}.day_totals VALUES ('1999-12-31', 'counted', 60, 1)",
+    "entries": "UPDATE {0}.entries SET contested = NOT contested WHERE ctid = '(0,1)'",
+}
+
+
+@pytest.mark.parametrize("table", TAMPERED)
+def test_a_row_that_was_tampered_with_is_named_and_repaired(world: World, table: str) -> None:
+    History(fresh(world.database)).go_on(EVENTS)
+    projection = totals(world)
+    catch_up(projection, world.ledger)
+    rebuild(projection, world.ledger)  # so that the first row of each table is one that was never changed
+    good = rows_of(projection)[table]
+    with world.database.transaction() as cursor:
+        cursor.execute(TAMPERED[table].format(projection.schema))
+        assert cursor.rowcount == 1
+    bad = rows_of(projection)[table]
+    report = rebuild(projection, world.ledger)
+    wrong = [("live", row) for row in bad if row not in good] + [("rebuilt", row) for row in good if row not in bad]
+    assert report.differences == {**dict.fromkeys(Totals.tables, 0), table: len(wrong)}
+    assert not report.same
+    for (side, row), example in zip(wrong, sorted(report.examples), strict=True):
+        assert example.startswith(f"{table}: only {side}: (")
+        assert all(str(value) in example for value in row if isinstance(value, str))
+    assert rows_of(projection) == expected(world)
+    same(projection, world)
+
+
+def test_nothing_is_lost_while_events_keep_arriving(world: World) -> None:
+    history, stop = History(fresh(world.database)).go_on(20), threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            history.go_on(3)
+
+    with running(totals(world), world) as runner:
+        with threads(write):
+            for _ in range(4):
+                size = world.size
+                report = rebuild(Totals(world.database, world.schema), world.ledger)
+                assert report.same, report.examples
+                assert report.events >= size
+            stop.set()
+        caught_up(runner, world)
+        assert runner.failure is None
+    same(totals(world), world)
+    assert rows_of(totals(world)) == expected(world)
+
+
+@contextmanager
+def holding(projection: Totals, lock: str) -> Iterator[Cursor]:
+    """Somebody else has a table."""
+    with projection.database.transaction() as cursor:
+        cursor.execute(f"LOCK TABLE {projection.schema}.{lock}")
+        yield cursor
+
+
+READING = "entries IN ACCESS SHARE MODE"
+"""As a page that is slow to read: until it is done, the table is not put away."""
+
+
+# It waits while it compares, or while it swaps.
+@pytest.mark.parametrize("lock", ["day_totals IN ACCESS EXCLUSIVE MODE", READING])
+def test_events_that_arrive_during_a_swap_are_applied_after_it(world: World, lock: str) -> None:
+    projection, report = totals(world), Future[Any]()
+
+    def build() -> None:
+        report.set_result(rebuild(Totals(world.database, world.schema), world.ledger))
+
+    def waiting() -> int:
+        return backends(world.database, "wait_event_type = 'Lock'")
+
+    with running(projection, world) as runner:
+        caught_up(runner, world)
+        with threads(build):
+            with holding(projection, lock):
+                eventually(waiting)
+                world.record("hours.recorded/1")
+                eventually(lambda: waiting() == 2)  # the runner, too
+        assert report.result().same
+        caught_up(runner, world)
+        assert runner.failure is None
+    assert rows_of(projection) == expected(world)
+
+
+def test_readers_never_notice_a_swap(world: World) -> None:
+    History(fresh(world.database)).go_on(EVENTS)
+    projection, view = totals(world), TotalsView(world.database, world.schema)
+    catch_up(projection, world.ledger)
+    stop, reads = threading.Event(), [0, 0, 0]
+
+    def read(number: int, question: Callable[[], object]) -> None:
+        right = question()
+        while not stop.is_set():
+            assert question() == right
+            reads[number] += 1
+
+    with threads(
+        lambda: read(0, lambda: [view.volunteer(name) for name in VOLUNTEERS]),
+        lambda: read(1, lambda: [view.entries(name, None, None, 500) for name in VOLUNTEERS]),
+        lambda: read(2, lambda: (view.region(), view.days("2026-01-01", "2026-12-31"))),
+    ):
+        try:
+            for _ in range(6):
+                before = list(reads)
+                assert rebuild(projection, world.ledger).same
+                eventually(lambda: all(now > then for now, then in zip(reads, before, strict=True)))
+        finally:
+            stop.set()
+
+
+def test_a_rebuild_killed_while_it_builds_leaves_the_tables_alone(world: World) -> None:
+    history = History(fresh(world.database)).go_on(EVENTS)
+    projection = totals(world)
+    catch_up(projection, world.ledger)
+    with running(projection, world) as runner:
+        follower = Follower(world, "rebuild", halt=100)
+        assert follower.heard(1) == ["halted"]
+        history.go_on(20)
+        caught_up(runner, world)
+        follower.kill()
+        assert rows_of(projection) == expected(world)
+        history.go_on(20)
+        caught_up(runner, world)
+    same(projection, world)
+
+
+def test_a_rebuild_killed_while_it_swaps_leaves_the_tables_alone(world: World) -> None:
+    history = History(fresh(world.database)).go_on(EVENTS)
+    projection = totals(world)
+    catch_up(projection, world.ledger)
+    with holding(projection, READING):
+        follower = Follower(world, "rebuild")
+        eventually(lambda: follower.backends("wait_event_type = 'Lock'"))
+        follower.process.kill()
+        follower.join()
+    eventually(lambda: not follower.backends())
+    history.go_on(20)
+    catch_up(projection, world.ledger)
+    assert rows_of(projection) == expected(world)
+    same(projection, world)
+
+
+# -- a database that comes and goes ---------------------------------------------------------------------------
+
+
+@contextmanager
+def own_server() -> Iterator[Path]:
+    """A folder for a PostgreSQL of a test's own, outside pytest's folders, which its user may not enter."""
+    folder = Path(tempfile.mkdtemp(prefix="yongzhi-"))
+    folder.chmod(0o711)
+    try:
+        yield folder / "data"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_runner_outlives_its_database() -> None:
+    with own_server() as folder, ExitStack() as stack:
+        server = embedded.start(folder)
+        database = stack.enter_context(closing(Database(server.dsn)))
+        world = fresh(database).populate()
+        runner = stack.enter_context(running(totals(world), world))
+        for number in range(2):
+            world.record("hours.recorded/1", **span("08:00", "09:00"), subject=enrolled(world, 2 * number))
+            caught_up(runner, world)
+            server.stop()
+            with pytest.raises(Unavailable):
+                world.ledger.head()
+            server = embedded.start(folder)
+            stack.callback(server.stop)
+            world.record("hours.recorded/1", subject=enrolled(world, 2 * number + 1))
+            caught_up(runner, world)
+            assert runner.failure is None
+        assert rows_of(totals(world)) == expected(world)
+
+
+def enrolled(world: World, number: int) -> str:
+    world.enrol(name := volunteer(100 + number))
+    return name

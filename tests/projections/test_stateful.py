@@ -156,7 +156,7 @@ def live(database: Database, **changes: Any) -> None:
 
 
 def test_ledger_and_totals_follow_a_short_model(database: Database) -> None:
-    live(database, max_examples=30, stateful_step_count=50)
+    live(database, max_examples=40, stateful_step_count=50)
 
 
 @pytest.mark.slow
