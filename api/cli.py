@@ -14,6 +14,7 @@ import click
 import uvicorn
 from rich.console import Console
 from rich.progress import Progress, TaskID
+from rich.text import Text
 
 from api import cli_common, logs, reports
 from api.app import create_app
@@ -55,7 +56,7 @@ def init(data: Path, region: str, origin: str, name_en: str) -> None:
     with cli_common.opened(data) as deployment:
         deployment.establish(region, origin, name_en)
         console.print(f"{region} {region_name(region)} established. 已建立。Give its log key to auditors:")
-        console.print(str(deployment.region_keys(region).log.verifier), soft_wrap=True, highlight=False)
+        console.print(Text(str(deployment.region_keys(region).log.verifier)), soft_wrap=True)
 
 
 @main.command()
@@ -145,7 +146,7 @@ def audit(data: Path, region: str | None, as_json: bool) -> None:
     for code, report in found if not as_json else []:
         console.print(f"{code}: {report.events} events, {report.submissions} submissions, root {report.root.hex()}")
         for one in report.findings:
-            console.print(f"  [red]position {one.position} event {one.event_id}: {one.detail}[/red]")
+            console.print(f"  position {one.position} event {one.event_id}: {one.detail}", style="red", markup=False)
         console.print("  [green]everything holds 全部一致[/green]" if report.ok else "  [red]NOT intact 发现异常[/red]")
     if not all(report.ok for _, report in found):
         raise SystemExit(cli_common.REFUSED)
@@ -200,7 +201,7 @@ def rebuild(data: Path, region: str | None, as_json: bool) -> None:
         )
         console.print(f"{code} totals: {one.events} events in {one.seconds:.1f} s: {verdict}")
         for example in one.examples:
-            console.print(f"  {example}")
+            console.print(f"  {example}", markup=False)
     if not all(one.same for _, one in results):
         raise SystemExit(cli_common.REFUSED)
 

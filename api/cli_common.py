@@ -11,6 +11,7 @@ from typing import Final, ParamSpec, TypeVar
 
 import click
 from rich.console import Console
+from rich.text import Text
 
 from api import deployment
 from api.client import Told
@@ -20,7 +21,7 @@ from ledger.errors import LedgerError, Unavailable
 REFUSED: Final = 1
 OUT_OF_REACH: Final = 5
 
-errors = Console(stderr=True)
+errors = Console(stderr=True, markup=False, emoji=False)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -49,7 +50,7 @@ def told(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except LedgerError as error:
-            errors.print(f"[red]{error.code}[/red]: {error.detail}", highlight=False, soft_wrap=True)
+            errors.print(Text.assemble((error.code, "red"), f": {error.detail}"), soft_wrap=True)
             if isinstance(error, Told):
                 for one in error.problem.get("errors", []):
                     place = "note" if one["index"] is None else f"event {one['index']} {one['id']}"

@@ -23,8 +23,9 @@ from ledger.keys import SigningKey
 from ledger.limits import SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX
 from ledger.submission import pack, seal
 
-console = Console()
-errors = Console(stderr=True)
+# What stands in a file is shown as it stands there, never taken for markup.
+console = Console(markup=False, emoji=False)
+errors = Console(stderr=True, markup=False, emoji=False)
 
 
 @click.command()

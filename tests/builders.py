@@ -31,6 +31,8 @@ KNOWN = SigningKey("region-a.example/ledger", b"\1" * 32)
 """The key that the notes and keys in tests/vectors are made with."""
 SALT = "mJ2o4VqS0m0f4m0Jw1x3Yg"
 TIME = "2026-11-01T12:05:10+08:00"
+
+
 class _Absent:
     def __repr__(self) -> str:  # part of test ids, which have to be the same in every process
         return "ABSENT"

@@ -12,7 +12,7 @@ import os
 import random
 import time
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 from api.deployment import RegionKeys
@@ -43,7 +43,7 @@ class People:
         self.authority = secrets.issuing
         self._log_key = secrets.log
         self._random = random.Random(region)
-        self._first_day = date.today() - timedelta(days=_DAYS)
+        self._first_day = datetime.now(UTC).date() - timedelta(days=_DAYS)
         self._now = time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime())
         self.organisations = [keys.generate(f"org:{self._uuid()}") for _ in range(ORGANISATIONS)]
         self.volunteers = [f"volunteer:{self._uuid()}" for _ in range(BLOCKS * BLOCK)]
@@ -141,8 +141,13 @@ class People:
             "activity.published/1",
             issuer,
             f"activity:{activity}",
-            name=title, category=category, content=_CONTENT, responsible="陈站长",
-            start=f"{first}T00:00:00+08:00", end=self._now, place={"name": "下角社区", "region": "441302"},
+            name=title,
+            category=category,
+            content=_CONTENT,
+            responsible="陈站长",
+            start=f"{first}T00:00:00+08:00",
+            end=self._now,
+            place={"name": "下角社区", "region": "441302"},
         )
         hours = (
             f'{{"activity":"{activity}","activity_name":"{title}","category":"{category}","content":"{_CONTENT}",'

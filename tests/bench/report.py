@@ -50,7 +50,7 @@ class Report:
         self, name: str, value: float, unit: str = "/s", *, baseline: float | None = None, target: float | None = None
     ) -> None:
         ratio = value / baseline if baseline else None
-        row = Row(name, _short(value), unit, _short(baseline), _short(ratio), target)
+        row = Row(name, _short(value) or 0.0, unit, _short(baseline), _short(ratio), target)
         self.rows.append(row)
         self._console.print(f"  {name}: {row.value:,g} {unit}", highlight=False)
 

@@ -58,7 +58,9 @@ class MinutesView(PostgresTrackingRecorder):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.sql_create_statements.append(
-            SQL("CREATE TABLE IF NOT EXISTS bench_minutes (volunteer text PRIMARY KEY, minutes bigint NOT NULL)")
+            SQL(
+                "CREATE TABLE IF NOT EXISTS bench_minutes (volunteer text PRIMARY KEY, minutes bigint NOT NULL)"
+            ).format()
         )
 
     def add(self, volunteer: str, minutes: int, tracking: Tracking) -> None:
@@ -78,7 +80,7 @@ class MinutesProjection(Projection[MinutesView]):
     name = "bench"
 
     def process_event(self, domain_event: Any, tracking: Tracking) -> None:
-        if isinstance(domain_event, HoursEntry.Recorded):
+        if isinstance(domain_event, HoursEntry.Recorded):  # type: ignore[attr-defined]
             self.view.add(domain_event.volunteer, domain_event.minutes, tracking)
 
 

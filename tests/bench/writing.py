@@ -14,7 +14,9 @@ _SHEET_CONNECTIONS = 4
 _SINGLE_CONNECTIONS = 64
 
 
-def by_the_thousand(report: Report, machine: Machine, verify: float, stock: Rates | None, sheets: int, rounds: int) -> None:
+def by_the_thousand(
+    report: Report, machine: Machine, verify: float, stock: Rates | None, sheets: int, rounds: int
+) -> None:
     """Submissions of 1,000 entries over four connections."""
     results = _send(machine, "441300", "sheets", sheets, rounds, _SHEET_CONNECTIONS)
     rate = statistics.median(result.rate for result in results) * SHEET

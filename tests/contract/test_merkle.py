@@ -104,9 +104,7 @@ def go_checks_inclusion(go: Go, leaf: bytes, index: int, size: int, proof: list[
     )["ok"]
 
 
-def go_checks_consistency(
-    go: Go, old: int, size: int, proof: list[bytes], old_root: bytes, root: bytes
-) -> bool:
+def go_checks_consistency(go: Go, old: int, size: int, proof: list[bytes], old_root: bytes, root: bytes) -> bool:
     return go(
         "check_consistency",
         old=old,

@@ -29,9 +29,7 @@ GO_TAKES = {
 }
 
 once = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
-names = st.text(
-    st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"], exclude_characters="+"), min_size=1
-)
+names = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs", "Zl", "Zp"], exclude_characters="+"), min_size=1)
 lines = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
 texts = st.lists(lines, min_size=1, max_size=6).map(lambda parts: "\n".join(parts) + "\n")
 seeds = st.binary(min_size=32, max_size=32)
@@ -49,11 +47,7 @@ def test_keys_are_written_alike(go: Go, name: str, seed: bytes):
 
 def test_names_are_accepted_alike(go: Go):
     """All that could be blank or a control; Go lets the ASCII controls pass that are no white space."""
-    blanks = [
-        chr(code)
-        for code in range(0x10000)
-        if unicodedata.category(chr(code)) in ("Cc", "Cf", "Zs", "Zl", "Zp")
-    ]
+    blanks = [chr(code) for code in range(0x10000) if unicodedata.category(chr(code)) in ("Cc", "Cf", "Zs", "Zl", "Zp")]
     for character in [*blanks, "+", "é", "惠", "𠮷"]:
         name = f"a{character}b"
         strict = character < " " or character == "\x7f"

@@ -172,9 +172,7 @@ class Actions(RuleBasedStateMachine):
         key=keys,
         how=gathering,
     )
-    def record(
-        self, issuer: str, subject: str, evidence: str, service: dict[str, Any], key: int, how: str
-    ) -> Known:
+    def record(self, issuer: str, subject: str, evidence: str, service: dict[str, Any], key: int, how: str) -> Known:
         return self.draft_hours(issuer, subject, evidence, service, key, how)
 
     def draft_hours(
@@ -195,9 +193,7 @@ class Actions(RuleBasedStateMachine):
         key=keys,
         how=gathering,
     )
-    def correct(
-        self, entry: Known, by: str, service: dict[str, Any], other: str | None, key: int, how: str
-    ) -> None:
+    def correct(self, entry: Known, by: str, service: dict[str, Any], other: str | None, key: int, how: str) -> None:
         members = {"activity": activity(entry.organisation), "evidence": other or entry.evidence, **service}
         self.change("corrected", by, entry, key, how, **members)
 
@@ -218,7 +214,12 @@ class Actions(RuleBasedStateMachine):
     def dispute(self, entry: Known, by: str, key: int, how: str) -> None:
         self.change("disputed", by, entry, key, how)
 
-    @rule(entry=first | later, outcome=st.sampled_from(["upheld", "upheld", "upheld", "annulled"]), key=keys, how=gathering)
+    @rule(
+        entry=first | later,
+        outcome=st.sampled_from(["upheld", "upheld", "upheld", "annulled"]),
+        key=keys,
+        how=gathering,
+    )
     def decide(self, entry: Known, outcome: str, key: int, how: str) -> None:
         self.change("decided", "region", entry, key, how, outcome=outcome)
 

@@ -104,9 +104,7 @@ def found(everything: State, need: Need) -> list[Record]:
 
 
 def moment_at(position: int, key_id: str, claim: str | None = None) -> Moment:
-    return Moment(
-        position=position, now=instant(NOW), key_id=key_id, region=REGION, origin=ORIGIN, claim=claim
-    )
+    return Moment(position=position, now=instant(NOW), key_id=key_id, region=REGION, origin=ORIGIN, claim=claim)
 
 
 def check(everything: State, event: events.AnyEvent, moment: Moment) -> Decided:
@@ -219,7 +217,11 @@ def test_a_station_that_registers_is_decided_purely_on_what_it_needs() -> None:
     for key in (ABSENT, builders.vkey(newcomer)):
         members = {"subject": newcomer, "consent": consent, "identity": identity, "key": key}
         event = builders.example("volunteer.registered/1", issuer=STATION, **members)
-        for claim, codes in ((None, ["identity-missing"]), (SOMEBODY, ["person-registered"]), ("claim of a newcomer", [])):
+        for claim, codes in (
+            (None, ["identity-missing"]),
+            (SOMEBODY, ["person-registered"]),
+            ("claim of a newcomer", []),
+        ):
             violations, _ = check(everything, event, moment_at(len(HISTORY), signing_key(STATION).id, claim))
             assert [violation.code for violation in violations] == codes
 
@@ -261,9 +263,7 @@ records = st.one_of(
     st.builds(_entry, st.integers(0, 3), withdrawn=st.booleans(), rank=st.integers(-1, 1)),
     # The same name stands for a group of keys and for one of entries.
     st.builds(
-        lambda number, revoked: KeyRecord(
-            issuer=VOLUNTEER, key_id=str(number), vkey="", added=number, revoked=revoked
-        ),
+        lambda number, revoked: KeyRecord(issuer=VOLUNTEER, key_id=str(number), vkey="", added=number, revoked=revoked),
         st.integers(0, 3),
         st.none() | st.just(9),
     ),
@@ -276,7 +276,9 @@ records = st.one_of(
 
 
 @given(*(st.lists(records, max_size=8) for _ in range(4)))
-def test_undo_restores_exactly(loaded: list[Record], kept: list[Record], first: list[Record], second: list[Record]) -> None:
+def test_undo_restores_exactly(
+    loaded: list[Record], kept: list[Record], first: list[Record], second: list[Record]
+) -> None:
     state = State()
     for record in loaded:
         state.load(record)

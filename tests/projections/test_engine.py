@@ -1,7 +1,6 @@
 """The engine: every event once, whoever is killed when; stopped by what a handler raises; rebuilt under way."""
 
 import json
-import os
 import random
 import select
 import shutil
@@ -24,8 +23,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import make_dsn
 
-from api import service as serving
 from api import drafts
+from api import service as serving
 from api.deployment import Deployment, opened
 from ledger import events, keys, submission
 from ledger.app import Ledger
@@ -524,11 +523,10 @@ def test_events_that_arrive_during_a_swap_are_applied_after_it(world: World, loc
 
     with running(projection, world) as runner:
         caught_up(runner, world)
-        with threads(build):
-            with holding(projection, lock):
-                eventually(waiting)
-                world.record("hours.recorded/1")
-                eventually(lambda: waiting() == 2)  # the runner, too
+        with threads(build), holding(projection, lock):
+            eventually(waiting)
+            world.record("hours.recorded/1")
+            eventually(lambda: waiting() == 2)  # the runner, too
         assert report.result().same
         caught_up(runner, world)
         assert runner.failure is None

@@ -24,7 +24,7 @@ from tests.projections.tables import fresh, rows
 
 ENTRY = (
     "id::text, position, version, 'volunteer:' || volunteer, issuer, signer, key_id, category, day::text,"
-    ' start, "end", minutes, evidence, rank, approved, coalesce(disputed_by, \'\'), withdrawn'
+    " start, \"end\", minutes, evidence, rank, approved, coalesce(disputed_by, ''), withdrawn"
 )
 HEADINGS = {
     "volunteer_totals": {
@@ -81,7 +81,9 @@ class Life(Actions):
             assert isinstance(answer, Accepted) is (positions is not None), (submission, answer)
             if isinstance(answer, Accepted):
                 ids = [event["id"] for event in submission.events]
-                assert [(name, position) for name, position, _ in answer.events] == list(zip(ids, positions, strict=True))
+                assert [(name, position) for name, position, _ in answer.events] == list(
+                    zip(ids, positions, strict=True)
+                )
                 assert answer.new is known.isdisjoint(ids)
                 known.update(ids)
         self.compare()

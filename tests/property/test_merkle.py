@@ -148,9 +148,7 @@ hostile_numbers = st.integers(-2, 2**65)
 
 
 @settings(max_examples=200)
-@given(
-    hostile_hashes, hostile_numbers, hostile_numbers, st.lists(hostile_hashes, max_size=70), hostile_hashes
-)
+@given(hostile_hashes, hostile_numbers, hostile_numbers, st.lists(hostile_hashes, max_size=70), hostile_hashes)
 def test_made_up_proofs_are_untrusted(hashed, first, second, proof, root):
     with pytest.raises(Untrusted):
         merkle.check_inclusion(hashed, first, second, [*proof, hashed], root)

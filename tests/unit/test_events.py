@@ -185,9 +185,7 @@ BAD_ISSUERS = [
 )
 def test_a_common_field_is_refused(field: str, value: str):
     error = refused(
-        json.dumps(
-            fields(HOURS, **{field: value}), ensure_ascii=False, separators=(",", ":"), sort_keys=True
-        ).encode()
+        json.dumps(fields(HOURS, **{field: value}), ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
     )
     assert error.pointer == ("" if "\n" in value else f"/{field}")
 
@@ -365,9 +363,7 @@ SAMPLE = body(HOURS)
         SAMPLE.replace(b'"minutes":150', b'"minutes":0150'),
         SAMPLE.replace(b'"minutes":150', b'"minutes":150,"minutes":150'),
         SAMPLE.replace(b'"minutes":150', b'"minutes":1,"minutes":150'),
-        SAMPLE.replace(f'"ledger":"{REGION}",'.encode(), b"").replace(
-            b"{", f'{{"ledger":"{REGION}",'.encode(), 1
-        ),
+        SAMPLE.replace(f'"ledger":"{REGION}",'.encode(), b"").replace(b"{", f'{{"ledger":"{REGION}",'.encode(), 1),
         SAMPLE.replace("陪诊".encode(), rb"\u966a\u8bca"),
         SAMPLE.replace("陪诊".encode(), rb"\/"),
         SAMPLE.replace("陪诊".encode(), rb"\n"),

@@ -37,9 +37,7 @@ def test_details_are_opened():
     assert open_details(alone, identity(alone)).name == "测试员甲"
 
 
-@pytest.mark.parametrize(
-    "other", [details(name="测试员乙"), details(salt="A" * 22), details(born="1990-01-31")]
-)
+@pytest.mark.parametrize("other", [details(name="测试员乙"), details(salt="A" * 22), details(born="1990-01-31")])
 def test_details_with_another_hash_are_refused(other: bytes):
     with pytest.raises(Invalid, match="hash"):
         open_details(details(), identity(other))

@@ -21,9 +21,7 @@ GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
 
 
 def test_the_known_key():
-    assert (
-        str(KNOWN.verifier) == "region-a.example/ledger+55e81ae2+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c"
-    )
+    assert str(KNOWN.verifier) == "region-a.example/ledger+55e81ae2+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c"
     assert KNOWN.secret_text() == (
         "PRIVATE+KEY+region-a.example/ledger+55e81ae2+AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"
     )
@@ -172,9 +170,7 @@ def point_of(y: int) -> Point | None:
 def points_of_small_order() -> set[Point]:
     """What is left of points of the curve when multiplied by the prime that divides its order: all eight."""
     points = filter(None, map(point_of, range(2, 40)))
-    generator = next(
-        one for one in (times(GROUP_ORDER, point) for point in points) if times(4, one) != IDENTITY
-    )
+    generator = next(one for one in (times(GROUP_ORDER, point) for point in points) if times(4, one) != IDENTITY)
     return {times(number, generator) for number in range(8)}
 
 

@@ -66,18 +66,14 @@ def accepts(check, *arguments) -> bool:
 @pytest.mark.parametrize("vector", vectors("merkle-inclusion.jsonl"))
 def test_inclusion_vectors(vector):
     leaf, root = hashes([vector["leafHash"], vector["root"]])
-    answer = accepts(
-        merkle.check_inclusion, leaf, vector["leafIdx"], vector["treeSize"], hashes(vector["proof"]), root
-    )
+    answer = accepts(merkle.check_inclusion, leaf, vector["leafIdx"], vector["treeSize"], hashes(vector["proof"]), root)
     assert answer is not vector["wantErr"]
 
 
 @pytest.mark.parametrize("vector", vectors("merkle-consistency.jsonl"))
 def test_consistency_vectors(vector):
     roots = hashes([vector["root1"], vector["root2"]])
-    answer = accepts(
-        merkle.check_consistency, vector["size1"], vector["size2"], hashes(vector["proof"]), *roots
-    )
+    answer = accepts(merkle.check_consistency, vector["size1"], vector["size2"], hashes(vector["proof"]), *roots)
     assert answer is not vector["wantErr"]
 
 

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api import sheets
-from api.sheets import reading
 from api.sheets.columns import COLUMNS
 from api.sheets.problems import MESSAGES
-from ledger import events
+from ledger import events, limits
 from ledger.codes import CATEGORIES, EVIDENCE
 from ledger.errors import Invalid, Unavailable
 from tests.builders import ACTIVITY, REGION, SALT, STATION
@@ -342,7 +341,7 @@ def test_the_documented_codes_are_those_that_are_told():
 
 
 def test_the_documented_limits_hold():
-    assert (reading.SHEET_BYTES_MAX, reading.SHEET_ROWS_MAX) == (64 * 1024 * 1024, 200_000)
+    assert (limits.SHEET_BYTES_MAX, limits.SHEET_ROWS_MAX) == (64 * 1024 * 1024, 200_000)
     assert "64 MiB、200000 行" in PAGE
     assert "64 MiB and 200000 rows" in PAGE
 
