@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -49,7 +51,13 @@ class Book:
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path), default=Path("var/demo"), show_default=True, help="数据目录")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("var/demo"),
+    show_default=True,
+    help="数据目录",
+)
 @click.option("--volunteers", default=2_000, show_default=True, help="志愿者人数")
 @click.option("--entries", default=50_000, show_default=True, help="服务记录条数")
 @click.option("--port", default=8000, show_default=True)
@@ -57,6 +65,7 @@ class Book:
 @cli_common.told
 def demo(data: Path, volunteers: int, entries: int, port: int, no_serve: bool) -> None:
     """Show the whole ledger at work, then serve it. 演示全部流程"""
+    _check_port(port)
     _fresh(data)
     with opened(data) as deployment, _serving(deployment, data, port) as (client, server):
         worlds = [
@@ -98,6 +107,14 @@ def _short(code: str) -> str:
 # -- 1: regions -----------------------------------------------------------------------------------
 
 
+def _check_port(port: int) -> None:
+    """Before anything is touched: what answers there may be a demonstration in the very same folder."""
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError as error:
+        raise Unavailable(f"port {port}: {error.strerror}; name another one with --port") from None
+
+
 def _fresh(data: Path) -> None:
     """Only a folder that a demonstration made is ever removed."""
     if data.exists() and any(data.iterdir()):
@@ -115,8 +132,10 @@ def _serving(deployment: Deployment, data: Path, port: int) -> Iterator[tuple[Cl
         deployment.establish(code, f"ledger.example/{code}", name)
         console.print(f"{_short(code)} {code}  log key {deployment.region_keys(code).log.verifier}", soft_wrap=True)
     command = [sys.executable, "-m", "api", "serve", "--data", str(data), "--port", str(port)]
+    # The demonstration has a database of its own, whatever the environment names.
+    env = {name: value for name, value in os.environ.items() if name != "YONGZHI_DATABASE_URL"}
     with open(data / "server.log", "wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        server = subprocess.Popen(command, stdout=log, stderr=log, env=env, start_new_session=True)
     try:
         with Client(f"http://127.0.0.1:{port}") as client:
             _wait_ready(client, server, data / "server.log")

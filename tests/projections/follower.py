@@ -33,7 +33,8 @@ class Halting(Totals):
     def apply(self, rows: Sequence[log.Body], cursor: Cursor) -> None:
         reached = [row for row in rows if self.halt is not None and row[0] <= self.halt]
         if self.halt is None or not reached or reached[-1][0] != self.halt:
-            return super().apply(rows, cursor)
+            super().apply(rows, cursor)
+            return
         super().apply(reached, cursor)
         tell("halted")
         signal.pause()
