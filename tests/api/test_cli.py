@@ -4,12 +4,13 @@ import csv
 import http.server
 import io
 import json
+import shutil
 import signal
 import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -541,17 +542,18 @@ def test_audit_names_the_event_that_was_changed(folder):
     assert folder("audit").exit_code == 0
 
 
-def test_audit_looks_at_the_checkpoint_that_was_signed(folder):
+def test_audit_looks_at_the_checkpoint_that_was_signed(folder, tmp_path):
+    """In a copy of the data folder: a server whose own checkpoint is spoiled takes nothing more."""
     file = folder.data / "checkpoints" / REGION
     eventually(lambda: f"\n{folder.size}\n" in file.read_text(encoding="utf-8"))
     kept = file.read_text(encoding="utf-8")
-    try:
-        for other in ("garbage", kept.replace(f"\n{folder.size}\n", f"\n{folder.size + 1}\n")):
-            file.write_text(other, encoding="utf-8")
-            (report,) = told(folder("audit", "--json"), 1)
-            assert "checkpoint" in report["findings"][0]["detail"]
-    finally:
-        file.write_text(kept, encoding="utf-8")
+    copy = replace(folder, data=tmp_path / "copy")
+    for part in ("keys", "checkpoints"):
+        shutil.copytree(folder.data / part, copy.data / part)
+    for other in ("garbage", kept.replace(f"\n{folder.size}\n", f"\n{folder.size + 1}\n")):
+        (copy.data / "checkpoints" / REGION).write_text(other, encoding="utf-8")
+        (report,) = told(copy("audit", "--json"), 1)
+        assert "checkpoint" in report["findings"][0]["detail"]
 
 
 def test_rebuild_tells_what_differed_and_puts_it_right(folder):
