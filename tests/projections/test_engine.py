@@ -194,7 +194,7 @@ class Follower:
 
 def backends(database: Database, condition: str) -> int:
     with database.transaction() as cursor:
-        cursor.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {condition}")
+        cursor.execute(f"SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND {condition}")
         (number,) = cursor.fetchone() or (0,)
         return int(number)
 
@@ -519,15 +519,19 @@ def test_events_that_arrive_during_a_swap_are_applied_after_it(world: World, loc
     def build() -> None:
         report.set_result(rebuild(Totals(world.database, world.schema), world.ledger))
 
-    def waiting() -> int:
-        return backends(world.database, "wait_event_type = 'Lock'")
+    def waiting(seconds: float = 0) -> int:
+        since = f"clock_timestamp() - query_start > {seconds} * interval '1 second'"
+        return backends(world.database, f"wait_event_type = 'Lock' AND {since}")
 
-    with running(projection, world) as runner:
+    with running(projection, world) as runner, ExitStack() as held:
         caught_up(runner, world)
-        with threads(build), holding(projection, lock):
+        held.enter_context(holding(projection, lock))
+        with threads(build):
             eventually(waiting)
             world.record("hours.recorded/1")
-            eventually(lambda: waiting() == 2)  # the runner, too
+            # The runner too, for longer than it takes until a deadlock would be looked for.
+            eventually(lambda: waiting(1.5) == 2)
+            held.close()
         assert report.result().same
         caught_up(runner, world)
         assert runner.failure is None
