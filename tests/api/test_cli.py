@@ -10,7 +10,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -443,6 +443,11 @@ def between(url: str, hold: Callable[[int], str]) -> Iterator[tuple[str, threadi
             thread.join()
 
 
+def passing(sent: list[int], number: int) -> str:
+    sent.append(number)
+    return "pass"
+
+
 @pytest.mark.parametrize("what", ["request", "answer"])
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_submission_that_was_killed_goes_on_where_it_stopped(folder, what, number):
@@ -465,9 +470,13 @@ def test_a_submission_that_was_killed_goes_on_where_it_stopped(folder, what, num
         process.wait()
     recorded = 1000 * number + (0 if what == "request" else [1000, 1][number])
     assert folder.size == size + recorded
-    done = told(folder.submit(file, "--json"))
+    sent: list[int] = []
+    with between(folder.url, lambda one: passing(sent, one)) as (url, _):
+        done = told(folder.submit(file, "--json", url=url))
+        # What was answered is not sent again.
+        assert told(folder.submit(file, "--json", url=url)) == {**done, "new": False}
+    assert len(sent) == 2 - number
     assert done == {"region": REGION, "events": 1001, "first": size, "last": size + 1000, "new": recorded < 1001}
-    assert told(folder.submit(file, "--json")) == {**done, "new": False}
     assert folder.size == size + 1001
     withdraw(folder, size)
 
@@ -542,18 +551,22 @@ def test_audit_names_the_event_that_was_changed(folder):
     assert folder("audit").exit_code == 0
 
 
-def test_audit_looks_at_the_checkpoint_that_was_signed(folder, tmp_path):
-    """In a copy of the data folder: a server whose own checkpoint is spoiled takes nothing more."""
-    file = folder.data / "checkpoints" / REGION
-    eventually(lambda: f"\n{folder.size}\n" in file.read_text(encoding="utf-8"))
-    kept = file.read_text(encoding="utf-8")
-    copy = replace(folder, data=tmp_path / "copy")
+def test_audit_looks_at_the_checkpoint_that_was_signed(folder, data):
+    """In a copy of the folder: the server beside it would not go on with another file."""
     for part in ("keys", "checkpoints"):
-        shutil.copytree(folder.data / part, copy.data / part)
-    for other in ("garbage", kept.replace(f"\n{folder.size}\n", f"\n{folder.size + 1}\n")):
-        (copy.data / "checkpoints" / REGION).write_text(other, encoding="utf-8")
-        (report,) = told(copy("audit", "--json"), 1)
+        shutil.copytree(folder.data / part, data / part)
+    file, audit = data / "checkpoints" / REGION, ("audit", "--data", data, "--json")
+    kept, size = file.read_text(encoding="utf-8"), folder.size
+    assert told(invoke(folder.database.dsn, *audit))[0]["ok"] is True
+    lines = kept.split("\n")
+    for other in ("garbage", "", "\n".join([lines[0], str(size + 1), *lines[2:]]), None):
+        file.unlink()
+        if other is not None:
+            file.write_text(other, encoding="utf-8")
+        (report,) = told(invoke(folder.database.dsn, *audit), 1)
         assert "checkpoint" in report["findings"][0]["detail"]
+        assert file.exists() is (other is not None)
+        file.touch()
 
 
 def test_rebuild_tells_what_differed_and_puts_it_right(folder):
