@@ -24,6 +24,10 @@ NOTE_SIGNATURES_MAX: Final = 64
 """Signature lines on one note."""
 PRIVATE_BYTES_MAX: Final = 4 * 1024
 """The private details of one person."""
+CREDENTIAL_BYTES_MAX: Final = 256 * 1024
+"""One credential, one SD-JWT."""
+HOLDING_BYTES_MAX: Final = 512 * 1024
+"""What a region keeps sealed of one proof: the credential, and which entries it rests on."""
 WAITING_BYTES_MAX: Final = 256 * 1024 * 1024
 """Submissions held in memory before they are committed; beyond it the answer is 429."""
 GROUP_EVENTS_MAX: Final = 500
@@ -70,6 +74,15 @@ WORKBOOK_PARTS_MAX: Final = 1000
 """Parts of a workbook."""
 OUTBOX_EVENTS_MAX: Final = 1000
 """Events of one request that `submit` makes of a file: a refusal is told soon, and costs little."""
+
+PROOF_LINES_MAX: Final = 40
+"""Activities that a proof of service lists; the others are summed up."""
+PROOF_ENTRIES_MAX: Final = 50_000
+"""Entries that one proof rests on."""
+STATUS_LIST_SIZE: Final = 131_072
+"""Indexes of one status list: the least that hides one holder among others (W3C Bitstring Status List, 6.1)."""
+STATUS_LIST_SECONDS: Final = 7 * 24 * 3600
+"""How long a signed status list may be relied on."""
 
 LOCK_TIMEOUT_MS: Final = 10_000
 """How long an append waits for the head row."""
