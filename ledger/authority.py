@@ -63,6 +63,9 @@ MAY_ISSUE: Final[dict[type[Event], tuple[Role, ...]]] = {
     e.RegionEstablished: (region,),
     e.RegionKeyAdded: (region,),
     e.RegionKeyRevoked: (region,),
+    e.RegionCredentialKeyAdded: (region,),
+    e.RegionCredentialKeyRevoked: (region,),
+    e.RegionClosed: (region,),
     e.OrganisationRegistered: (region,),
     e.OrganisationKeyAdded: (region, itself),
     e.OrganisationKeyRevoked: (region, itself),
@@ -81,6 +84,8 @@ MAY_ISSUE: Final[dict[type[Event], tuple[Role, ...]]] = {
     e.HoursApproved: (recorder, successor, itself),
     e.HoursDisputed: (itself, region),
     e.HoursDecided: (region,),
+    e.ProofIssued: (region,),
+    e.ProofRevoked: (region,),
 }
 
 

@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ledger import canonical
 from ledger.codes import CATEGORIES, EVIDENCE, ORGANISATION_KINDS, is_region
+from ledger.credentials.keys import parse_multikey
 from ledger.errors import Invalid
 from ledger.ids import (
     ISSUER_PATTERN,
@@ -28,7 +29,14 @@ from ledger.ids import (
     instant,
 )
 from ledger.keys import parse_vkey
-from ledger.limits import BODY_BYTES_MAX, ENTRY_MINUTES_MAX, LONG_TEXT_MAX, ORIGIN_MAX, SHORT_TEXT_MAX
+from ledger.limits import (
+    BODY_BYTES_MAX,
+    ENTRY_MINUTES_MAX,
+    LONG_TEXT_MAX,
+    ORIGIN_MAX,
+    SHORT_TEXT_MAX,
+    STATUS_LIST_SIZE,
+)
 
 
 def _pattern(pattern: str, description: str) -> Meta:
@@ -45,12 +53,18 @@ RegionId = Annotated[str, _pattern(rf"region:{REGION_PATTERN}", "`region:` + cod
 OrganisationId = Annotated[str, _pattern(_ORG, "`org:` + social credit code or UUID")]
 VolunteerId = Annotated[str, _pattern(f"volunteer:{UUID_PATTERN}", "`volunteer:` + UUID")]
 ActivityId = Annotated[str, _pattern(f"activity:{UUID_PATTERN}", "`activity:` + UUID")]
+ProofId = Annotated[str, _pattern(f"proof:{UUID_PATTERN}", "`proof:` + UUID version 4")]
 Code = Annotated[str, _pattern(REGION_PATTERN, "GB/T 2260 code, six digits")]
 Time = Annotated[str, _pattern(TIME_PATTERN, "RFC 3339, whole seconds")]
 Salt = Annotated[str, _pattern("[A-Za-z0-9_-]{21}[AQgw]", "128 random bits, base64url")]
 Digest = Annotated[str, _pattern("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", "SHA-256, base64url without padding")]
 KeyId = Annotated[str, _pattern("[0-9a-f]{8}", "C2SP key id, eight hexadecimal digits")]
 VKey = Annotated[str, Meta(max_length=400, description="C2SP verifier key `<name>+<id>+<base64>`")]
+Multikey = Annotated[str, _pattern("z[1-9A-HJ-NP-Za-km-z]{40,59}", "Multikey of Ed25519 or P-256, base58")]
+Did = Annotated[str, Meta(max_length=ORIGIN_MAX, pattern=r"\Adid:web:[A-Za-z0-9.%:_-]+\Z", description="did:web")]
+ListName = Annotated[
+    str, _pattern("[0-9]{6}-t?[1-9][0-9]{0,5}", "region code, `-`, `t` for tokens, and a number from 1")
+]
 Origin = Annotated[str, Meta(max_length=ORIGIN_MAX, description="name of the region's log")]
 ShortText = Annotated[
     str,
@@ -195,6 +209,35 @@ class RegionKeyRevoked(Revocation, tag="region.key_revoked/1", frozen=True, kw_o
     """Ends an issuing key of the region."""
 
     subject: RegionId
+
+
+class RegionCredentialKeyAdded(Event, tag="region.credential_key_added/1", frozen=True, kw_only=True):
+    """Adds a key that signs credentials: Ed25519 for proofs of service, P-256 for tokens (SD-JWT)."""
+
+    subject: RegionId
+    did: Annotated[Did, Meta(description="the issuer that the region's credentials name")]
+    multikey: Multikey
+    use: Annotated[Literal["credential", "token"], Meta(description="Ed25519 signs credentials, P-256 tokens")]
+
+    def check(self) -> None:
+        public = _at("/multikey", parse_multikey, self.multikey)
+        if (len(public) == 32) is not (self.use == "credential"):
+            raise Invalid("an Ed25519 key signs credentials, a P-256 key tokens", "/use")
+
+
+class RegionCredentialKeyRevoked(Event, tag="region.credential_key_revoked/1", frozen=True, kw_only=True):
+    """Ends a key that signed credentials; what it signed has to be signed anew, by another."""
+
+    subject: RegionId
+    multikey: Multikey
+    reason: LongText
+
+
+class RegionClosed(Event, tag="region.closed/1", frozen=True, kw_only=True):
+    """Ends the ledger: nothing comes after it, and the last status lists do not expire."""
+
+    subject: RegionId
+    reason: LongText
 
 
 # -- organisations ----------------------------------------------------------------------------------
@@ -405,10 +448,50 @@ class HoursDecided(EntryChange, tag="hours.decided/1", frozen=True, kw_only=True
     reason: LongText
 
 
+# -- proofs of service ------------------------------------------------------------------------------
+
+
+class StatusIndex(Part, frozen=True, kw_only=True):
+    """Where a status list tells whether a proof was revoked."""
+
+    list: ListName
+    index: Annotated[int, Meta(ge=0, lt=STATUS_LIST_SIZE, description="random, never used twice")]
+
+
+class ProofIssued(Event, tag="proof.issued/1", frozen=True, kw_only=True):
+    """Certifies service (Order 67, articles 14 and 15). Names no volunteer: whoever checks the proof sees this body."""
+
+    subject: ProofId
+    credential: Annotated[Digest, Meta(description="of the canonical credential without `evidence` and `proof`")]
+    holder: Annotated[Digest, Meta(description="of the private object that tells whose proof it is")]
+    format: Annotated[Literal["vc", "sd-jwt"], Meta(description="credential or SD-JWT")]
+    status: StatusIndex
+    replaces: Annotated[Uuid | UnsetType, Meta(description="the revoked proof that this one replaces")] = UNSET
+
+    def check(self) -> None:
+        region, _, number = self.status.list.partition("-")
+        if region != self.ledger or number.startswith("t") is not (self.format == "sd-jwt"):
+            raise Invalid("a status list of another region or format", "/status/list")
+
+
+class ProofRevoked(Event, tag="proof.revoked/1", frozen=True, kw_only=True):
+    """Ends a proof of service, for good."""
+
+    subject: ProofId
+    reason: Annotated[
+        Literal["corrected", "withdrawn", "disclaimed", "requested", "erased", "mistaken"],
+        Meta(description="what happened to the record, or who asked"),
+    ]
+    detail: LongText | UnsetType = UNSET
+
+
 AnyEvent = Union[  # noqa: UP007 - a list of types reads better down than across
     RegionEstablished,
     RegionKeyAdded,
     RegionKeyRevoked,
+    RegionCredentialKeyAdded,
+    RegionCredentialKeyRevoked,
+    RegionClosed,
     OrganisationRegistered,
     OrganisationKeyAdded,
     OrganisationKeyRevoked,
@@ -427,6 +510,8 @@ AnyEvent = Union[  # noqa: UP007 - a list of types reads better down than across
     HoursApproved,
     HoursDisputed,
     HoursDecided,
+    ProofIssued,
+    ProofRevoked,
 ]
 CATALOGUE: Final[dict[str, type[Event]]] = {type_name(kind): kind for kind in get_args(AnyEvent)}
 

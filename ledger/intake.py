@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ledger import events, identities
+from ledger import events, holdings, identities
 from ledger.domain import rules
 from ledger.domain.state import Entry, KeyRecord, Moment, Need, Organisation, State
 from ledger.domain.verdict import Violation
-from ledger.errors import Conflict, Invalid, LedgerError, Problem, Refused, Untrusted
+from ledger.errors import Conflict, LedgerError, Problem, Refused, Untrusted
 from ledger.store import copying, decisions, log, vault
 from ledger.store.copying import BIGINT, TEXT
 from ledger.store.postgres import Cursor
@@ -24,6 +24,8 @@ class Prepared:
     private: tuple[vault.Private, ...]
     claims: Mapping[str, str | None]
     """Keyed hash of the identity number, by event id."""
+    held: tuple[vault.Held, ...] = ()
+    """Holdings of the proofs that are issued."""
     missing: tuple[Problem, ...] = ()
     """Events without the private details they commit to: fine when they are in the log already."""
 
@@ -51,6 +53,7 @@ class Decided:
     new: list[log.NewEvent] = field(default_factory=list)
     submissions: list[tuple[int, int, str, str]] = field(default_factory=list)
     private: list[vault.Private] = field(default_factory=list)
+    held: list[vault.Held] = field(default_factory=list)
 
 
 # -- before the lock ------------------------------------------------------------------------------
@@ -64,24 +67,11 @@ def prepare(data: bytes, region: str, origin: str, find_key: FindKey, claim_secr
     """
     submission = open_submission(data, region, origin)
     submission.verify(find_key)
-    private, claims, problems, missing = [], {}, [], []
-    named = set(submission.private)
+    found = _Private()
     for index, signed in enumerate(submission.events):
-        identity = getattr(signed.event, "identity", None)
-        if not isinstance(identity, str):
-            continue
-        details = submission.private.get(signed.event.id)
-        if details is None:
-            detail = "the private details that the body commits to are missing"
-            missing.append(_problem(index, signed, Violation("private-details", detail, "/identity")))
-            continue
-        named.discard(signed.event.id)
-        try:
-            claims[signed.event.id] = _claim(details, identity, claim_secret)
-            private.append(vault.Private(signed.event.subject, signed.event.id, details))
-        except Invalid as error:
-            problems.append(_problem(index, signed, Violation("private-details", error.detail, "/identity")))
-    problems += [
+        found.take(index, signed, submission.private, claim_secret)
+    committed = {signed.event.id for signed in submission.events if _commits(signed)}
+    problems = found.problems + [
         Problem(
             index=None,
             id=name,
@@ -89,11 +79,53 @@ def prepare(data: bytes, region: str, origin: str, find_key: FindKey, claim_secr
             detail="no event commits to these",
             pointer="/private",
         )
-        for name in sorted(named)
+        for name in sorted(set(submission.private) - committed)
     ]
     if problems:
         raise Refused(problems)
-    return Prepared(submission, tuple(private), claims, tuple(missing))
+    return Prepared(submission, tuple(found.private), found.claims, tuple(found.held), tuple(found.missing))
+
+
+def _commits(signed: SignedEvent) -> str | None:
+    """The field by which an event commits to something that travels beside it."""
+    if isinstance(signed.event, events.ProofIssued):
+        return "holder"
+    return "identity" if isinstance(getattr(signed.event, "identity", None), str) else None
+
+
+@dataclass(slots=True)
+class _Private:
+    """What the events of a submission commit to, as far as it holds."""
+
+    private: list[vault.Private] = field(default_factory=list)
+    claims: dict[str, str | None] = field(default_factory=dict)
+    held: list[vault.Held] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    missing: list[Problem] = field(default_factory=list)
+
+    def take(self, index: int, signed: SignedEvent, private: Mapping[str, bytes], secret: bytes) -> None:
+        """Check what belongs to one event and keep it."""
+        name = _commits(signed)
+        if name is None:
+            return
+        data = private.get(signed.event.id)
+        if data is None:
+            violation = Violation("private-details", "what the body commits to is missing", f"/{name}")
+            self.missing.append(_problem(index, signed, violation))
+            return
+        try:
+            self._open(signed.event, data, secret)
+        except LedgerError as error:
+            self.problems.append(_problem(index, signed, Violation("private-details", error.detail, f"/{name}")))
+
+    def _open(self, event: events.Event, data: bytes, secret: bytes) -> None:
+        if isinstance(event, events.ProofIssued):
+            holding = holdings.open_holding(data, event)
+            proof = event.subject.removeprefix("proof:")
+            self.held.append(vault.Held(holding.volunteer, event.id, proof, holding.seen, data))
+        else:
+            self.claims[event.id] = _claim(data, str(getattr(event, "identity", "")), secret)
+            self.private.append(vault.Private(event.subject, event.id, data))
 
 
 def _claim(details: bytes, identity: str, secret: bytes) -> str | None:
@@ -204,6 +236,7 @@ class Batch:
         row = (first, len(submission.events), submission.key_id, submission.note_text)
         self._decided.submissions.append(row)
         self._decided.private.extend(prepared.private)
+        self._decided.held.extend(prepared.held)
         return Accepted(self._region, tuple(found), self._size, new=True)
 
     def _write(self) -> None:
@@ -215,4 +248,6 @@ class Batch:
         decisions.save(cursor, schema, self._state.changes())
         if self._decided.private:
             vault.keep(cursor, schema, self._decided.private)
+        if self._decided.held:
+            vault.keep_holdings(cursor, schema, self._decided.held)
         log.append(cursor, schema, self._head, self._now, self._decided.new)

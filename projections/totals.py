@@ -47,6 +47,8 @@ CREATE TABLE {{schema}}.day_totals (
     day date, state text, minutes bigint NOT NULL, entries bigint NOT NULL,
     PRIMARY KEY (day, state)
 );
+CREATE TABLE {{schema}}.changed (volunteer uuid PRIMARY KEY, position bigint NOT NULL);
+CREATE INDEX ON {{schema}}.changed (position);
 """
 
 Key = tuple[str, str, str, str, str]
@@ -131,7 +133,7 @@ class Totals(BatchProjection):
     """Entries with their state, and minutes and entries by every heading that people ask for."""
 
     name = "totals"
-    tables: ClassVar[Sequence[str]] = ("entries", "volunteer_totals", "organisation_totals", "day_totals")
+    tables: ClassVar[Sequence[str]] = ("entries", "volunteer_totals", "organisation_totals", "day_totals", "changed")
     ddl = _DDL
 
     def __init__(self, database: Database, source: str, schema: str = "") -> None:
@@ -140,7 +142,8 @@ class Totals(BatchProjection):
 
     def apply(self, rows: Sequence[log.Body], cursor: Cursor) -> None:
         """Fold the events into entries, settle which are contested, and move the totals by the difference."""
-        changes = self._fold(rows, cursor)
+        changes, changed = self._fold(rows, cursor)
+        self._mark(cursor, changed)
         if not changes:
             return
         self._latest.begin(rows[0][0])
@@ -159,15 +162,20 @@ class Totals(BatchProjection):
         self._move(cursor, deltas)
         self._latest.end(rows[-1][0] + 1)
 
-    def _fold(self, rows: Sequence[log.Body], cursor: Cursor) -> list[Change]:
-        """Entries before and after the events, by the rules that admitted them."""
+    def _fold(self, rows: Sequence[log.Body], cursor: Cursor) -> tuple[list[Change], dict[str, int]]:
+        """Entries before and after the events, by the rules that admitted them.
+
+        And the volunteers whose entries changed after they were recorded, with the last position at which one did:
+        what a proof of service rests on may have changed with them.
+        """
+        changed: dict[str, int] = {}
         found = [
             (position, topic, _read(topic, body))
             for position, topic, body in rows
             if topic in _TOPICS and body is not None
         ]
         if not found:
-            return []
+            return [], changed
         state = State()
         needs = (need for _, topic, event in found if topic != _RECORDED for need in _needs(topic, event))
         decisions.load(cursor, self.schema, needs, state)
@@ -180,7 +188,18 @@ class Totals(BatchProjection):
             for record in rules.BY_NAME[topic].evolve(state, event, moment):
                 if type(record) is Entry:
                     state.put(record)
-        return cast("list[Change]", state.changes())
+                    if topic != _RECORDED:
+                        changed[record.volunteer] = position
+        return cast("list[Change]", state.changes()), changed
+
+    def _mark(self, cursor: Cursor, changed: dict[str, int]) -> None:
+        if changed:
+            source, values = copying.arrays({"volunteer": VOLUNTEER, "position": BIGINT}, list(changed.items()))
+            cursor.execute(
+                f"INSERT INTO {self.schema}.changed SELECT * FROM {source}"
+                " ON CONFLICT (volunteer) DO UPDATE SET position = EXCLUDED.position",
+                values,
+            )
 
     def _taken(self, cursor: Cursor, changes: Sequence[Change]) -> list[Span]:
         """Where time was taken or given back and others could be concerned.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ledger import authority
-from ledger.domain import hours, registration
+from ledger.domain import hours, proofs, registration
 from ledger.domain.state import Claim, KeyRecord, Moment, Need, Organisation, Record, Region, State, Volunteer
 from ledger.domain.verdict import Rule, Violation
 from ledger.events import CATALOGUE, Event, RegionEstablished, type_name
 from ledger.ids import instant, issuer_kind
 from ledger.limits import CLOCK_AHEAD_MAX
 
-RULES: dict[type[Event], Rule] = registration.RULES | hours.RULES
+RULES: dict[type[Event], Rule] = registration.RULES | hours.RULES | proofs.RULES
 BY_NAME = {type_name(kind): rule for kind, rule in RULES.items()}
 """The same by type name, for events that come from the log with some of their fields."""
 assert set(RULES) == set(CATALOGUE.values()) == set(authority.MAY_ISSUE)
@@ -51,5 +51,8 @@ def evolve(state: State, event: Event, moment: Moment) -> Iterable[Record]:
 def _check_envelope(state: State, event: Event, moment: Moment) -> Iterable[Violation]:
     if instant(event.time) > moment.now + CLOCK_AHEAD_MAX:
         yield Violation("time-ahead", f"more than {CLOCK_AHEAD_MAX} s ahead of the ledger's clock", "/time")
-    if not isinstance(event, RegionEstablished) and state.get(Region, f"region:{moment.region}") is None:
+    region = state.get(Region, f"region:{moment.region}")
+    if region is not None and region.closed is not None:
+        yield Violation("region-closed", f"the ledger was closed at position {region.closed}", "/ledger")
+    if not isinstance(event, RegionEstablished) and region is None:
         yield Violation("not-established", "the first event of a ledger establishes its region", "/type")

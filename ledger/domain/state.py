@@ -16,11 +16,13 @@ from msgspec.structs import replace
 __all__ = [
     "Activity",
     "Claim",
+    "CredentialKeyRecord",
     "Entry",
     "KeyRecord",
     "Moment",
     "Need",
     "Organisation",
+    "Proof",
     "Record",
     "Region",
     "State",
@@ -49,6 +51,25 @@ class Region(Record, frozen=True, kw_only=True, gc=False):
     zh: str
     en: str
     log_key: str
+    closed: int | None = None
+    """Position of the event that ended the ledger."""
+
+
+class CredentialKeyRecord(Record, frozen=True, kw_only=True, gc=False):
+    """A key that signs the region's credentials (`use` credential) or tokens, until position `revoked`."""
+
+    IDENTITY = ("multikey",)
+
+    @property
+    def identity(self) -> str:
+        """The Multikey."""
+        return self.multikey
+
+    multikey: str
+    did: str
+    use: str
+    added: int
+    revoked: int | None = None
 
 
 class KeyRecord(Record, frozen=True, kw_only=True, gc=False):
@@ -157,6 +178,20 @@ class Entry(Record, frozen=True, kw_only=True, gc=False):
     def overlaps(self, start: int, end: int) -> bool:
         """Whether the half-open intervals share a second."""
         return self.start < end and start < self.end
+
+
+class Proof(Record, frozen=True, kw_only=True, gc=False):
+    """A proof of service as far as anyone may know of it: where its status stands, and what became of it."""
+
+    id: str
+    position: int
+    format: str
+    list: str
+    index: int
+    revoked: int | None = None
+    """Position of the event that revoked it."""
+    reason: str | None = None
+    replaced_by: str | None = None
 
 
 class Moment(Struct, frozen=True, kw_only=True, gc=False):

@@ -16,11 +16,13 @@ from psycopg2.extensions import cursor as Cursor
 from ledger.domain.state import (
     Activity,
     Claim,
+    CredentialKeyRecord,
     Entry,
     Identity,
     KeyRecord,
     Need,
     Organisation,
+    Proof,
     Record,
     Region,
     State,
@@ -45,7 +47,18 @@ def _table(kind: type[Record], name: str, **special: copying.Type) -> Table:
 
 
 TABLES: Final[dict[type[Record], Table]] = {
-    Region: _table(Region, "region"),
+    Region: _table(Region, "region", closed=BIGINT.or_null()),
+    CredentialKeyRecord: _table(CredentialKeyRecord, "credential_keys", added=BIGINT, revoked=BIGINT.or_null()),
+    Proof: _table(
+        Proof,
+        "proofs",
+        id=UUID,
+        position=BIGINT,
+        index=BIGINT,
+        revoked=BIGINT.or_null(),
+        reason=TEXT.or_null(),
+        replaced_by=UUID.or_null(),
+    ),
     KeyRecord: _table(KeyRecord, "keys", added=BIGINT, revoked=BIGINT.or_null()),
     Organisation: _table(Organisation, "organisations", successor=TEXT.or_null()),
     Volunteer: _table(Volunteer, "volunteers", id=VOLUNTEER, verifier=TEXT.or_null()),

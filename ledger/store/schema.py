@@ -82,6 +82,41 @@ CREATE TABLE vault.{schema} (volunteer uuid PRIMARY KEY, key bytea NOT NULL);
 """
 """What deciding needs. All but `identities` and the vault is derived from events, in their transaction."""
 
+PROOFS: Final = """
+ALTER TABLE {schema}.region ADD closed bigint;
+CREATE TABLE {schema}.credential_keys (
+    multikey text PRIMARY KEY, did text NOT NULL, use text NOT NULL, added bigint NOT NULL, revoked bigint
+);
+CREATE TABLE {schema}.proofs (
+    id uuid PRIMARY KEY, position bigint NOT NULL, format text NOT NULL, list text NOT NULL, index bigint NOT NULL,
+    revoked bigint, reason text, replaced_by uuid
+);
+CREATE INDEX proofs_revoked ON {schema}.proofs (list) WHERE revoked IS NOT NULL;
+CREATE INDEX proofs_position ON {schema}.proofs (position);
+CREATE TABLE {schema}.holdings (
+    proof uuid PRIMARY KEY,
+    volunteer uuid NOT NULL,
+    event_id uuid NOT NULL,        -- the event whose `holder` commits to this holding
+    seen bigint NOT NULL,          -- events taken into account when it was last compared with the record
+    sealed bytea NOT NULL,         -- as in identities
+    finished bytea                 -- the credential with evidence and proofs, or the SD-JWT, sealed too
+);
+CREATE INDEX holdings_volunteer ON {schema}.holdings (volunteer);
+CREATE TABLE {schema}.accesses (
+    proof uuid NOT NULL, at bigint NOT NULL, action text NOT NULL, by text NOT NULL, outcome text NOT NULL
+);
+CREATE INDEX accesses_proof ON {schema}.accesses (proof, at);
+CREATE TABLE {schema}.batches (
+    id uuid PRIMARY KEY, requester text NOT NULL, request text NOT NULL, created bigint NOT NULL
+);
+CREATE TABLE {schema}.batch_items (
+    batch uuid NOT NULL REFERENCES {schema}.batches ON DELETE CASCADE, number integer NOT NULL,
+    volunteer uuid NOT NULL, proof uuid, problem text,
+    PRIMARY KEY (batch, number)
+);
+"""
+"""Proofs of service. `holdings` is sealed like `identities`; accesses and batches are kept for people to read."""
+
 ENTRY_COLUMNS: Final = """
     id uuid NOT NULL, position bigint NOT NULL, version bigint NOT NULL, volunteer uuid NOT NULL,
     issuer text NOT NULL, signer text NOT NULL, key_id text NOT NULL, activity uuid NOT NULL,
@@ -89,7 +124,7 @@ ENTRY_COLUMNS: Final = """
     minutes bigint NOT NULL, evidence text NOT NULL, rank bigint NOT NULL,
     approved boolean NOT NULL, disputed_by text, withdrawn boolean NOT NULL"""
 
-_MIGRATIONS: Final[Sequence[tuple[str, str]]] = (("log", LOG), ("decisions", DECISIONS))
+_MIGRATIONS: Final[Sequence[tuple[str, str]]] = (("log", LOG), ("decisions", DECISIONS), ("proofs", PROOFS))
 
 
 def region_schema(region: str) -> str:

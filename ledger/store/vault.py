@@ -1,4 +1,4 @@
-"""Private details and the keys that seal them: the only state that events cannot rebuild.
+"""Private details, holdings of proofs, and the keys that seal them: the only state that events cannot rebuild.
 
 The keys lie in a schema of their own, `vault`, so that regular dumps can leave them out.
 """
@@ -11,8 +11,9 @@ from typing import NamedTuple
 from psycopg2.extensions import cursor as Cursor
 
 from ledger import identities
+from ledger.errors import NotFound
 from ledger.store import copying
-from ledger.store.copying import BYTEA, UUID, VOLUNTEER
+from ledger.store.copying import BIGINT, BYTEA, UUID, VOLUNTEER
 
 
 class Private(NamedTuple):
@@ -23,20 +24,41 @@ class Private(NamedTuple):
     details: bytes
 
 
+class Held(NamedTuple):
+    """A holding, in clear, with the proof it is of and the event whose body commits to it."""
+
+    volunteer: str
+    event_id: str
+    proof: str
+    seen: int
+    holding: bytes
+
+
 def keep(cursor: Cursor, schema: str, items: Sequence[Private]) -> None:
     """Seal and store details; a volunteer without a key gets one."""
-    volunteers = sorted({item.volunteer for item in items})
-    call, values = copying.arrays(
-        {"volunteer": VOLUNTEER, "key": BYTEA},
-        [(volunteer, identities.new_key()) for volunteer in volunteers],
-    )
-    cursor.execute(f"INSERT INTO vault.{schema} SELECT * FROM {call} ON CONFLICT DO NOTHING", values)
-    keys = _keys(cursor, schema, volunteers)
+    keys = _keys(cursor, schema, [item.volunteer for item in items])
     rows = [
         (item.volunteer, item.event_id, identities.seal(item.details, keys[item.volunteer], item.event_id))
         for item in items
     ]
     copying.copy(cursor, f"{schema}.identities", {"volunteer": VOLUNTEER, "event_id": UUID, "sealed": BYTEA}, rows)
+
+
+def keep_holdings(cursor: Cursor, schema: str, items: Sequence[Held]) -> None:
+    """Seal and store holdings, likewise."""
+    keys = _keys(cursor, schema, [item.volunteer for item in items])
+    columns = {"proof": UUID, "volunteer": VOLUNTEER, "event_id": UUID, "seen": BIGINT, "sealed": BYTEA}
+    rows = [
+        (
+            item.proof,
+            item.volunteer,
+            item.event_id,
+            item.seen,
+            identities.seal(item.holding, keys[item.volunteer], item.event_id),
+        )
+        for item in items
+    ]
+    copying.copy(cursor, f"{schema}.holdings", columns, rows)
 
 
 def read(cursor: Cursor, schema: str, volunteer: str) -> list[Private]:
@@ -52,16 +74,67 @@ def read(cursor: Cursor, schema: str, volunteer: str) -> list[Private]:
     ]
 
 
+def read_holdings(cursor: Cursor, schema: str, proofs: Sequence[str]) -> list[Held]:
+    """The holdings of these proofs, in no particular order; erased ones are missing."""
+    cursor.execute(
+        f"SELECT {VOLUNTEER.read.format('h.volunteer')}, h.event_id, h.proof, h.seen, h.sealed, v.key"
+        f" FROM {schema}.holdings h JOIN vault.{schema} v USING (volunteer) WHERE h.proof = ANY(%s::uuid[])",
+        (list(proofs),),
+    )
+    return [
+        Held(volunteer, event_id, proof, seen, identities.unseal(bytes(sealed), bytes(key), event_id))
+        for volunteer, event_id, proof, seen, sealed, key in cursor.fetchall()
+    ]
+
+
+def finish(cursor: Cursor, schema: str, proof: str, data: bytes) -> bytes:
+    """Keep what a holder is handed, sealed; whoever is first decides, and everybody gets that.
+
+    Raises NotFound when the holding was erased.
+    """
+    cursor.execute(
+        f"SELECT h.event_id, h.finished, v.key FROM {schema}.holdings h JOIN vault.{schema} v USING (volunteer)"
+        " WHERE h.proof = %s FOR UPDATE OF h",
+        (proof,),
+    )
+    row = cursor.fetchone()
+    if row is None:
+        raise NotFound("what was kept of this proof was erased")
+    event_id, finished, key = row
+    if finished is not None:
+        return identities.unseal(bytes(finished), bytes(key), event_id)
+    sealed = identities.seal(data, bytes(key), event_id)
+    cursor.execute(f"UPDATE {schema}.holdings SET finished = %s WHERE proof = %s", (sealed, proof))
+    return data
+
+
+def finished(cursor: Cursor, schema: str, proof: str) -> bytes | None:
+    """What `finish` kept; None before, or once it is erased."""
+    cursor.execute(
+        f"SELECT h.event_id, h.finished, v.key FROM {schema}.holdings h JOIN vault.{schema} v USING (volunteer)"
+        " WHERE h.proof = %s AND h.finished IS NOT NULL",
+        (proof,),
+    )
+    row = cursor.fetchone()
+    return None if row is None else identities.unseal(bytes(row[1]), bytes(row[2]), row[0])
+
+
 def erase(cursor: Cursor, schema: str, volunteer: str) -> int:
-    """Destroy a volunteer's details and key; how many rows of details there were."""
-    cursor.execute(f"DELETE FROM vault.{schema} WHERE volunteer = %s", (VOLUNTEER.bind(volunteer),))
-    cursor.execute(f"DELETE FROM {schema}.identities WHERE volunteer = %s", (VOLUNTEER.bind(volunteer),))
+    """Destroy a volunteer's details, holdings and key; how many rows of details there were."""
+    for table in (f"vault.{schema}", f"{schema}.holdings", f"{schema}.identities"):
+        cursor.execute(f"DELETE FROM {table} WHERE volunteer = %s", (VOLUNTEER.bind(volunteer),))
     return cursor.rowcount
 
 
 def _keys(cursor: Cursor, schema: str, volunteers: Sequence[str]) -> dict[str, bytes]:
+    """Their keys, made where there were none."""
+    names = sorted(set(volunteers))
+    call, values = copying.arrays(
+        {"volunteer": VOLUNTEER, "key": BYTEA}, [(volunteer, identities.new_key()) for volunteer in names]
+    )
+    cursor.execute(f"INSERT INTO vault.{schema} SELECT * FROM {call} ON CONFLICT DO NOTHING", values)
     cursor.execute(
         f"SELECT {VOLUNTEER.read.format('volunteer')}, key FROM vault.{schema} WHERE volunteer = ANY(%s::uuid[])",
-        ([VOLUNTEER.bind(volunteer) for volunteer in volunteers],),
+        ([VOLUNTEER.bind(volunteer) for volunteer in names],),
     )
     return {volunteer: bytes(key) for volunteer, key in cursor.fetchall()}

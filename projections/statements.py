@@ -1,0 +1,155 @@
+"""What a proof of service would say now: a volunteer's counted entries, summed up within one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from msgspec import UNSET
+from psycopg2.extensions import cursor as Cursor
+
+from ledger import events
+from ledger.credentials import model
+from ledger.holdings import Request
+from ledger.limits import PROOF_LINES_MAX
+from ledger.store import log
+from ledger.store.copying import VOLUNTEER
+from ledger.store.postgres import Database
+from projections.totals import Totals
+
+_COUNTED: Final = "NOT withdrawn AND disputed_by IS NULL AND approved AND NOT contested"
+_FILTERS: Final = (
+    ("activities", "activity", "uuid"),
+    ("categories", "category", "text"),
+    ("organisations", "issuer", "text"),
+    ("evidence", "evidence", "text"),
+)
+_read = events.reader({"activity_name", "content"})
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A statement without its star, the entries it rests on, and how many events it takes into account."""
+
+    statement: model.ServiceStatement
+    entries: tuple[int, ...]
+    """Their positions, rising."""
+    seen: int
+
+
+class Statements:
+    """Sums up the entries of volunteers of one region, from the tables of `Totals`."""
+
+    def __init__(self, database: Database, source: str, region: str) -> None:
+        self._database = database
+        self._source = source
+        self._schema = Totals(database, source).schema
+        self._region = region
+
+    def state(self, volunteer: str, request: Request, entries: Sequence[int] | None = None) -> Stated:
+        """What the request comes to; of those entries alone, if any are given, that still count."""
+        with self._database.read() as cursor:
+            return self._state(cursor, volunteer, request, entries)
+
+    def _state(self, cursor: Cursor, volunteer: str, request: Request, entries: Sequence[int] | None) -> Stated:
+        where, values = _condition(volunteer, request, entries)
+        table = f"{self._schema}.entries WHERE {where}"
+        cursor.execute(
+            "SELECT count(*), coalesce(sum(minutes), 0)::bigint, coalesce(array_agg(position ORDER BY position), '{}'),"
+            f" (SELECT max(notification_id) FROM {self._schema}.tracking) FROM {table}",
+            values,
+        )
+        count, minutes, positions, seen = cursor.fetchone() or (0, 0, [], 0)
+        lines, others = self._lines(cursor, table, values)
+        statement = model.ServiceStatement(
+            region=self._region,
+            first=request.first,
+            last=request.last,
+            minutes=minutes,
+            entries=count,
+            categories=tuple(
+                model.Amount(category=name, entries=number, minutes=total)
+                for name, number, total in _sums(cursor, table, values, "category")
+            ),
+            grades=tuple(
+                model.Grade(evidence=name, entries=number, minutes=total)
+                for name, number, total in _sums(cursor, table, values, "evidence")
+            ),
+            lines=lines,
+            others=others or UNSET,
+            filter=request.filter,
+            note=request.note,
+        )
+        return Stated(statement, tuple(positions), seen or 0)
+
+    def _lines(
+        self, cursor: Cursor, table: str, values: Sequence[Any]
+    ) -> tuple[tuple[model.Line, ...], model.Others | None]:
+        """The activities with the most minutes, and the sum of the others; words are those last signed."""
+        cursor.execute(
+            "SELECT issuer, activity, category, count(*), sum(minutes)::bigint, min(day)::text, max(day)::text,"
+            f" max(version) FROM {table} GROUP BY issuer, activity, category"
+            " ORDER BY 5 DESC, 6, issuer, activity, category",
+            values,
+        )
+        rows = cursor.fetchall()
+        shown, rest = rows[:PROOF_LINES_MAX], rows[PROOF_LINES_MAX:]
+        bodies = {row.position: row for row in log.read_positions(cursor, self._source, [row[7] for row in shown])}
+        names = self._names(cursor, {row[0] for row in shown})
+        lines = []
+        for issuer, activity, category, count, minutes, first, last, version in shown:
+            words = _read(bodies[version].topic, bodies[version].body or b"")
+            lines.append(
+                model.Line(
+                    activity=activity,
+                    activity_name=words.activity_name,
+                    category=category,
+                    content=words.content,
+                    organisation=issuer,
+                    organisation_name=names[issuer],
+                    entries=count,
+                    minutes=minutes,
+                    first=first,
+                    last=last,
+                )
+            )
+        if not rest:
+            return tuple(lines), None
+        sums = [sum(row[column] for row in rest) for column in (3, 4)]
+        return tuple(lines), model.Others(activities=len(rest), entries=sums[0], minutes=sums[1])
+
+    def _names(self, cursor: Cursor, organisations: set[str]) -> dict[str, str]:
+        cursor.execute(
+            f"SELECT id, name FROM {self._source}.organisations WHERE id = ANY(%s)", (sorted(organisations),)
+        )
+        return dict(cursor.fetchall())
+
+
+def _condition(volunteer: str, request: Request, entries: Sequence[int] | None) -> tuple[str, list[Any]]:
+    where, values = (
+        f"volunteer = %s AND {_COUNTED} AND day BETWEEN %s AND %s",
+        [
+            VOLUNTEER.bind(volunteer),
+            request.first,
+            request.last,
+        ],
+    )
+    if isinstance(request.filter, model.Filter):
+        for name, column, kind in _FILTERS:
+            wanted = getattr(request.filter, name)
+            if wanted is not UNSET:
+                where += f" AND {column} = ANY(%s::{kind}[])"
+                values.append(list(wanted))
+    if entries is not None:
+        where += " AND position = ANY(%s::bigint[])"
+        values.append(list(entries))
+    return where, values
+
+
+def _sums(cursor: Cursor, table: str, values: Sequence[Any], column: str) -> list[tuple[str, int, int]]:
+    cursor.execute(
+        f"SELECT {column}, count(*), sum(minutes)::bigint FROM {table} GROUP BY {column} ORDER BY 3 DESC, {column}",
+        values,
+    )
+    return cursor.fetchall()
