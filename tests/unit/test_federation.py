@@ -1,0 +1,354 @@
+"""The federation file: who is believed, and that nobody else can say so."""
+
+import base64
+import contextlib
+import json
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from ledger import federation, notes
+from ledger.errors import Invalid, LedgerError, TooLarge, Untrusted
+from ledger.events import RegionName
+from ledger.federation import Expired, Federation, Region, Trust
+from ledger.ids import instant
+from tests.builders import ORIGIN, REGION, canonical, signing_key, vkey
+from tests.proofs import DID, HOST, LIST, credential_key, token_key
+
+NAME = "federation.example"
+SIGNER, SECOND, THIRD = (signing_key(NAME, number) for number in range(3))
+NOW = instant("2026-11-22T09:00:00Z")
+LISTS = {f"{HOST}/status/{LIST}": '{"名":"x\\n"}'.encode()}
+
+
+def region(**changes: Any) -> Region:
+    fields: dict[str, Any] = {
+        "region": REGION,
+        "origin": ORIGIN,
+        "name": RegionName(zh="惠州市", en="Huizhou"),
+        "log_keys": (vkey(ORIGIN),),
+        "did": DID,
+        "base": HOST,
+        "credential_keys": (credential_key().multikey,),
+        "token_keys": (token_key().multikey,),
+        "witness_keys": (),
+    }
+    return Region(**{**fields, **changes})
+
+
+def macau(**changes: Any) -> Region:
+    """A region of another deployment."""
+    base, origin = "http://127.0.0.1:8000", "ledger.example/820000"
+    fields: dict[str, Any] = {
+        "region": "820000",
+        "origin": origin,
+        "name": RegionName(zh="澳门", en="Macau"),
+        "log_keys": (vkey(origin),),
+        "did": "did:web:127.0.0.1%3A8000:regions:820000",
+        "base": base,
+        "credential_keys": (credential_key("did:web:127.0.0.1%3A8000:regions:820000").multikey,),
+        "token_keys": (token_key(1).multikey,),
+    }
+    return region(**{**fields, **changes})
+
+
+def made(**changes: Any) -> Federation:
+    fields: dict[str, Any] = {
+        "name": NAME,
+        "serial": 7,
+        "issued": "2026-11-22T08:00:00Z",
+        "expires": "2027-11-22T08:00:00Z",
+        "keys": (str(SIGNER.verifier), str(SECOND.verifier)),
+        "threshold": 1,
+        "regions": (region(), macau()),
+    }
+    return Federation(**{**fields, **changes})
+
+
+def spoiled(data: bytes, **changes: Any) -> bytes:
+    """The bundle with members of the file replaced, written as canonically as before."""
+    return canonical({**json.loads(data), **changes})
+
+
+def with_federation(signer: Any = SIGNER, **changes: Any) -> bytes:
+    """A bundle of a federation that no struct of ours would hold, properly signed."""
+    value = json.loads(federation.seal(made(), [SIGNER]))["federation"]
+    data = canonical({**value, **changes})
+    digest = base64.b64encode(sha256(data).digest()).decode()
+    note = notes.sign(f"yongzhi.federation/1\n{NAME}\n{value['serial']}\n{digest}\n", [signer])
+    return canonical({"note": note, "lists": {}, "federation": json.loads(data)})
+
+
+# -- sealing and opening ------------------------------------------------------------------------------
+
+
+def test_what_is_sealed_is_opened():
+    data = federation.seal(made(), [SIGNER], LISTS)
+    trust = federation.open_bundle(data, [SIGNER.verifier], NOW)
+    assert (trust.federation, trust.lists) == (made(), LISTS)
+    assert spoiled(data) == data  # the standard library writes the same canonical bytes
+
+
+def test_the_note_is_what_docs_say():
+    bundle = json.loads(federation.seal(made(), [SIGNER]))
+    digest = base64.b64encode(sha256(canonical(bundle["federation"])).digest()).decode()
+    assert bundle["note"].split("\n\n")[0] == f"yongzhi.federation/1\n{NAME}\n7\n{digest}"
+
+
+@pytest.mark.parametrize("pinned", [[], [SECOND], [signing_key("other.example")], [signing_key("x", 0)]])
+def test_only_pinned_keys_count(pinned):
+    data = federation.seal(made(), [SIGNER])
+    with pytest.raises(Untrusted, match="0 of the pinned keys"):
+        federation.open_bundle(data, [key.verifier for key in pinned], NOW)
+
+
+def test_a_threshold_counts_keys_and_not_names():
+    alias = signing_key(NAME)
+    renamed = type(alias)("alias.example", alias.seed)
+    data = federation.seal(made(), [SIGNER, renamed])
+    pinned = [SIGNER.verifier, renamed.verifier, SECOND.verifier]
+    with pytest.raises(Untrusted, match="1 of the pinned keys, and 2"):
+        federation.open_bundle(data, pinned, NOW, threshold=2)
+    federation.open_bundle(federation.seal(made(), [SIGNER, SECOND]), pinned, NOW, threshold=2)
+
+
+@pytest.mark.parametrize("threshold", [0, -1])
+def test_no_threshold_means_no_signature(threshold):
+    with pytest.raises(Untrusted):
+        federation.open_bundle(federation.seal(made(), [SECOND]), [SIGNER.verifier], NOW, threshold)
+
+
+def test_dates():
+    data = federation.seal(made(), [SIGNER])
+    first, end = instant(made().issued), instant(made().expires)
+    for good in (first - 300, first, end - 1):
+        assert federation.open_bundle(data, [SIGNER.verifier], good).federation.serial == 7
+    with pytest.raises(Untrusted, match="yet to come"):
+        federation.open_bundle(data, [SIGNER.verifier], first - 301)
+    with pytest.raises(Expired, match="expired at 2027"):
+        federation.open_bundle(data, [SIGNER.verifier], end)
+
+
+def test_a_note_about_another_federation():
+    other = json.loads(federation.seal(made(serial=8), [SIGNER]))["note"]
+    with pytest.raises(Untrusted, match="another federation"):
+        federation.open_bundle(spoiled(federation.seal(made(), [SIGNER]), note=other), [SIGNER.verifier], NOW)
+
+
+def test_a_key_added_after_signing():
+    data = federation.seal(made(), [SIGNER])
+    value = json.loads(data)["federation"]
+    value["regions"][0]["credential_keys"].append(credential_key(number=1).multikey)
+    with pytest.raises(Untrusted, match="another federation"):
+        federation.open_bundle(spoiled(data, federation=value), [SIGNER.verifier], NOW)
+
+
+def test_lists_are_outside_the_signature():
+    data = spoiled(federation.seal(made(), [SIGNER]), lists={f"{HOST}/status/{REGION}-9": "{}"})
+    assert federation.open_bundle(data, [SIGNER.verifier], NOW).lists == {f"{HOST}/status/{REGION}-9": b"{}"}
+
+
+REGIONS: dict[str, tuple[Any, ...]] = {
+    "the same region": (region(), macau(region=REGION, did="did:web:127.0.0.1%3A8000:regions:441300")),
+    "the same origin": (region(), macau(origin=ORIGIN, log_keys=(vkey(ORIGIN, 1),))),
+    "the same credential key": (region(), macau(credential_keys=region().credential_keys)),
+    "the same token key": (region(), macau(token_keys=region().token_keys)),
+}
+
+
+@pytest.mark.parametrize("name", REGIONS)
+def test_nothing_stands_there_twice(name):
+    with pytest.raises(ValueError, match="stands there twice"):
+        made(regions=REGIONS[name])
+
+
+def changed(**changes: Any) -> list[dict[str, Any]]:
+    first = json.loads(federation.seal(made(), [SIGNER]))["federation"]["regions"][0]
+    return [{**first, **changes}]
+
+
+BAD: dict[str, dict[str, Any]] = {
+    "a member too many": {"more": 1},
+    "a serial of zero": {"serial": 0},
+    "a serial as text": {"serial": "7"},
+    "no key": {"keys": []},
+    "a key of noise": {"keys": ["x"]},
+    "a threshold over the keys": {"threshold": 3},
+    "a threshold over one key twice": {"threshold": 2, "keys": [str(SIGNER.verifier)] * 2},
+    "no time": {"expires": "2027-02-30T08:00:00Z"},
+    "an end before the beginning": {"expires": "2025-11-22T08:00:00Z"},
+    "a region twice": {"regions": changed() * 2},
+    "a region that is none": {"regions": changed(region="999999", did="did:web:ledger.example:regions:999999")},
+    "a member too many of a region": {"regions": changed(more=1)},
+    "another's log key": {"regions": changed(log_keys=[vkey("ledger.example/820000")])},
+    "no log key": {"regions": changed(log_keys=[])},
+    "the DID of another host": {"regions": changed(did=f"did:web:evil.example:regions:{REGION}")},
+    "plain HTTP": {"regions": changed(base="http://ledger.example")},
+    "a base with a path": {"regions": changed(base=f"{HOST}/x")},
+    "a base with a user": {"regions": changed(base="https://a@ledger.example")},
+    "a P-256 key for credentials": {"regions": changed(credential_keys=[token_key().multikey])},
+    "an Ed25519 key for tokens": {"regions": changed(token_keys=[credential_key().multikey])},
+    "closed at no time": {"regions": changed(closed="2027-02-30T08:00:00Z")},
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_signature_makes_no_good_federation_of_a_bad_one(name):
+    with pytest.raises(Invalid):
+        federation.open_bundle(with_federation(**BAD[name]), [SIGNER.verifier], NOW)
+
+
+def test_sealed_by_hand_is_as_good():
+    """Otherwise the cases above would fail for a reason of their own."""
+    assert federation.open_bundle(with_federation(), [SIGNER.verifier], NOW).federation == made()
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda data: data + b"\n", lambda data: data.replace(b'"lists":{},', b'"lists":{},"lists":{},')]
+)
+def test_only_canonical_bytes(spoil):
+    data = federation.seal(made(), [SIGNER])
+    assert spoil(data) != data
+    with pytest.raises(Invalid):
+        federation.open_bundle(spoil(data), [SIGNER.verifier], NOW)
+
+
+def test_a_size(monkeypatch):
+    data = federation.seal(made(), [SIGNER])
+    monkeypatch.setattr(federation, "FEDERATION_BYTES_MAX", 100)
+    with pytest.raises(TooLarge):
+        federation.open_bundle(data, [SIGNER.verifier], NOW)
+    monkeypatch.setattr(federation, "BUNDLE_BYTES_MAX", len(data) - 1)
+    with pytest.raises(TooLarge):
+        federation.open_bundle(data, [SIGNER.verifier], NOW)
+
+
+pieces = st.sampled_from([b"", b"{", b"}", b'"', b",", b"[]", b"null", b"1e9", b"\\", rb"\ud800", b'"a":1,'])
+
+
+@settings(max_examples=500)
+@given(st.data())
+def test_any_bytes(data):
+    good = federation.seal(made(), [SIGNER], LISTS)
+    start = data.draw(st.integers(0, len(good)))
+    cut = good[:start] + data.draw(st.binary(max_size=4) | pieces) + good[start + data.draw(st.integers(0, 8)) :]
+    for one in (data.draw(st.binary(max_size=100)), cut):
+        with contextlib.suppress(LedgerError):
+            assert federation.open_bundle(one, [SIGNER.verifier], NOW).federation == made()
+
+
+# -- rotation -----------------------------------------------------------------------------------------
+
+
+def opened(**changes: Any) -> Trust:
+    return federation.open_bundle(federation.seal(made(**changes), [SIGNER]), [SIGNER.verifier], NOW)
+
+
+def test_the_next_signers_sign_the_next_one():
+    old = opened(keys=(str(SECOND.verifier),))
+    after = made(serial=8, keys=(str(THIRD.verifier),))
+    found = federation.follow(old, federation.seal(after, [SECOND]), NOW)
+    assert found.federation == after
+    with pytest.raises(Untrusted):  # the signer of the old one was rotated out
+        federation.follow(old, federation.seal(after, [SIGNER]), NOW)
+    with pytest.raises(Untrusted):  # nobody appoints himself
+        federation.follow(old, federation.seal(after, [THIRD]), NOW)
+
+
+def test_as_many_sign_as_the_old_one_asks_for():
+    old, after = opened(threshold=2), made(serial=8)
+    with pytest.raises(Untrusted, match="1 of the pinned keys, and 2"):
+        federation.follow(old, federation.seal(after, [SIGNER]), NOW)
+    assert federation.follow(old, federation.seal(after, [SIGNER, SECOND]), NOW).federation.serial == 8
+
+
+def test_serials_do_not_go_back():
+    old = opened()
+    assert federation.follow(old, federation.seal(made(), [SECOND]), NOW).federation == old.federation
+    for serial, expires in ((6, made().expires), (7, "2028-11-22T08:00:00Z")):
+        with pytest.raises(Untrusted, match="does not come after"):
+            federation.follow(old, federation.seal(made(serial=serial, expires=expires), [SIGNER]), NOW)
+
+
+def test_another_federation_of_the_same_signers():
+    with pytest.raises(Untrusted, match="not of"):
+        federation.follow(opened(), federation.seal(made(name="other.example", serial=9), [SIGNER]), NOW)
+
+
+def test_an_expired_one_still_names_its_successor():
+    later = instant(made().expires) + 1
+    after = made(serial=8, issued="2027-11-22T07:00:00Z", expires="2028-11-22T08:00:00Z")
+    assert federation.follow(opened(), federation.seal(after, [SIGNER]), later).federation.serial == 8
+    with pytest.raises(Expired):
+        federation.follow(opened(), federation.seal(made(serial=8), [SIGNER]), later)
+
+
+# -- what is found in it ------------------------------------------------------------------------------
+
+
+def test_regions_and_keys_are_found():
+    trust, here, there = Trust(made()), region(), macau()
+    key, method = credential_key(), credential_key().id
+    assert [trust.by_did(one.did) for one in (here, there)] == [here, there]
+    assert (trust.region(REGION), trust.by_method(method), trust.by_kid(token_key(1).multikey)) == (here, here, there)
+    assert (trust.by_base(HOST), trust.by_base("https://ledger")) == ([here], [])
+    assert trust.credential_key(method) == key.key.verifier.public
+    assert trust.token_key(token_key(1).multikey) == token_key(1).public
+    assert trust.log_keys(ORIGIN) == [signing_key(ORIGIN).verifier]
+    assert trust.log_keys("ledger.example/440000") == []
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        credential_key(number=1).id,
+        f"{macau().did}#{credential_key().multikey}",
+        DID,
+        f"{DID}#",
+        f"{DID}#{token_key().multikey}",
+        "",
+    ],
+)
+def test_no_key_of_another_is_found(method):
+    trust = Trust(made())
+    assert trust.by_method(method) is None
+    with pytest.raises(Untrusted):
+        trust.credential_key(method)
+
+
+def test_no_token_key_of_another_is_found():
+    for kid in (token_key(2).multikey, credential_key().multikey, ""):
+        with pytest.raises(Untrusted):
+            Trust(made()).token_key(kid)
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        (f"{HOST}/status/{REGION}-1", REGION),
+        (f"{HOST}/status/{REGION}-t12", REGION),
+        ("http://127.0.0.1:8000/status/820000-1", "820000"),
+        (f"{HOST}/status/820000-1", None),
+        (f"{HOST}/status/{REGION}-01", None),
+        (f"{HOST}/status/{REGION}-1?x", None),
+        (f"{HOST}/status/../{REGION}-1", None),
+        (f"{HOST}@evil.example/status/{REGION}-1", None),
+        (f"{HOST}.evil.example/status/{REGION}-1", None),
+        (f"http://ledger.example/status/{REGION}-1", None),
+        (f"file:///{REGION}-1", None),
+        ("", None),
+    ],
+)
+def test_a_list_has_one_address(url, code):
+    """Anything else is never fetched."""
+    found = Trust(made()).by_list(url)
+    assert (found and found.region) == code
+
+
+def test_a_region_may_close():
+    trust = Trust(made(regions=(replace(region(), closed="2026-12-01T00:00:00Z"),)))
+    assert trust.by_did(DID) is not None
