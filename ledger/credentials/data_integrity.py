@@ -45,6 +45,11 @@ def message(document: Mapping[str, Any], options: Mapping[str, Any], canonise: C
 
 def secure(credential: Mapping[str, Any], key: CredentialKey, created: str) -> dict[str, Any]:
     """The credential with its proof set, JCS first; `created` is RFC 3339. Raise Invalid for what cannot be signed."""
+    try:
+        # Arrays as lists: what msgspec makes of a typed credential has tuples, which PyLD takes for values.
+        credential = msgspec.json.decode(msgspec.json.encode(credential))
+    except (UnicodeEncodeError, TypeError) as error:
+        raise Invalid(f"not JSON: {error}") from None
     if "proof" in credential:
         raise Invalid("secured already", "/proof")
     if _issuer(credential) != key.did:
