@@ -1,0 +1,102 @@
+"""The words of the public pages in three languages, and how minutes, days and moments are written in each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta, timezone
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from api.verdicts import Text
+
+LANGUAGES: Final = ("zh-Hans", "zh-Hant", "en")
+NAMES: Final = {"zh-Hans": "简体", "zh-Hant": "繁體", "en": "English"}
+"""Each language as those who read it call it."""
+_TRADITIONAL_REGIONS: Final = frozenset({"810000", "820000"})
+_TRADITIONAL: Final = ("zh-hant", "zh-hk", "zh-mo", "zh-tw")
+_ACCEPT_MAX: Final = 500
+_ZONE: Final = timezone(timedelta(hours=8))
+"""Of every region that issues proofs."""
+_MONTHS: Final = (
+    "January February March April May June July August September October November December".split()  # noqa: SIM905
+)
+
+
+@cache
+def catalogue() -> Mapping[str, Text]:
+    """Every text by its key."""
+    data = json.loads((Path(__file__).parent / "templates" / "texts.json").read_bytes())
+    return {key: Text(*texts) for key, texts in data.items()}
+
+
+def choose_language(asked: str | None, accepted: str, region: str | None) -> str:
+    """The language asked for by `?lang=`; else what the browser accepts (RFC 9110, 12.5.4); else that of the region."""
+    if asked in LANGUAGES:
+        return asked
+    found = _accepted(accepted)
+    return "zh-Hant" if found != "en" and region in _TRADITIONAL_REGIONS else found or "zh-Hans"
+
+
+def _accepted(header: str) -> str | None:
+    weighed: list[tuple[float, str]] = []
+    for part in header[:_ACCEPT_MAX].lower().split(","):
+        tag, _, weight = part.strip().partition(";q=")
+        try:
+            weighed.append((float(weight or 1), tag.strip()))
+        except ValueError:
+            continue
+    for _, tag in sorted(weighed, key=lambda one: -one[0]):
+        if tag.startswith("zh"):
+            return "zh-Hant" if tag.startswith(_TRADITIONAL) else "zh-Hans"
+        if tag == "en" or tag.startswith("en-"):
+            return "en"
+    return None
+
+
+class Wording:
+    """The texts of one language, filled in."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._place = LANGUAGES.index(language)
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The text of a key; raise KeyError for a key that is not in the catalogue."""
+        return self.pick(catalogue()[key]).format(**values)
+
+    def pick(self, text: Text) -> str:
+        """This language of a text."""
+        return text[self._place]
+
+    def named(self, kind: str, code: str) -> str:
+        """The name of a code of a list (`category`, `evidence`); the code itself when the list lacks it."""
+        found = catalogue().get(f"{kind}.{code}")
+        return self.pick(found) if found else code
+
+    def duration(self, minutes: int) -> str:
+        """Minutes as hours and minutes; never rounded."""
+        hours, rest = divmod(minutes, 60)
+        parts = [self("minutes.hours", hours=f"{hours:,}")] if hours or not rest else []
+        return " ".join([*parts, *([self("minutes.minutes", minutes=rest)] if rest else [])])
+
+    def day(self, text: str) -> str:
+        """A day written YYYY-MM-DD; any other text stays as it is."""
+        try:
+            found = date.fromisoformat(text)
+        except ValueError:
+            return text
+        return self("date.day", year=found.year, month=found.month, day=found.day, name=_MONTHS[found.month - 1])
+
+    def period(self, first: str, last: str) -> str:
+        """From one day to another, or the one day."""
+        return self.day(first) if first == last else self("date.period", first=self.day(first), last=self.day(last))
+
+    def moment(self, text: str) -> str:
+        """An RFC 3339 time, in the time of the regions; any other text stays as it is."""
+        try:
+            found = datetime.fromisoformat(text).astimezone(_ZONE)
+        except (ValueError, OverflowError):
+            return text
+        return self("date.moment", day=self.day(found.date().isoformat()), time=f"{found:%H:%M}")

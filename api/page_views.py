@@ -1,0 +1,134 @@
+"""Templates and static files of the public pages, read once."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from msgspec import UNSET
+
+from api import verdicts
+from api.page_texts import LANGUAGES, NAMES, Wording, catalogue
+from api.verdicts import Text
+from ledger.credentials.model import ServiceStatement, Statement
+from ledger.credentials.verdict import Outcome, Result
+from ledger.errors import NotFound
+
+_FOLDER: Final = Path(__file__).parent
+_MEDIA_TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
+_VERSION_CHARACTERS: Final = 16
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+
+
+_ABSENT: Final = MappingProxyType(
+    dict.fromkeys(("verdict", "credential", "claims", "holder", "replacement", "name", "matches", "problem", "digest"))
+    | {"served": False}
+)
+"""What a template may ask for and not every page has."""
+
+
+def render(template: str, language: str, *, path: str, kept: bool, **values: Any) -> str:
+    """The page in a language. `kept`: the language was chosen by hand, so that links go on with it."""
+    wording = Wording(language)
+    stated = credential.credentialSubject.service if (credential := values.get("credential")) else None
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            _ABSENT
+            | values
+            | {
+                "t": wording,
+                "lang": language,
+                "languages": NAMES,
+                "query": f"?lang={language}" if kept else "",
+                "path": path,
+                "static": f"/static/{static_version()}",
+                "verdicts": verdicts,
+                "stated": stated,
+                "star": _star(stated),
+                "is_service": isinstance(stated, ServiceStatement),
+                "UNSET": UNSET,
+                "script_texts": script_texts(language),
+            }
+        )
+    )
+
+
+def _star(stated: Statement | None) -> Any:
+    return None if stated is None or stated.star is UNSET else stated.star
+
+
+@cache
+def script_texts(language: str) -> Mapping[str, str]:
+    """What the scripts say: the keys `js.` of the catalogue, and outcomes, steps and findings of verdicts."""
+    place = LANGUAGES.index(language)
+    tables: Mapping[str, Mapping[Any, Text]] = {
+        "outcome": verdicts.OUTCOMES,
+        "explanation": verdicts.EXPLANATIONS,
+        "reason": verdicts.REASONS,
+        "result": verdicts.RESULTS,
+        "step": verdicts.STEPS,
+        "finding": {f"{code}.{result}": text for (code, result), text in verdicts.FINDINGS.items()},
+    }
+    found = {f"{name}.{key}": text[place] for name, table in tables.items() for key, text in table.items()}
+    shared = ("claim.", "minutes.", "category.", "name.", "proof.", "stated.", "steps.", "date.")
+    own = {key: text[place] for key, text in catalogue().items() if key.startswith(("js.", *shared))}
+    return found | own
+
+
+ICONS: Final[Mapping[Outcome | Result, str]] = {
+    Outcome.VALID: "check",
+    Outcome.REVOKED: "ban",
+    Outcome.EXPIRED: "clock",
+    Outcome.STATUS_UNKNOWN: "question",
+    Outcome.INVALID: "cross",
+    Result.PASSED: "check",
+    Result.FAILED: "cross",
+    Result.UNKNOWN: "question",
+    Result.SKIPPED: "dash",
+}
+
+
+# -- static files -----------------------------------------------------------------------------------
+
+
+@cache
+def _static_files() -> Mapping[str, bytes]:
+    root = _FOLDER / "static"
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+@cache
+def static_version() -> str:
+    """Of all static files together: scripts import each other by relative addresses, so they share one."""
+    hashed = sha256()
+    for name, data in _static_files().items():
+        hashed.update(f"{name}\0{len(data)}\0".encode() + data)
+    return hashed.hexdigest()[:_VERSION_CHARACTERS]
+
+
+def static_file(version: str, path: str) -> tuple[bytes, str]:
+    """A file and its media type; raise NotFound for another version or path."""
+    data = _static_files().get(path)
+    if data is None or version != static_version():
+        raise NotFound("no such file")
+    suffix = Path(path).suffix
+    return data, _MEDIA_TYPES.get(suffix) or mimetypes.types_map.get(suffix, "application/octet-stream")
