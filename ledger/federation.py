@@ -14,12 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ledger import canonical, notes
+from ledger.credentials.did import did_of
 from ledger.credentials.keys import MULTIKEY_MAX, parse_multikey
 from ledger.credentials.model import Did, Url
 from ledger.errors import Invalid, TooLarge, Untrusted
@@ -34,7 +34,6 @@ FEDERATION_BYTES_MAX: Final = 4 * 1024 * 1024
 BUNDLE_BYTES_MAX: Final = 64 * 1024 * 1024
 """A trust bundle with all status lists that it carries."""
 
-_BASE: Final = re.compile(r"(https://[a-z0-9.-]+|http://(?:127\.0\.0\.1|localhost))(:[1-9][0-9]{0,4})?")
 _LIST: Final = re.compile(r"([0-9]{6})-t?[1-9][0-9]{0,8}")
 
 _Name = Annotated[str, Meta(max_length=ORIGIN_MAX, pattern=rf"\A(?:{ORIGIN_PATTERN})\Z")]
@@ -67,8 +66,6 @@ class Region(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     def __post_init__(self) -> None:
         check_region(self.region)
         check_origin(self.origin)
-        if not _BASE.fullmatch(self.base):
-            raise ValueError("a base is https://host, or http:// of this machine, with nothing behind it")
         if self.did != did_of(self.base, self.region):
             raise ValueError(f"the DID of {self.region} at {self.base} is {did_of(self.base, self.region)}")
         if any(not key.startswith(f"{self.origin}+") for key in self.log_keys):
@@ -116,11 +113,6 @@ class Federation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 def _check_once(what: str, values: Sequence[str]) -> None:
     if len(set(values)) < len(values):
         raise ValueError(f"a {what} stands there twice")
-
-
-def did_of(base: str, region: str) -> str:
-    """The DID of a region served at a base URL (did:web, "Method-specific identifier": a port's colon is %3A)."""
-    return f"did:web:{urlsplit(base).netloc.replace(':', '%3A')}:regions:{region}"
 
 
 # -- what a verifier asks -------------------------------------------------------------------------
@@ -281,7 +273,6 @@ __all__ = [
     "Federation",
     "Region",
     "Trust",
-    "did_of",
     "follow",
     "open_bundle",
     "seal",

@@ -1,0 +1,62 @@
+"""The evidence of a credential: the event that issued it, and where that stands in its region's log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from msgspec import UnsetType
+
+from ledger import events
+from ledger.credentials.model import Credential, LogEvidence, commitment
+from ledger.errors import LedgerError, Untrusted
+from ledger.keys import VerifyingKey
+from ledger.log import Receipt, check_receipt
+
+
+class Issued(NamedTuple):
+    """An event that was found in the log, and where."""
+
+    event: events.ProofIssued
+    receipt: Receipt
+
+
+def check_evidence(credential: Credential, region: str, log_keys: Sequence[VerifyingKey]) -> Issued:
+    """Raise Invalid or Untrusted unless the region's log holds the event that issued exactly this credential.
+
+    Steps 4a to 4d of docs/format.md, "Checking a proof".
+    """
+    if isinstance(credential.evidence, UnsetType):
+        raise Untrusted("the credential carries no evidence")
+    (found,) = credential.evidence
+    event = events.decode(found.event.encode())
+    if not isinstance(event, events.ProofIssued):
+        raise Untrusted(f"the event in evidence is {events.type_name(event)}, which issues nothing")
+    if (event.issuer, event.ledger) != (f"region:{region}", region):
+        raise Untrusted(f"the event in evidence was issued by {event.issuer} to the ledger of {event.ledger}")
+    _check_same(credential, event)
+    return Issued(event, _receipt(found, log_keys))
+
+
+def _check_same(credential: Credential, event: events.ProofIssued) -> None:
+    if event.subject != f"proof:{credential.proof_id}":
+        raise Untrusted("the event in evidence issued another proof")
+    if event.format != "vc":
+        raise Untrusted("the event in evidence issued an SD-JWT")
+    if event.credential != commitment(credential):
+        raise Untrusted("the event in evidence commits to another content")
+    status = credential.credentialStatus
+    place = (status.statusListCredential.rpartition("/")[2], status.statusListIndex)
+    if (event.status.list, str(event.status.index)) != place:
+        raise Untrusted("the event in evidence has another place in the status lists")
+
+
+def _receipt(evidence: LogEvidence, log_keys: Sequence[VerifyingKey]) -> Receipt:
+    """Where the event stands, by the first of the log's keys under which the receipt holds."""
+    error: LedgerError = Untrusted("the trust bundle has no key of the region's log")
+    for key in log_keys:
+        try:
+            return check_receipt(evidence.tlogProof, evidence.event.encode(), key)
+        except LedgerError as found:
+            error = found
+    raise error

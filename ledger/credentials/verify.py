@@ -1,0 +1,280 @@
+"""Checking a proof of service: six numbered steps, one outcome (docs/format.md, "Checking a proof").
+
+1 form, 2 issuer, 3 signature, 4 evidence, 5 dates, 6 status. Whoever fails one of the first four is not believed at
+all; the fifth makes it expired; the sixth revoked, or unknown without a current status list. Nothing here asks a
+network, a clock or a file: keys come from the trust bundle, status lists from whoever calls.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+from msgspec import UnsetType
+
+from ledger.credentials import code, data_integrity, model, sd_jwt, status_list, token_status
+from ledger.credentials.evidence import check_evidence
+from ledger.credentials.keys import base64url, parse_multikey
+from ledger.credentials.reading import Upload
+from ledger.credentials.sd_jwt import Binding
+from ledger.credentials.steps import Course, Keys, Stopped
+from ledger.credentials.verdict import Result, Verdict
+from ledger.errors import LedgerError, Untrusted
+from ledger.federation import Region, Trust
+from ledger.ids import check_uuid, format_time, instant
+from ledger.limits import CLOCK_AHEAD_MAX
+
+Lists = Callable[[str], bytes | None]
+"""Gives the status list served at an address, or None; a LedgerError that it raises counts as None."""
+
+
+def check(upload: Upload, trust: Trust, lists: Lists, now: int, binding: Binding | None = None) -> Verdict:
+    """What an uploaded proof comes to at unix second `now`; whatever was uploaded, it is answered and not raised.
+
+    `binding` is what the holder of an SD-JWT had to sign for; without it only the issuer's signature is asked for.
+    """
+    course = Course(upload.kind)
+    with contextlib.suppress(Stopped):
+        stated = _steps_1_to_4(course, upload, trust, now, binding)
+        with course.step("dates"):
+            _check_dates(stated, now)
+        _check_status(course, stated, lists, now)
+    return course.verdict()
+
+
+def unreadable(detail: str) -> Verdict:
+    """The verdict on bytes in which no proof was found, and why."""
+    course = Course("unknown")
+    with contextlib.suppress(Stopped):
+        course.fail("form", detail)
+    return course.verdict()
+
+
+class _StatusList(Protocol):
+    """What status lists of both kinds answer."""
+
+    @property
+    def valid_from(self) -> int: ...
+    @property
+    def valid_until(self) -> int | None: ...
+    def is_revoked(self, index: int) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stated:
+    """What steps 5 and 6 need of a proof of any kind. Times in unix seconds."""
+
+    issued: int
+    expires: int | None
+    list_url: str
+    index: int
+    open_list: Callable[[bytes], _StatusList]
+
+
+def _steps_1_to_4(course: Course, upload: Upload, trust: Trust, now: int, binding: Binding | None) -> _Stated:
+    match upload.kind:
+        case "vc":
+            return _check_credential(course, upload.data, trust)
+        case "code":
+            return _check_code(course, upload.data.decode(errors="replace"), trust)
+        case "sd-jwt":
+            return _check_token(course, upload.data.decode(errors="replace"), trust, now, binding)
+
+
+# -- a credential -----------------------------------------------------------------------------------
+
+
+def _check_credential(course: Course, data: bytes, trust: Trust) -> _Stated:
+    with course.step("form"):
+        credential = model.decode(data)
+        check_uuid(credential.proof_id)
+        issued = instant(credential.validFrom)
+        expires = None if isinstance(credential.validUntil, UnsetType) else instant(credential.validUntil)
+    course.known |= {"credential": credential, "proof": credential.proof_id, "issued": credential.validFrom}
+    with course.step("issuer"):
+        region = _issuer(credential, trust)
+        _learn(course, region)
+        _check_open(region, issued)
+    with course.step("signature"):
+        # Both proofs must hold, the one over JCS first: what nobody signed is never canonicalised as JSON-LD.
+        data_integrity.check(msgspec.json.decode(data), _methods(region))
+    with course.step("evidence"):
+        check_evidence(credential, region.region, trust.log_keys(region.origin))
+    url = credential.credentialStatus.statusListCredential
+    return _Stated(
+        issued=issued,
+        expires=expires,
+        list_url=url,
+        index=int(credential.credentialStatus.statusListIndex),
+        open_list=lambda served: status_list.open_list(served, url, _methods(region)),
+    )
+
+
+def _issuer(credential: model.Credential, trust: Trust) -> Region:
+    region = trust.by_did(credential.issuer.id)
+    if region is None:
+        raise Untrusted(f"{credential.issuer.id} is not in the trust bundle")
+    service = credential.credentialSubject.service
+    if service.region != region.region:
+        raise Untrusted(f"{region.region} states what was served in {service.region}")
+    if credential.id != region.page(credential.proof_id):
+        raise Untrusted(f"the proof's address is not one of {region.base}")
+    _check_place(trust, region, credential.credentialStatus.statusListCredential)
+    methods = region.methods()
+    for proof in () if isinstance(credential.proof, UnsetType) else credential.proof:
+        if proof.verificationMethod not in methods:
+            raise Untrusted(f"{proof.verificationMethod} is no key of {region.region} in the trust bundle")
+    return region
+
+
+# -- a signed code, an SD-JWT -----------------------------------------------------------------------
+
+
+def _check_code(course: Course, text: str, trust: Trust) -> _Stated:
+    keys = Keys()
+
+    def find(name: str, kid: bytes) -> bytes:
+        keys.asked = True
+        region = trust.region(name)
+        known = () if region is None else map(parse_multikey, region.credential_keys)
+        key = next((key for key in known if code.key_id(key) == kid), None)
+        if key is None:
+            raise Untrusted(f"the trust bundle has no key {kid.hex()} of region {name}")
+        keys.found = True
+        return key
+
+    with course.opening(keys):
+        opened = code.open_code(text, find)
+    with course.step("issuer"):
+        region = _known(trust.region(opened.region))
+        page = text.rpartition("#")[0]
+        if page and page != region.page(opened.proof):
+            raise Untrusted(f"the page is not one of {region.base}: do not open it")
+        _check_open(region, opened.issued)
+    _learn(course, region)
+    course.record("signature", Result.PASSED)
+    course.record("evidence", Result.SKIPPED)
+    course.known |= {"proof": opened.proof, "issued": format_time(opened.issued), "claims": _claims(opened)}
+    url = region.list_url(opened.list)
+    return _Stated(
+        issued=opened.issued,
+        expires=None,
+        list_url=url,
+        index=opened.index,
+        open_list=lambda served: status_list.open_list(served, url, _methods(region)),
+    )
+
+
+def _claims(opened: code.Code) -> dict[str, object]:
+    names = ("kind", "region", "first", "last", "minutes", "entries", "level")
+    claims: dict[str, object] = {name: getattr(opened, name) for name in names}
+    hashes = {"digest": opened.digest, "name_hash": opened.name}
+    claims |= {name: None if value is None else base64url(value) for name, value in hashes.items()}
+    return {name: value for name, value in claims.items() if value is not None}
+
+
+def _check_token(course: Course, text: str, trust: Trust, now: int, binding: Binding | None) -> _Stated:
+    keys = Keys()
+
+    def find(kid: str) -> bytes:
+        keys.asked = True
+        key = trust.token_key(kid)
+        keys.found = True
+        return key
+
+    with course.opening(keys):
+        opened = sd_jwt.open_token(text, find, now=now, binding=binding)
+    with course.step("issuer"):
+        region = _known(trust.by_kid(opened.kid))
+        if opened.issuer != f"{region.base}/regions/{region.region}":
+            raise Untrusted(f"the key is one of {region.region}, not of {opened.issuer:.200}")
+        _check_place(trust, region, opened.status.uri, tokens=True)
+        _check_open(region, opened.issued)
+    _learn(course, region)
+    course.record("signature", Result.PASSED)
+    course.record("evidence", Result.SKIPPED)
+    course.known |= {"issued": format_time(opened.issued), "claims": opened.claims | {"holder_bound": opened.bound}}
+    return _Stated(
+        issued=opened.issued,
+        expires=opened.expires,
+        list_url=opened.status.uri,
+        index=opened.status.index,
+        open_list=lambda served: token_status.open_list(
+            served.decode(errors="replace"), opened.status.uri, _token_keys(region)
+        ),
+    )
+
+
+# -- what they share --------------------------------------------------------------------------------
+
+
+def _known(region: Region | None) -> Region:
+    if region is None:
+        raise Untrusted("the issuer is not in the trust bundle")
+    return region
+
+
+def _learn(course: Course, region: Region) -> None:
+    course.known |= {"region": region.region, "issuer_name": f"{region.name.zh} · {region.name.en}"}
+
+
+def _check_open(region: Region, issued: int) -> None:
+    if not isinstance(region.closed, UnsetType) and issued >= instant(region.closed):
+        raise Untrusted(f"{region.region} closed at {region.closed}, before the proof was issued")
+
+
+def _check_place(trust: Trust, region: Region, url: str, *, tokens: bool = False) -> None:
+    if trust.by_list(url) is not region or url.rpartition("-")[2].startswith("t") is not tokens:
+        raise Untrusted(f"{url:.200} is no status list of {region.region}")
+
+
+def _methods(region: Region) -> Callable[[str], bytes]:
+    """Finds the credential keys of one region, whatever other regions the bundle has."""
+    return _finder(region, dict(zip(region.methods(), region.credential_keys, strict=True)))
+
+
+def _token_keys(region: Region) -> Callable[[str], bytes]:
+    return _finder(region, {key: key for key in region.token_keys})
+
+
+def _finder(region: Region, known: dict[str, str]) -> Callable[[str], bytes]:
+    def find(name: str) -> bytes:
+        if name not in known:
+            raise Untrusted(f"{name:.200} is no key of {region.region} in the trust bundle")
+        return parse_multikey(known[name])
+
+    return find
+
+
+# -- steps 5 and 6 ----------------------------------------------------------------------------------
+
+
+def _check_dates(stated: _Stated, now: int) -> None:
+    if stated.issued > now + CLOCK_AHEAD_MAX:
+        raise Untrusted(f"valid only from {format_time(stated.issued)}")
+    if stated.expires is not None and now >= stated.expires:
+        raise Untrusted(f"expired at {format_time(stated.expires)}")
+
+
+def _check_status(course: Course, stated: _Stated, lists: Lists, now: int) -> None:
+    try:
+        served = lists(stated.list_url)
+        if served is None:
+            raise Untrusted("no status list is at hand")
+        found = stated.open_list(served)
+        revoked = found.is_revoked(stated.index)
+    except LedgerError as error:
+        course.record("status", Result.UNKNOWN, error.detail)
+        return
+    course.known["as_of"] = format_time(found.valid_from)
+    if revoked:  # for good: an old list says so as well as a new one
+        course.fail("status", f"revoked by the list of {format_time(found.valid_from)}")
+    if found.valid_from > now + CLOCK_AHEAD_MAX:
+        course.record("status", Result.UNKNOWN, "the status list says that it is yet to come")
+    elif found.valid_until is not None and now >= found.valid_until:
+        course.record("status", Result.UNKNOWN, f"the status list expired at {format_time(found.valid_until)}")
+    else:
+        course.record("status", Result.PASSED)
