@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,14 @@ from ledger import audit as auditing
 from ledger import events, keys
 from ledger.app import Ledger
 from ledger.codes import region_name
+from ledger.credentials.did import base_of, did_of
+from ledger.credentials.keys import (
+    CredentialKey,
+    TokenKey,
+    generate_token_key,
+    load_token_key,
+    save_token_key,
+)
 from ledger.errors import Invalid, Unavailable
 from ledger.ids import check_origin, check_region
 from ledger.keys import SigningKey
@@ -30,6 +38,24 @@ class RegionKeys:
     log: SigningKey
     issuing: SigningKey
     claims: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ProofKeys:
+    """What signs a region's proofs of service: credentials and their status lists, tokens and theirs."""
+
+    credential: CredentialKey
+    token: TokenKey
+
+    @property
+    def did(self) -> str:
+        """The issuer that its credentials name."""
+        return self.credential.did
+
+    @property
+    def base(self) -> str:
+        """The address under which its pages and lists are found."""
+        return base_of(self.did)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +98,12 @@ class Deployment:
         keys.save(log_key, folder / f"{region}.log")  # last: it is what makes the region one of this deployment
         return self.region_keys(region)
 
-    def establish(self, region: str, origin: str, name_en: str) -> None:
-        """Create a region and submit the event that begins its ledger."""
+    def establish(self, region: str, origin: str, name_en: str, base: str | None = None) -> None:
+        """Create a region and submit the events that begin its ledger; `base` is where it will be served.
+
+        Without a base it is https:// and the host that the origin begins with.
+        """
+        did = did_of(base or f"https://{origin.partition('/')[0]}", region)
         secret = self.create_region(region, origin)
         issuer = secret.issuing.name
         event = events.RegionEstablished(
@@ -83,9 +113,68 @@ class Deployment:
             log_key=str(secret.log.verifier),
             key=str(secret.issuing.verifier),
         )
-        bodies = [events.encode(event)]
-        self.ledger(region).submit(pack(seal(bodies, secret.issuing, origin), bodies))
+        self._submit(region, [event, *self._make_proof_keys(region, did)])
+        self._take_proof_keys(region)
+
+    def change_proof_keys(self, region: str, base: str | None = None) -> ProofKeys:
+        """Make the keys that sign proofs of service, or new ones; those before stay good until they are revoked."""
+        did = did_of(base, region) if base else self.proof_keys(region).did
+        self._submit(region, self._make_proof_keys(region, did))
+        return self._take_proof_keys(region)
+
+    def proof_keys(self, region: str) -> ProofKeys:
+        """The keys that sign proofs of service now; raise Unavailable when there are none."""
+        folder = self.data / "keys"
+        return ProofKeys(
+            CredentialKey(keys.load(folder / f"{region}.credential")), load_token_key(folder / f"{region}.token")
+        )
+
+    def proof_keys_or_none(self, region: str) -> ProofKeys | None:
+        """The same, or None for a region that issues no proofs yet."""
+        return self.proof_keys(region) if (self.data / "keys" / f"{region}.credential").exists() else None
+
+    def federation_key(self) -> SigningKey:
+        """What signs the trust bundle of this deployment; made when it is first asked for."""
+        path = self.data / "keys" / "federation"
+        if not path.exists():
+            base = next(filter(None, map(self.proof_keys_or_none, self.regions()))).base
+            keys.save(keys.generate(f"{base.partition('://')[2]}/federation"), path)
+        return keys.load(path)
+
+    def submit(self, region: str, bodies: Sequence[bytes], private: Mapping[str, bytes] | None = None) -> None:
+        """Submit events of the region itself and sign a checkpoint over them: what a command does, not a server."""
+        secret = self.region_keys(region)
+        self.ledger(region).submit(pack(seal(bodies, secret.issuing, secret.log.name), bodies, private))
         self.publisher(region).publish()
+
+    def _submit(self, region: str, made: Sequence[events.Event]) -> None:
+        self.submit(region, [events.encode(event) for event in made])
+
+    def _make_proof_keys(self, region: str, did: str) -> list[events.Event]:
+        """New keys beside the present ones, and the events that add them to the log."""
+        folder, issuer = self.data / "keys", f"region:{region}"
+        for name in (f"{region}.credential.new", f"{region}.credential.new.pub", f"{region}.token.new"):
+            (folder / name).unlink(missing_ok=True)  # of an attempt that was cut short
+        credential, token = keys.generate(did), generate_token_key()
+        keys.save(credential, folder / f"{region}.credential.new")
+        save_token_key(token, folder / f"{region}.token.new")
+        return [
+            events.RegionCredentialKeyAdded(
+                **drafts.common(issuer, region, issuer),
+                did=did,
+                multikey=key,
+                use="token" if key.startswith("zDn") else "credential",
+            )
+            for key in (CredentialKey(credential).multikey, token.multikey)
+        ]
+
+    def _take_proof_keys(self, region: str) -> ProofKeys:
+        """Put the new keys, which are in the log now, in the place of those before."""
+        folder = self.data / "keys"
+        for name in (f"{region}.credential", f"{region}.token"):
+            (folder / f"{name}.new").replace(folder / name)
+        (folder / f"{region}.credential.new.pub").replace(folder / f"{region}.credential.pub")
+        return self.proof_keys(region)
 
     def audit(self, region: str) -> auditing.Report:
         """Audit a region against its own last checkpoint."""

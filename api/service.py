@@ -7,21 +7,44 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
-from api.deployment import Deployment
+from msgspec import UNSET
+
+from api.checking import Checking, ShownProof
+from api.deployment import Deployment, ProofKeys
 from api.metrics import Metrics
-from ledger import notes
+from api.proving import Proving
+from api.statuses import StatusLists
+from api.watching import Watching
+from ledger import events, federation, notes
 from ledger.app import Ledger
 from ledger.committer import Committer
-from ledger.errors import Invalid, LedgerError, NotFound, Unavailable
+from ledger.credentials.sd_jwt import Binding
+from ledger.credentials.verdict import Verdict
+from ledger.domain import state
+from ledger.errors import Invalid, LedgerError, NotFound, NotYet, Unavailable
+from ledger.federation import Trust
+from ledger.ids import format_time
 from ledger.limits import CHECKPOINT_INTERVAL
 from ledger.log import Publisher, parse_checkpoint
+from ledger.store import proofs
 from ledger.store.postgres import DatabaseError
 from projections.engine import Runner
+from projections.statements import Statements
 from projections.totals import Totals
 from projections.views import TotalsView
 
 logger = logging.getLogger("yongzhi.service")
+
+
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    """What a region needs to issue proofs of service and to keep them true."""
+
+    proving: Proving
+    statuses: StatusLists
+    watching: Watching
 
 
 class Region:
@@ -36,6 +59,57 @@ class Region:
         self.publishing = Publishing(self.ledger, self.publisher)
         self.runner = Runner(Totals(self.ledger.database, self.ledger.schema), self.ledger)
         self.totals = TotalsView(self.ledger.database, self.ledger.schema)
+        keys = deployment.proof_keys_or_none(code)
+        self._proofs = None if keys is None else self._open_proofs(deployment, keys)
+
+    def _open_proofs(self, deployment: Deployment, keys: ProofKeys) -> Proofs:
+        statements = Statements(self.ledger.database, self.ledger.schema, self.code)
+        issuing = deployment.region_keys(self.code).issuing
+        proving = Proving(self.ledger, self.committer, self.publisher, statements, issuing, keys)
+        return Proofs(proving, StatusLists(self.ledger, keys), Watching(self.ledger, self.runner, proving))
+
+    @property
+    def issues(self) -> bool:
+        """Whether it has the keys to issue proofs of service."""
+        return self._proofs is not None
+
+    @property
+    def proofs(self) -> Proofs:
+        """Its proofs of service; raise Unavailable when it has no keys for them."""
+        if self._proofs is None:
+            raise Unavailable(f"{self.code} has no keys for proofs of service: see `yongzhi proof-keys`")
+        return self._proofs
+
+    def note_access(self, proof: str, action: str, by: str, outcome: str) -> None:
+        """Write down, for its holder to read, that somebody looked at a proof."""
+        with self.ledger.database.transaction() as cursor:
+            row = proofs.Access(proof, self.ledger.now(), action, by, outcome)
+            proofs.note_accesses(cursor, self.ledger.schema, [row])
+
+    def changed_at(self) -> int:
+        """When the log last said something of the region itself: its keys, its end. Unix seconds."""
+        return max((row.recorded_at for row in self.ledger.stream(f"region:{self.code}")), default=0)
+
+    def vouched(self) -> federation.Region:
+        """The region as a trust bundle states it."""
+        found = self.ledger.record(state.Region, f"region:{self.code}")
+        if found is None:
+            raise NotYet("the region is not established")
+        with self.ledger.database.read() as cursor:
+            keys = proofs.credential_keys(cursor, self.ledger.schema)
+        closed = None if found.closed is None else self.ledger.rows_at([found.closed])[found.closed].recorded_at
+        return federation.Region(
+            region=self.code,
+            origin=found.origin,
+            name=events.RegionName(zh=found.zh, en=found.en),
+            log_keys=(found.log_key,),
+            did=self.proofs.proving.keys.did,
+            base=self.proofs.proving.keys.base,
+            credential_keys=tuple(key.multikey for key in keys if key.use == "credential"),
+            token_keys=tuple(key.multikey for key in keys if key.use == "token"),
+            witness_keys=(),
+            closed=UNSET if closed is None else format_time(closed),
+        )
 
     def check_writable(self) -> None:
         """Raise Unavailable once the log refuses to sign: what were taken now could not be proved later."""
@@ -55,6 +129,8 @@ class Region:
 
     def close(self) -> None:
         """Commit what is queued, sign what was committed, and stop."""
+        if self._proofs is not None:
+            self._proofs.watching.close()
         self.committer.close()
         self.publishing.close()
         self.runner.close()
@@ -133,6 +209,8 @@ class Service:
         self.deployment = deployment
         self.metrics = Metrics()
         self.regions = {code: Region(deployment, code) for code in deployment.regions()}
+        key = deployment.federation_key() if any(region.issues for region in self.regions.values()) else None
+        self.checking = Checking(self.regions, key)
         self.verifying = ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify")
         self.waiting_bytes = 0
         """Of submissions read and not yet answered; changed by the event loop alone."""
@@ -143,6 +221,24 @@ class Service:
             return self.regions[code]
         except KeyError:
             raise NotFound(f"region {code!r:.20} is not served here") from None
+
+    # What pages and verifying routes ask for, in the names under which they ask.
+
+    def trust(self) -> Trust:
+        """See `Checking.trust`."""
+        return self.checking.trust()
+
+    def status_list(self, url: str) -> bytes | None:
+        """See `Checking.status_list`."""
+        return self.checking.status_list(url)
+
+    def check_upload(self, data: bytes, binding: Binding | None = None) -> Verdict:
+        """See `Checking.check_upload`."""
+        return self.checking.check_upload(data, binding)
+
+    def shown_proof(self, proof_id: str) -> ShownProof:
+        """See `Checking.shown_proof`."""
+        return self.checking.shown_proof(proof_id)
 
     def failures(self) -> dict[str, str]:
         """What does not work, by part; empty when everything does."""

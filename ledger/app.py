@@ -117,6 +117,10 @@ class Ledger(Application[str]):
         """Check a request as far as that needs no lock; see `ledger.intake.prepare`."""
         return prepare(data, self.region, self.origin, self._known_key, self._claim_secret)
 
+    def now(self) -> int:
+        """The ledger's clock, unix seconds: what it records events by."""
+        return int(self._clock())
+
     def commit(self, batch: Sequence[Prepared]) -> list[Accepted | LedgerError]:
         """Decide and append prepared submissions in one transaction; an answer for each, in order.
 

@@ -474,14 +474,14 @@ class ProofIssued(Event, tag="proof.issued/1", frozen=True, kw_only=True):
             raise Invalid("a status list of another region or format", "/status/list")
 
 
+RevocationReason = Literal["corrected", "withdrawn", "disclaimed", "requested", "erased", "mistaken"]
+
+
 class ProofRevoked(Event, tag="proof.revoked/1", frozen=True, kw_only=True):
     """Ends a proof of service, for good."""
 
     subject: ProofId
-    reason: Annotated[
-        Literal["corrected", "withdrawn", "disclaimed", "requested", "erased", "mistaken"],
-        Meta(description="what happened to the record, or who asked"),
-    ]
+    reason: Annotated[RevocationReason, Meta(description="what happened to the record, or who asked")]
     detail: LongText | UnsetType = UNSET
 
 

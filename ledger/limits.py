@@ -79,6 +79,18 @@ PROOF_LINES_MAX: Final = 40
 """Activities that a proof of service lists; the others are summed up."""
 PROOF_ENTRIES_MAX: Final = 50_000
 """Entries that one proof rests on."""
+TRUST_BUNDLE_SECONDS: Final = 30 * 24 * 3600
+"""How long a trust bundle may be relied on."""
+ACCESSES_SHOWN_MAX: Final = 1000
+"""Accesses to one proof that its holder is shown, the latest."""
+PROOFS_PER_DAY: Final = 50
+"""Proofs that one volunteer may ask for within a day."""
+BATCH_VOLUNTEERS_MAX: Final = 10_000
+"""People for whom one request may issue proofs."""
+NAME_GUESSES_MAX: Final = 20
+"""Names that may be tried on the page of one proof within an hour."""
+VERIFY_BYTES_MAX: Final = 8 * 1024 * 1024
+"""A file that is handed in to be checked."""
 STATUS_LIST_SIZE: Final = 131_072
 """Indexes of one status list: the least that hides one holder among others (W3C Bitstring Status List, 6.1)."""
 STATUS_LIST_SECONDS: Final = 7 * 24 * 3600

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -13,6 +14,9 @@ from ledger import events
 from ledger.credentials import model
 from ledger.holdings import Request
 from ledger.limits import PROOF_LINES_MAX
+from ledger.recognition import Recognised, star_level
+from ledger.schemes import scheme_for
+from ledger.schemes.facts import Service, Tally
 from ledger.store import log
 from ledger.store.copying import VOLUNTEER
 from ledger.store.postgres import Database
@@ -51,6 +55,31 @@ class Statements:
         """What the request comes to; of those entries alone, if any are given, that still count."""
         with self._database.read() as cursor:
             return self._state(cursor, volunteer, request, entries)
+
+    def years(self, volunteer: str, request: Request, entries: Sequence[int]) -> dict[tuple[int, str], int]:
+        """The minutes of those entries by year and category."""
+        where, values = _condition(volunteer, request, entries)
+        rows = self._database.query(
+            f"SELECT extract(year FROM day)::integer, category, sum(minutes)::bigint FROM {self._schema}.entries"
+            f" WHERE {where} GROUP BY 1, 2",
+            values,
+        )
+        return {(year, category): minutes for year, category, minutes in rows}
+
+    def recognise(self, volunteer: str, day: str) -> Recognised:
+        """The star level that all counted service up to a day (YYYY-MM-DD) comes to, by the region's scheme."""
+        rows = self._database.query(
+            "SELECT extract(year FROM day)::integer, e.category, e.evidence, o.kind, sum(minutes)::bigint,"
+            f" min(day), max(day) FROM {self._schema}.entries e JOIN {self._source}.organisations o ON o.id = e.issuer"
+            f" WHERE volunteer = %s AND {_COUNTED} AND day <= %s GROUP BY 1, 2, 3, 4",
+            (VOLUNTEER.bind(volunteer), day),
+        )
+        tallies = tuple(
+            Tally(year=year, category=category, evidence=evidence, kind=kind, minutes=minutes, first=first, last=last)
+            for year, category, evidence, kind, minutes, first, last in rows
+        )
+        until = date.fromisoformat(day)
+        return star_level(scheme_for(self._region, until), Service(tallies=tallies), until)
 
     def _state(self, cursor: Cursor, volunteer: str, request: Request, entries: Sequence[int] | None) -> Stated:
         where, values = _condition(volunteer, request, entries)

@@ -87,8 +87,10 @@ def read_holdings(cursor: Cursor, schema: str, proofs: Sequence[str]) -> list[He
     ]
 
 
-def finish(cursor: Cursor, schema: str, proof: str, data: bytes) -> bytes:
-    """Keep what a holder is handed, sealed; whoever is first decides, and everybody gets that.
+def finish(cursor: Cursor, schema: str, proof: str, data: bytes, instead_of: bytes | None = None) -> bytes:
+    """Keep what a holder is handed, sealed, in the place of nothing or of `instead_of`; what is kept then.
+
+    Whoever is first decides, and everybody gets that.
 
     Raises NotFound when the holding was erased.
     """
@@ -101,8 +103,9 @@ def finish(cursor: Cursor, schema: str, proof: str, data: bytes) -> bytes:
     if row is None:
         raise NotFound("what was kept of this proof was erased")
     event_id, finished, key = row
-    if finished is not None:
-        return identities.unseal(bytes(finished), bytes(key), event_id)
+    kept = None if finished is None else identities.unseal(bytes(finished), bytes(key), event_id)
+    if kept is not None and kept != instead_of:
+        return kept
     sealed = identities.seal(data, bytes(key), event_id)
     cursor.execute(f"UPDATE {schema}.holdings SET finished = %s WHERE proof = %s", (sealed, proof))
     return data

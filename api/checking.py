@@ -1,0 +1,178 @@
+"""Checking proofs of service as this server does it: whom it trusts, the lists it has, the proofs it issued."""
+
+from __future__ import annotations
+
+import hmac
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from api.statuses import NAME
+from ledger import federation
+from ledger.credentials import model, reading, verify
+from ledger.credentials.sd_jwt import Binding
+from ledger.credentials.steps import CODES
+from ledger.credentials.verdict import Outcome, Result, Step, Verdict
+from ledger.domain.state import Proof
+from ledger.errors import Busy, LedgerError, NotFound
+from ledger.federation import Federation, Trust
+from ledger.ids import check_uuid, format_time
+from ledger.keys import SigningKey
+from ledger.limits import NAME_GUESSES_MAX, TRUST_BUNDLE_SECONDS
+from ledger.store import proofs
+
+if TYPE_CHECKING:
+    from api.service import Region
+
+_DAY: Final = 24 * 3600
+_HOUR: Final = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class ShownProof:
+    """A proof that this server issued, as its page shows it."""
+
+    verdict: Verdict
+    credential: model.Credential | None
+    replacement: str | None
+    _region: Region
+    _proof: str
+
+    def name_matches(self, text: str) -> bool:
+        """Whether the proof states this name. Raise Busy after too many names: one could go on until one fits."""
+        ledger = self._region.ledger
+        with ledger.database.read() as cursor:
+            tried = proofs.guesses_since(cursor, ledger.schema, self._proof, "name", ledger.now() - _HOUR)
+        if tried >= NAME_GUESSES_MAX:
+            raise Busy("too many names were tried for this proof: ask again in an hour", retry_after=_HOUR)
+        name = self.credential.name_of_holder if self.credential else None
+        matches = name is not None and hmac.compare_digest(
+            "".join(text.split()).encode(), "".join(name.split()).encode()
+        )
+        self._region.note_access(self._proof, "name", "", "matches" if matches else "does not match")
+        return matches
+
+
+class Checking:
+    """What a server knows to check proofs with, over all its regions."""
+
+    def __init__(self, regions: Mapping[str, Region], key: SigningKey | None) -> None:
+        self._regions = regions
+        self._key = key
+        self._lock = threading.Lock()
+        self._known: tuple[tuple[int, ...], Trust] | None = None
+
+    # -- whom to trust --------------------------------------------------------------------------------
+
+    def trust(self) -> Trust:
+        """The federation of this deployment's own regions, as its trust bundle states it."""
+        newest = self._newest()
+        with self._lock:
+            if self._known is None or self._known[0] != newest:
+                self._known = newest, Trust(self._federation(max(newest)))
+            return self._known[1]
+
+    def bundle(self) -> bytes:
+        """The trust bundle: the federation, signed, with every status list as it is now."""
+        if self._key is None:
+            raise NotFound("no region here issues proofs")
+        lists = {
+            region.proofs.statuses.url(name): region.proofs.statuses.get(name)
+            for region in self._issuing()
+            for name in region.proofs.statuses.names()
+        }
+        return federation.seal(self.trust().federation, [self._key], lists)
+
+    def status_list(self, url: str) -> bytes | None:
+        """A list of a region served here, by its address; None for any other address."""
+        name = url.rpartition("/")[2]
+        match = NAME.fullmatch(name)
+        region = self._regions.get(match[1]) if match else None
+        if region is None or not region.issues or region.proofs.statuses.url(name) != url:
+            return None
+        try:
+            return region.proofs.statuses.get(name)
+        except NotFound:
+            return None
+
+    def _issuing(self) -> list[Region]:
+        return [region for region in self._regions.values() if region.issues]
+
+    def _newest(self) -> tuple[int, ...]:
+        """When each region last changed what a verifier believes of it, or the day began: the same everywhere."""
+        today = [region.ledger.now() // _DAY * _DAY for region in self._issuing()] or [0]
+        return tuple(today + [region.changed_at() for region in self._issuing()])
+
+    def _federation(self, issued: int) -> Federation:
+        if self._key is None:
+            raise NotFound("no region here issues proofs")
+        return Federation(
+            name=self._key.name,
+            serial=issued,
+            issued=format_time(issued),
+            expires=format_time(issued + TRUST_BUNDLE_SECONDS),
+            keys=(str(self._key.verifier),),
+            threshold=1,
+            regions=tuple(region.vouched() for region in self._issuing()),
+        )
+
+    # -- checking -------------------------------------------------------------------------------------
+
+    def check_upload(self, data: bytes, binding: Binding | None = None) -> Verdict:
+        """Check what somebody presents; a proof issued here also tells why it was revoked, and what replaces it."""
+        try:
+            upload = reading.read(data)
+        except LedgerError as error:
+            return verify.unreadable(error.detail)
+        now = max((region.ledger.now() for region in self._regions.values()), default=0)
+        return self._explained(verify.check(upload, self.trust(), self.status_list, now, binding))
+
+    def revocation(self, proof: str) -> tuple[str, str | None] | None:
+        """Why a proof issued here was revoked, and the proof that replaces it; None when it stands or is unknown."""
+        for region in self._issuing():
+            record = region.proofs.proving.find(proof)
+            if record is not None and record.revoked is not None:
+                return str(record.reason), record.replaced_by
+        return None
+
+    def _explained(self, verdict: Verdict) -> Verdict:
+        if verdict.proof is None or verdict.outcome is not Outcome.REVOKED:
+            return verdict
+        reason, replacement = self.revocation(verdict.proof) or (None, None)
+        return replace(verdict, reason=reason, replacement=replacement)
+
+    def shown_proof(self, proof: str) -> ShownProof:
+        """A proof by its UUID, as its page shows it; raise NotFound, or NotYet until a checkpoint covers it."""
+        check_uuid(proof)
+        for region in self._issuing():
+            record = region.proofs.proving.find(proof)
+            if record is None or record.format != "vc":
+                continue
+            try:
+                data = region.proofs.proving.finished(proof).credential
+            except NotFound:
+                return ShownProof(_erased(region, record), None, record.replaced_by, region, proof)
+            verdict = self.check_upload(data)
+            region.note_access(proof, "page", "", verdict.outcome)
+            return ShownProof(verdict, model.decode(data), record.replaced_by, region, proof)
+        raise NotFound("no such proof")
+
+
+def _erased(region: Region, record: Proof) -> Verdict:
+    """Of a proof whose contents were erased: nothing is left to check but that it was revoked with them."""
+    revoked = record.revoked is not None
+    steps = tuple(
+        Step(number=number, code=code, result=Result.FAILED if revoked and code == "status" else Result.SKIPPED)
+        for number, code in enumerate(CODES, 1)
+    )
+    return Verdict(
+        outcome=Outcome.REVOKED if revoked else Outcome.STATUS_UNKNOWN,
+        format=record.format,
+        steps=steps,
+        proof=record.id,
+        region=region.code,
+        issuer_name=region.proofs.proving.issuer_name(),
+        reason=record.reason,
+        replacement=record.replaced_by,
+    )

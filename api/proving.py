@@ -1,0 +1,367 @@
+"""Issuing proofs of service: what was asked becomes a statement, an event, and then a file that anyone can check."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET
+
+from api import drafts
+from api.deployment import ProofKeys
+from ledger import events, holdings, recognition
+from ledger.app import Ledger
+from ledger.committer import Committer
+from ledger.credentials import certificate, code, issuing, model, sd_jwt
+from ledger.credentials.keys import digest
+from ledger.domain.state import Proof, Region
+from ledger.errors import Busy, Invalid, LedgerError, NotFound, NotYet, Refused
+from ledger.holdings import Holding, Request
+from ledger.identities import Details
+from ledger.ids import format_time
+from ledger.keys import SigningKey
+from ledger.limits import PROOFS_PER_DAY, STATUS_LIST_SIZE
+from ledger.log import Publisher, make_receipt
+from ledger.store import proofs, vault
+from ledger.submission import pack, seal
+from projections.statements import Stated, Statements
+
+_DAY: Final = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One proof that is asked for: whose, what, and which revoked proof it is to replace."""
+
+    volunteer: str
+    request: Request
+    replaces: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """A proof that was issued and where its event stands, or why there is none."""
+
+    proof: str = ""
+    position: int = -1
+    problem: LedgerError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a holder is handed: the signed credential, and the text of the certificate's QR."""
+
+    credential: bytes
+    page: str
+
+    def kept(self) -> bytes:
+        """Both in one, as they are sealed: canonical JSON holds no line feed."""
+        return self.credential + b"\n" + self.page.encode()
+
+    @classmethod
+    def of(cls, kept: bytes) -> Finished:
+        """The opposite of `kept`."""
+        credential, _, page = kept.partition(b"\n")
+        return cls(credential, page.decode())
+
+    @property
+    def signer(self) -> str:
+        """The Multikey that signed it."""
+        proof = model.decode(self.credential).proof
+        return proof[0].verificationMethod.rpartition("#")[2] if isinstance(proof, tuple) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    event: events.ProofIssued
+    holding: bytes
+
+
+class Proving:
+    """Issues, hands out and revokes the proofs of one region; safe to share between threads."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        committer: Committer,
+        publisher: Publisher,
+        statements: Statements,
+        issuing_key: SigningKey,
+        keys: ProofKeys,
+    ) -> None:
+        self.keys = keys
+        self._ledger = ledger
+        self._committer = committer
+        self._publisher = publisher
+        self._statements = statements
+        self._issuing_key = issuing_key
+        self._indexes = Indexes(ledger)
+
+    # -- issuing --------------------------------------------------------------------------------------
+
+    def issue(self, ask: Ask) -> Issued:
+        """Issue one proof; raise what is wrong with the request."""
+        self._check_rate(ask.volunteer)
+        (issued,) = self.issue_all([ask])
+        if issued.problem is not None:
+            raise issued.problem
+        return issued
+
+    def issue_all(self, asks: Sequence[Ask]) -> list[Issued]:
+        """Issue proofs under one signature, without a limit a holder; an answer for each, in order."""
+        made = [self._try_to_make(ask) for ask in asks]
+        return self._submit(made)
+
+    def _submit(self, made: Sequence[_Made | LedgerError]) -> list[Issued]:
+        good = [one for one in made if isinstance(one, _Made)]
+        first = self._commit([one.event for one in good], {one.event.id: one.holding for one in good}) if good else 0
+        position = iter(range(first, first + len(good)))
+        return [
+            Issued(one.event.subject.removeprefix("proof:"), next(position))
+            if isinstance(one, _Made)
+            else Issued(problem=one)
+            for one in made
+        ]
+
+    def _try_to_make(self, ask: Ask) -> _Made | LedgerError:
+        try:
+            return self._make(ask)
+        except LedgerError as error:
+            return error
+
+    def _check_rate(self, volunteer: str) -> None:
+        with self._ledger.database.read() as cursor:
+            made = proofs.issued_since(cursor, self._ledger.schema, volunteer, self._ledger.now() - _DAY)
+        if made >= PROOFS_PER_DAY:
+            raise Busy(f"{made} proofs were issued within a day, and at most {PROOFS_PER_DAY} are", retry_after=3600)
+
+    def _make(self, ask: Ask) -> _Made:
+        issued = format_time(self._ledger.now())
+        stated = self._statements.state(ask.volunteer, ask.request)
+        if not stated.entries:
+            raise Invalid("no counted service in that period and selection: there is nothing to prove", "/first")
+        statement = self._statement(ask, stated, issued[:10])
+        listed, index = self._indexes.take("vc")
+        place = issuing.Place(
+            did=self.keys.did,
+            base=self.keys.base,
+            region=self._ledger.region,
+            issuer_name=self.issuer_name(),
+            proof=str(uuid.uuid4()),
+            subject=str(uuid.uuid4()),
+            list=listed,
+            index=index,
+        )
+        name = self._name(ask.volunteer) if ask.request.named else None
+        credential = issuing.make_credential(statement, place, issued, name)
+        if missing := certificate.missing_glyphs(issuing.texts_of(credential)):
+            raise Invalid(f"the certificate's font cannot show: {' '.join(missing)}", "/name")
+        holding = Holding(
+            volunteer=ask.volunteer,
+            salt=drafts.salt(),
+            request=ask.request,
+            seen=stated.seen,
+            entries=stated.entries,
+            statement=statement,
+            credential=credential,
+        )
+        return self._commit_to(holding, place.proof, events.StatusIndex(list=listed, index=index), ask.replaces)
+
+    def _commit_to(self, holding: Holding, proof: str, status: events.StatusIndex, replaces: str | None) -> _Made:
+        data = holdings.encode(holding)
+        event = events.ProofIssued(
+            **self._common(f"proof:{proof}"),
+            credential=holdings.committed(holding),
+            holder=digest(data),
+            format="vc" if isinstance(holding.credential, model.Credential) else "sd-jwt",
+            status=status,
+            replaces=replaces or UNSET,
+        )
+        return _Made(event, data)
+
+    def _statement(self, ask: Ask, stated: Stated, day: str) -> model.Statement:
+        """The statement with the star level that was asked for."""
+        request = ask.request
+        if request.kind == "service" and not request.star:
+            return stated.statement
+        recognised = self._statements.recognise(ask.volunteer, day)
+        if request.kind == "star":
+            return recognition.to_statement(recognised, self._ledger.region)
+        star = recognition.to_star_level(recognised) if recognised.level else UNSET
+        return msgspec.structs.replace(stated.statement, star=star)
+
+    def issuer_name(self) -> str:
+        """The region, as its credentials name it."""
+        region = self._ledger.record(Region, f"region:{self._ledger.region}")
+        if region is None:
+            raise NotYet("the region is not established")
+        return f"{region.zh} · {region.en}"
+
+    def _name(self, volunteer: str) -> str:
+        """The name last seen in private details."""
+        kept = self._ledger.private(volunteer)
+        if not kept:
+            raise Invalid("no name is kept of this person, so none can be stated", "/named")
+        return msgspec.json.decode(kept[-1].details, type=Details).name
+
+    # -- handing out ----------------------------------------------------------------------------------
+
+    def holding(self, proof: str) -> Holding:
+        """What is kept of a proof; raise NotFound when it was erased, or never was."""
+        return self._held(proof)[0]
+
+    def _held(self, proof: str) -> tuple[Holding, str]:
+        with self._ledger.database.read() as cursor:
+            found = vault.read_holdings(cursor, self._ledger.schema, [proof])
+        if not found:
+            raise NotFound("what was kept of this proof was erased, or it never was")
+        return holdings.decode(found[0].holding), found[0].event_id
+
+    def finished(self, proof: str) -> Finished:
+        """What a holder is handed; raise NotYet until a checkpoint covers the event. The same bytes ever after.
+
+        Only when the key that signed it was revoked is it signed anew, by the present one.
+        """
+        with self._ledger.database.read() as cursor:
+            kept = vault.finished(cursor, self._ledger.schema, proof)
+            valid = {key.multikey for key in proofs.credential_keys(cursor, self._ledger.schema)}
+        if kept is not None and (found := Finished.of(kept)).signer in valid:
+            return found
+        made = self._finish(proof)
+        with self._ledger.database.transaction() as cursor:
+            return Finished.of(vault.finish(cursor, self._ledger.schema, proof, made.kept(), instead_of=kept))
+
+    def _finish(self, proof: str) -> Finished:
+        holding, event_id = self._held(proof)
+        if not isinstance(holding.credential, model.Credential):
+            raise NotFound("this proof is a token: it was handed out once")
+        row, note = self._ledger.event(event_id), self._publisher.published
+        if note is None:
+            raise NotYet("no checkpoint is signed yet")
+        with self._ledger.database.read() as cursor:
+            receipt = make_receipt(cursor, self._ledger.schema, row, note)
+        key = self.keys.credential
+        described = code.describe(holding.credential, row.recorded_at, secrets.token_bytes(code.NAME_SALT_BYTES))
+        page = code.page(holding.credential, code.seal(described, key))
+        return Finished(issuing.finish(holding.credential, event_id, row.body or b"", receipt, key), page)
+
+    def certificate(self, proof: str, seal_image: bytes | None = None) -> bytes:
+        """The certificate as PDF/A-3b, the credential attached; the same bytes whenever it is rendered."""
+        found = self.finished(proof)
+        return certificate.render(found.credential, found.page, seal=seal_image)
+
+    def issue_token(self, proof: str, holder: bytes | None, expires: int | None) -> tuple[str, str]:
+        """An SD-JWT of what a standing proof states, bound to a P-256 key (33 bytes): its own proof id, the token."""
+        parent = self.holding(proof)
+        self._check_rate(parent.volunteer)
+        if self.record(proof).revoked is not None or not isinstance(parent.credential, model.Credential):
+            raise Invalid("a token is made of a credential that stands", "/proof")
+        listed, index = self._indexes.take("sd-jwt")
+        name = parent.credential.name_of_holder
+        token = sd_jwt.issue(
+            parent.statement,
+            self.keys.token,
+            issuer=f"{self.keys.base}/regions/{self._ledger.region}",
+            issued=self._ledger.now(),
+            status=sd_jwt.Status(uri=f"{self.keys.base}/status/{listed}", index=index),
+            randomness=secrets.token_bytes,
+            name=name,
+            holder=holder,
+            expires=expires,
+            years=self._statements.years(parent.volunteer, parent.request, parent.entries),
+        )
+        payload = token.partition("~")[0].split(".")[1]
+        holding = msgspec.structs.replace(parent, salt=drafts.salt(), credential=UNSET, token=payload, of=proof)
+        made = self._commit_to(holding, str(uuid.uuid4()), events.StatusIndex(list=listed, index=index), None)
+        (issued,) = self._submit([made])
+        with self._ledger.database.transaction() as cursor:
+            vault.finish(cursor, self._ledger.schema, issued.proof, token.encode())
+        return issued.proof, token
+
+    def token(self, proof: str) -> str:
+        """The SD-JWT that was issued under this id; raise NotFound."""
+        if self.record(proof).format == "sd-jwt":
+            with self._ledger.database.read() as cursor:
+                if kept := vault.finished(cursor, self._ledger.schema, proof):
+                    return kept.decode()
+        raise NotFound("no token was issued under this id, or it was erased")
+
+    # -- what became of it ----------------------------------------------------------------------------
+
+    def find(self, proof: str) -> Proof | None:
+        """What anyone may know of a proof, if it was issued here."""
+        return self._ledger.record(Proof, proof)
+
+    def record(self, proof: str) -> Proof:
+        """The same; raise NotFound."""
+        found = self.find(proof)
+        if found is None:
+            raise NotFound("no such proof, or not yours to see")
+        return found
+
+    def revoke(self, proof: str, reason: events.RevocationReason, detail: str | None = None) -> None:
+        """Revoke a proof; one that is revoked already stays as it is."""
+        event = events.ProofRevoked(**self._common(f"proof:{proof}"), reason=reason, detail=detail or UNSET)
+        try:
+            self._commit([event], {})
+        except Refused as refused:
+            if [one.code for one in refused.problems] != ["proof-revoked"]:
+                raise
+
+    def still_holds(self, proof: str) -> tuple[bool, int]:
+        """Whether the record still says what the proof says, and how many events that takes into account."""
+        holding = self.holding(proof)
+        stated = self._statements.state(holding.volunteer, holding.request, holding.entries)
+        statement = holding.statement
+        level = statement.star.level if isinstance(statement.star, model.StarLevel) else 0
+        if level:
+            day = format_time(self._ledger.now())[:10]
+            if self._statements.recognise(holding.volunteer, day).level < level:
+                return False, stated.seen
+        if isinstance(statement, model.ServiceStatement):
+            return msgspec.structs.replace(statement, star=UNSET) == stated.statement, stated.seen
+        return True, stated.seen
+
+    # -- submitting -----------------------------------------------------------------------------------
+
+    def _common(self, subject: str) -> dict[str, Any]:
+        common = drafts.common(self._issuing_key.name, self._ledger.region, subject)
+        return {**common, "time": format_time(self._ledger.now())}
+
+    def _commit(self, made: Sequence[events.Event], private: dict[str, bytes]) -> int:
+        """Submit events of the region; the position of the first. Raise what is wrong with them."""
+        bodies = [events.encode(event) for event in made]
+        note = seal(bodies, self._issuing_key, self._ledger.origin)
+        outcome = self._committer.submit(self._ledger.prepare(pack(note, bodies, private))).result()
+        if isinstance(outcome, LedgerError):
+            raise outcome
+        return outcome.first
+
+
+class Indexes:
+    """Gives out random indexes of status lists, none twice; a list is left when it is half full."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._given: dict[str, int] = {}
+        self._taken: set[tuple[str, int]] = set()
+        self._lock = threading.Lock()
+
+    def take(self, kind: str) -> tuple[str, int]:
+        """A list and a free index of it. Whether it is free is decided under the head's lock, once more."""
+        with self._lock, self._ledger.database.read() as cursor:
+            if kind not in self._given:
+                self._given[kind] = proofs.count(cursor, self._ledger.schema, kind)
+            number = self._given[kind] // (STATUS_LIST_SIZE // 2) + 1
+            listed = f"{self._ledger.region}-{'t' if kind == 'sd-jwt' else ''}{number}"
+            index = secrets.randbelow(STATUS_LIST_SIZE)
+            while (listed, index) in self._taken or proofs.is_taken(cursor, self._ledger.schema, listed, index):
+                index = secrets.randbelow(STATUS_LIST_SIZE)
+            self._taken.add((listed, index))
+            self._given[kind] += 1
+        return listed, index

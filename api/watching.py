@@ -1,0 +1,94 @@
+"""Keeps proofs true: a proof whose record changed is compared with it, and revoked when it says something else."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Final
+
+from api.proving import Proving
+from ledger.app import Ledger
+from ledger.domain.state import Volunteer
+from ledger.errors import LedgerError, NotFound
+from ledger.events import RevocationReason
+from ledger.store import proofs
+from ledger.store.postgres import DatabaseError
+from projections.engine import Runner
+
+logger = logging.getLogger("yongzhi.proofs")
+
+RETRY_SECONDS: Final = 1.0
+_STEP_SECONDS: Final = 0.2
+
+
+class Watching:
+    """Follows the totals of one region, in a thread.
+
+    What is suspect is asked of the tables each time, so nothing is lost when the process dies, and two processes
+    do no harm: a proof is revoked once, whoever is first.
+    """
+
+    def __init__(self, ledger: Ledger, runner: Runner, proving: Proving) -> None:
+        self._ledger = ledger
+        self._runner = runner
+        self._proving = proving
+        self._looked = (0, 0)
+        """Up to where changes, and proofs issued, were looked at."""
+        self.position = -1
+        """Every event before it is reflected in what is revoked."""
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"proofs-{ledger.region}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop after the proof at hand."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if not self._look():
+                    self._runner.wait(self._looked[0], _STEP_SECONDS)
+            except (LedgerError, DatabaseError) as error:
+                logger.warning("proofs not compared", extra={"region": self._ledger.region, "reason": str(error)})
+                self._stopping.wait(RETRY_SECONDS)
+
+    def _look(self) -> bool:
+        """Compare what is suspect; whether there was anything new to look at."""
+        issued, applied = self._ledger.head().size, self._runner.position
+        if (applied, issued) == self._looked:
+            return False
+        totals = self._runner.projection.schema
+        with self._ledger.database.read() as cursor:
+            found = proofs.suspects(cursor, self._ledger.schema, totals, *self._looked)
+        for proof in found:
+            if self._stopping.is_set():
+                return True
+            self._compare(proof)
+        self._looked = (applied, issued)
+        self.position = applied
+        return True
+
+    def _compare(self, proof: str) -> None:
+        try:
+            holds, seen = self._proving.still_holds(proof)
+        except NotFound:
+            return  # erased meanwhile, and revoked with that
+        if not holds:
+            reason = self._reason(proof)
+            logger.info("proof revoked", extra={"region": self._ledger.region, "code": reason})
+            self._proving.revoke(proof, reason)
+            return
+        with self._ledger.database.transaction() as cursor:
+            proofs.mark_seen(cursor, self._ledger.schema, proof, seen)
+
+    def _reason(self, proof: str) -> RevocationReason:
+        """What happened to the record: the strongest of disclaimed, withdrawn, corrected."""
+        holding = self._proving.holding(proof)
+        volunteer = self._ledger.record(Volunteer, holding.volunteer)
+        if volunteer is not None and volunteer.status == "disclaimed":
+            return "disclaimed"
+        with self._ledger.database.read() as cursor:
+            withdrawn = proofs.any_withdrawn(cursor, self._ledger.schema, holding.entries)
+        return "withdrawn" if withdrawn else "corrected"

@@ -1,0 +1,170 @@
+"""Proofs of service in tables: what a holder has, what is suspect, what a status list says, who looked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from psycopg2.extensions import cursor as Cursor
+
+from ledger.domain.state import CredentialKeyRecord, Proof
+from ledger.store import copying
+from ledger.store.copying import BIGINT, TEXT, UUID, VOLUNTEER
+from ledger.store.decisions import TABLES
+
+
+class Access(NamedTuple):
+    """Somebody looked at a proof: when (unix seconds), what was done, by whom if known, and what came of it."""
+
+    proof: str
+    at: int
+    action: str
+    by: str
+    outcome: str
+
+
+def held_by(cursor: Cursor, schema: str, volunteer: str, before: int | None, limit: int) -> list[Proof]:
+    """A page of a volunteer's proofs, the newest first, those issued before position `before`."""
+    columns = copying.selection(TABLES[Proof].columns, "p")
+    cursor.execute(
+        f"SELECT {columns} FROM {schema}.holdings h JOIN {schema}.proofs p ON p.id = h.proof WHERE h.volunteer = %s"
+        " AND (%s::bigint IS NULL OR p.position < %s) ORDER BY p.position DESC LIMIT %s",
+        (VOLUNTEER.bind(volunteer), before, before, limit),
+    )
+    return [Proof(**dict(zip(Proof.__struct_fields__, row, strict=True))) for row in cursor]
+
+
+def standing_of(cursor: Cursor, schema: str, volunteer: str) -> list[str]:
+    """The proofs of a volunteer that are not revoked."""
+    cursor.execute(
+        f"SELECT p.id FROM {schema}.holdings h JOIN {schema}.proofs p ON p.id = h.proof"
+        " WHERE h.volunteer = %s AND p.revoked IS NULL ORDER BY p.position",
+        (VOLUNTEER.bind(volunteer),),
+    )
+    return [row[0] for row in cursor]
+
+
+def issued_since(cursor: Cursor, schema: str, volunteer: str, since: int) -> int:
+    """How many proofs of a volunteer were issued at or after a unix second, which is what a log entry ends with."""
+    cursor.execute(
+        f"SELECT count(*) FROM {schema}.holdings h JOIN {schema}.events e ON e.event_id = h.event_id"
+        " WHERE h.volunteer = %s AND substr(e.entry, 33) >= %s",
+        (VOLUNTEER.bind(volunteer), since.to_bytes(8, "big")),
+    )
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def suspects(cursor: Cursor, schema: str, totals: str, changes: int, issued: int) -> list[str]:
+    """Standing proofs whose volunteers' entries changed since they were last compared.
+
+    Looked for among changes at or after position `changes` and proofs issued at or after position `issued`, so
+    that asking again costs only what is new; both 0 look at everything.
+    """
+    cursor.execute(
+        f"SELECT p.id FROM {totals}.changed c JOIN {schema}.holdings h USING (volunteer)"
+        f" JOIN {schema}.proofs p ON p.id = h.proof"
+        " WHERE c.position >= h.seen AND p.revoked IS NULL AND (c.position >= %s OR p.position >= %s)"
+        " ORDER BY p.position",
+        (changes, issued),
+    )
+    return [row[0] for row in cursor]
+
+
+def any_withdrawn(cursor: Cursor, schema: str, positions: Sequence[int]) -> bool:
+    """Whether one of the entries recorded at these positions was withdrawn or annulled."""
+    cursor.execute(
+        f"SELECT EXISTS (SELECT FROM {schema}.events e JOIN {schema}.entries t ON t.id = e.event_id"
+        " WHERE e.position = ANY(%s::bigint[]) AND t.withdrawn)",
+        (list(positions),),
+    )
+    row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def mark_seen(cursor: Cursor, schema: str, proof: str, seen: int) -> None:
+    """The proof says what the record says, `seen` events taken into account."""
+    cursor.execute(f"UPDATE {schema}.holdings SET seen = greatest(seen, %s) WHERE proof = %s", (seen, proof))
+
+
+def list_state(cursor: Cursor, schema: str, name: str) -> tuple[list[int], int]:
+    """The revoked indexes of a status list, and the position of the last revocation (-1 when there is none)."""
+    cursor.execute(
+        f"SELECT index, revoked FROM {schema}.proofs WHERE list = %s AND revoked IS NOT NULL ORDER BY index", (name,)
+    )
+    rows = cursor.fetchall()
+    return [index for index, _ in rows], max((position for _, position in rows), default=-1)
+
+
+def list_names(cursor: Cursor, schema: str) -> list[str]:
+    """Every status list in which an index was given out."""
+    cursor.execute(f"SELECT DISTINCT list FROM {schema}.proofs ORDER BY list")
+    return [row[0] for row in cursor]
+
+
+def is_taken(cursor: Cursor, schema: str, listed: str, index: int) -> bool:
+    """Whether an index of a status list was given to a proof."""
+    cursor.execute(f"SELECT 1 FROM {schema}.claims WHERE kind = 'status' AND key = %s", (f"{listed}/{index}",))
+    return cursor.fetchone() is not None
+
+
+def count(cursor: Cursor, schema: str, kind: str) -> int:
+    """How many proofs of a format were issued."""
+    cursor.execute(f"SELECT count(*) FROM {schema}.proofs WHERE format = %s", (kind,))
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+def credential_keys(cursor: Cursor, schema: str) -> list[CredentialKeyRecord]:
+    """The keys of a region's credentials that are not revoked, oldest first."""
+    columns = copying.selection(TABLES[CredentialKeyRecord].columns, "t")
+    cursor.execute(f"SELECT {columns} FROM {schema}.credential_keys t WHERE revoked IS NULL ORDER BY added")
+    fields = CredentialKeyRecord.__struct_fields__
+    return [CredentialKeyRecord(**dict(zip(fields, row, strict=True))) for row in cursor]
+
+
+# -- who looked -----------------------------------------------------------------------------------
+
+
+def note_accesses(cursor: Cursor, schema: str, rows: Sequence[Access]) -> None:
+    """Write down who looked."""
+    columns = {"proof": UUID, "at": BIGINT, "action": TEXT, "by": TEXT, "outcome": TEXT}
+    copying.copy(cursor, f"{schema}.accesses", columns, rows)
+
+
+def accesses(cursor: Cursor, schema: str, proof: str, limit: int) -> list[Access]:
+    """Who looked at a proof, the latest first."""
+    cursor.execute(
+        f"SELECT proof, at, action, by, outcome FROM {schema}.accesses WHERE proof = %s ORDER BY at DESC LIMIT %s",
+        (proof, limit),
+    )
+    return [Access(*row) for row in cursor]
+
+
+def guesses_since(cursor: Cursor, schema: str, proof: str, action: str, since: int) -> int:
+    """How often something was done with a proof at or after a unix second."""
+    cursor.execute(
+        f"SELECT count(*) FROM {schema}.accesses WHERE proof = %s AND action = %s AND at >= %s",
+        (proof, action, since),
+    )
+    row = cursor.fetchone()
+    return int(row[0]) if row else 0
+
+
+__all__ = [
+    "Access",
+    "accesses",
+    "any_withdrawn",
+    "count",
+    "credential_keys",
+    "guesses_since",
+    "held_by",
+    "is_taken",
+    "issued_since",
+    "list_names",
+    "list_state",
+    "mark_seen",
+    "note_accesses",
+    "standing_of",
+    "suspects",
+]
