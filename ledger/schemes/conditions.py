@@ -17,6 +17,12 @@ Number = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 Unit = Literal["minutes", "days", "years", "level", "times"]
 
 
+def check_distinct(values: tuple[Any, ...], what: str) -> None:
+    """Raise ValueError, which msgspec turns into its own error with the place, when a value comes twice."""
+    if len(set(values)) != len(values):
+        raise ValueError(f"the same {what} twice")
+
+
 class Form(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An object of a scheme file."""
 
@@ -56,11 +62,17 @@ class MinutesInCategories(Condition, tag="minutes-in-categories", frozen=True, k
 
     categories: Annotated[tuple[Category, ...], Meta(min_length=1)]
 
+    def __post_init__(self) -> None:
+        check_distinct(self.categories, "category")
+
 
 class MinutesAtKinds(Condition, tag="minutes-at-kinds", frozen=True, kw_only=True):
     """What was recorded by organisations of any of these kinds (博罗: communities)."""
 
     kinds: Annotated[tuple[Kind, ...], Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        check_distinct(self.kinds, "kind of organisation")
 
 
 class Years(Condition, tag="years", frozen=True, kw_only=True):
@@ -121,12 +133,6 @@ def more(upper: tuple[AnyCondition, ...], lower: tuple[AnyCondition, ...]) -> bo
     amounts = {condition.measure: condition.at_least for condition in upper}
     floors = {condition.measure: condition.at_least for condition in lower}
     return amounts != floors and all(amounts.get(measure, 0) >= floor for measure, floor in floors.items())
-
-
-def check_distinct(values: tuple[Any, ...], what: str) -> None:
-    """Raise ValueError, which msgspec turns into its own error with the place, when a value comes twice."""
-    if len(set(values)) != len(values):
-        raise ValueError(f"the same {what} twice")
 
 
 __all__ = [
