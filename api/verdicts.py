@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from ledger.credentials.code import NAME_SALT_BYTES, name_check
 from ledger.credentials.verdict import Outcome, Result, Step, Verdict
 
 
@@ -209,6 +211,19 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s·・•]", "", unicodedata.normalize("NFKC", name)).casefold()
 
 
+def name_matches(verdict: Verdict, name: str) -> bool | None:
+    """Whether the proof was issued to this name; None when it states none. A QR states only a salted hash of it."""
+    stated = holder(verdict)
+    if stated is not None:
+        return same_name(stated, name)
+    hashed = (verdict.claims or {}).get("name_hash")
+    if not isinstance(hashed, str) or verdict.outcome is Outcome.INVALID:
+        return None
+    known = base64.urlsafe_b64decode(hashed)
+    spellings = {name.strip(), unicodedata.normalize("NFC", name.strip())}
+    return any(name_check(spelling, known[:NAME_SALT_BYTES]) == known for spelling in spellings)
+
+
 # -- JSON -----------------------------------------------------------------------------------------
 
 
@@ -223,9 +238,10 @@ def holder(verdict: Verdict) -> str | None:
 
 
 def as_json(verdict: Verdict, name: str | None = None) -> dict[str, Any]:
-    """The members of a verdict, the holder's name masked unless `name` is that name (docs/api.md, "Checking")."""
-    stated = holder(verdict)
-    matches = stated is not None and name is not None and same_name(stated, name)
+    """The members of a verdict, the holder's name masked unless `name` is that name; with `name`, also
+    `named_matches`: true, false, or null when the proof states no name.
+    """
+    stated, matches = holder(verdict), None if name is None else name_matches(verdict, name)
     members: dict[str, Any] = {
         "outcome": str(verdict.outcome),
         **explanation(verdict).members(),
@@ -241,9 +257,7 @@ def as_json(verdict: Verdict, name: str | None = None) -> dict[str, Any]:
         "name": stated if stated is None or matches else mask(stated),
         "statement": statement(verdict),
     }
-    if name is not None and stated is not None:
-        members["named_matches"] = matches
-    return members
+    return members if name is None else {**members, "named_matches": matches}
 
 
 def step_members(step: Step, format: str = "vc") -> dict[str, Any]:
@@ -261,7 +275,7 @@ def statement(verdict: Verdict) -> dict[str, Any] | None:
         return found
     if verdict.claims is None:
         return None
-    return {key: value for key, value in verdict.claims.items() if key != "name"}
+    return {key: value for key, value in verdict.claims.items() if key not in ("name", "name_hash")}
 
 
 __all__ = [
@@ -278,6 +292,7 @@ __all__ = [
     "finding",
     "holder",
     "mask",
+    "name_matches",
     "same_name",
     "statement",
     "step_members",

@@ -205,13 +205,19 @@ def open_bundle(data: bytes, pinned: Iterable[VerifyingKey], now: int, threshold
 
     Raise TooLarge, Invalid for its form, Untrusted for its signatures, Expired outside its dates.
     """
-    federation, note, lists = _read(data)
-    # The text is made anew from what was read: a note about anything else does not match.
-    _check_signed(note, pinned, threshold)
+    trust = open_old(data, pinned, threshold)
+    federation = trust.federation
     if instant(federation.issued) > now + CLOCK_AHEAD_MAX:
         raise Untrusted(f"the trust bundle says it was issued at {federation.issued}, which is yet to come")
     if now >= instant(federation.expires):
         raise Expired(f"the trust bundle expired at {federation.expires}: fetch a newer one")
+    return trust
+
+
+def open_old(data: bytes, pinned: Iterable[VerifyingKey], threshold: int = 1) -> Trust:
+    """The same whatever its dates: to `follow` on from it, and for nothing else."""
+    federation, note, lists = _read(data)
+    _check_signed(note, pinned, threshold)
     return Trust(federation, lists)
 
 
@@ -246,6 +252,7 @@ def _read(data: bytes) -> tuple[Federation, notes.Note, dict[str, bytes]]:
     canonical.check_form(federation, raw)
     canonical.check_form(bundle, data)
     note = notes.parse(bundle.note)
+    # The text is made anew from what was read: a note about anything else does not match.
     if note.text != _text(federation, raw):
         raise Untrusted("the note of the trust bundle is about another federation")
     return federation, note, {url: text.encode() for url, text in bundle.lists.items()}
@@ -275,5 +282,6 @@ __all__ = [
     "Trust",
     "follow",
     "open_bundle",
+    "open_old",
     "seal",
 ]

@@ -18,7 +18,7 @@ from msgspec import UnsetType
 from ledger.credentials import code, data_integrity, model, sd_jwt, status_list, token_status
 from ledger.credentials.evidence import check_evidence
 from ledger.credentials.keys import base64url, parse_multikey
-from ledger.credentials.reading import Upload
+from ledger.credentials.reading import Upload, read
 from ledger.credentials.sd_jwt import Binding
 from ledger.credentials.steps import Course, Keys, Stopped
 from ledger.credentials.verdict import Result, Verdict
@@ -45,11 +45,19 @@ def check(upload: Upload, trust: Trust, lists: Lists, now: int, binding: Binding
     return course.verdict()
 
 
+def check_data(data: bytes, trust: Trust, lists: Lists, now: int, binding: Binding | None = None) -> Verdict:
+    """The same of a file or text as it came: a PDF, JSON, an SD-JWT, a photo of the QR, or what the QR says."""
+    try:
+        upload = read(data)
+    except LedgerError as error:
+        return unreadable(error.detail)
+    return check(upload, trust, lists, now, binding)
+
+
 def unreadable(detail: str) -> Verdict:
     """The verdict on bytes in which no proof was found, and why."""
     course = Course("unknown")
-    with contextlib.suppress(Stopped):
-        course.fail("form", detail)
+    course.record("form", Result.FAILED, detail)
     return course.verdict()
 
 

@@ -1,0 +1,178 @@
+"""POST /v1/verify: check a proof of service; GET /v1/trust-bundle: whom this server believes, to check offline."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from api import access, verdicts
+from ledger.credentials.sd_jwt import Binding
+from ledger.errors import Invalid, TooLarge
+from ledger.limits import CREDENTIAL_BYTES_MAX, SHORT_TEXT_MAX, VERIFY_BYTES_MAX
+
+router = APIRouter(prefix="/v1", tags=["checking"])
+
+_Text = Annotated[str, msgspec.Meta(max_length=4 * CREDENTIAL_BYTES_MAX)]
+_Short = Annotated[str, msgspec.Meta(max_length=SHORT_TEXT_MAX)]
+_FIELDS = ("text", "name", "audience", "nonce")
+
+
+class Presented(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is presented as JSON: a text (JSON, SD-JWT, or what the QR says), and what to compare."""
+
+    text: _Text
+    name: _Short | None = None
+    audience: _Short | None = None
+    nonce: _Short | None = None
+
+    @property
+    def binding(self) -> Binding | None:
+        """What the holder of an SD-JWT had to sign for; raise Invalid for one half of it."""
+        if self.audience is None and self.nonce is None:
+            return None
+        if self.audience is None or self.nonce is None:
+            raise Invalid("`audience` and `nonce` belong together")
+        return Binding(audience=self.audience, nonce=self.nonce)
+
+
+class StepOut(BaseModel):
+    """One step of the check."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    number: int
+    code: str = Field(examples=["signature"])
+    result: str = Field(description="passed, failed, unknown or skipped")
+    detail: str = Field(description="what exactly was found, in English")
+    zh: str
+    zh_hant: str = Field(alias="zh-Hant")
+    en: str
+
+
+class VerdictOut(BaseModel):
+    """What is known of what was presented."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    outcome: str = Field(description="valid, revoked, expired, status-unknown or invalid")
+    zh: str
+    zh_hant: str = Field(alias="zh-Hant")
+    en: str
+    format: str = Field(description="vc, sd-jwt, code (of a QR) or unknown")
+    proof: str | None = Field(description="UUID of the proof")
+    region: str | None = Field(examples=["441300"])
+    issuer: str | None = Field(description="as the trust bundle names it")
+    issued: str | None
+    steps: list[StepOut]
+    reason: str | None = Field(description="of a revocation, when this server knows it")
+    replacement: str | None = Field(description="UUID of the proof that replaces it")
+    as_of: str | None = Field(description="date of the status list that was asked")
+    name: str | None = Field(description="the holder's, masked unless it was presented")
+    named_matches: bool | None = Field(None, description="there when a name was presented")
+    statement: dict[str, Any] | None
+
+
+_REQUEST = {
+    "required": True,
+    "description": f"At most {VERIFY_BYTES_MAX} bytes.",
+    "content": {
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["text"],
+                "properties": {name: {"type": "string"} for name in _FIELDS},
+            }
+        },
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "file": {"type": "string", "format": "binary"},
+                    **{name: {"type": "string"} for name in _FIELDS},
+                },
+            }
+        },
+    },
+}
+
+
+@router.post(
+    "/verify",
+    summary="Check a proof of service",
+    response_class=Response,
+    responses={200: {"model": VerdictOut}},
+    openapi_extra={"requestBody": _REQUEST},
+)
+async def verify(request: Request) -> Response:
+    """The body is a PDF, JSON, an SD-JWT, a photo of the QR or its text; or a form with `file`; or JSON `{"text"}`.
+
+    Anyone may ask. Whatever is presented is answered by a verdict; nothing of it is kept.
+    """
+    data, asked = await _presented(request)
+    verdict = await asyncio.to_thread(access.service(request).check_upload, data, asked.binding)
+    return Response(msgspec.json.encode(verdicts.as_json(verdict, asked.name)), media_type="application/json")
+
+
+@router.get(
+    "/trust-bundle",
+    summary="The regions this server knows, signed",
+    response_class=Response,
+    responses={200: {"content": {"application/json": {}}}},
+)
+def trust_bundle(request: Request) -> Response:
+    """Federation file with current status lists. Believe it only under a key that you have from elsewhere."""
+    data = access.service(request).checking.bundle()
+    return Response(data, media_type="application/json", headers={"cache-control": "public, max-age=300"})
+
+
+# -- reading what was sent --------------------------------------------------------------------------
+
+
+class _InMemory(MultiPartParser):
+    """Keeps what people present out of temporary files."""
+
+    spool_max_size = 2 * VERIFY_BYTES_MAX
+
+
+async def _presented(request: Request) -> tuple[bytes, Presented]:
+    """The bytes to be checked, and what is to be compared; raise Invalid or TooLarge."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return await _form(request)
+    data = b""
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > VERIFY_BYTES_MAX:
+            raise TooLarge(f"a proof of at most {VERIFY_BYTES_MAX} bytes")
+    if kind == "application/json" and (asked := _asked(data)):
+        return asked.text.encode(), asked
+    return data, Presented("")
+
+
+def _asked(data: bytes) -> Presented | None:
+    """The JSON form that wraps a text; None of any other JSON, which is taken for the proof itself."""
+    try:
+        return msgspec.json.decode(data, type=Presented)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+async def _form(request: Request) -> tuple[bytes, Presented]:
+    parser = _InMemory(
+        request.headers, request.stream(), max_files=1, max_fields=len(_FIELDS), max_part_size=4 * CREDENTIAL_BYTES_MAX
+    )
+    try:
+        form = await parser.parse()
+        asked = msgspec.convert({"text": ""} | {name: form[name] for name in _FIELDS if name in form}, Presented)
+    except (MultiPartException, KeyError, ValueError, LookupError) as error:
+        raise Invalid(f"not a form: {error}") from None
+    file = form.get("file")
+    return (await file.read() if isinstance(file, UploadFile) else asked.text.encode()), asked

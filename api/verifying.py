@@ -1,0 +1,257 @@
+"""Checking proofs of service without a server of one's own: `yongzhi verify` and `yongzhi trust`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.text import Text as Line
+
+from api import cli_common, verdicts
+from api.cli_common import REFUSED
+from api.fetching import StatusLists, fetch_bundle
+from api.verdicts import Text, mask
+from ledger import federation
+from ledger.credentials.sd_jwt import Binding
+from ledger.credentials.verdict import Outcome, Result, Verdict
+from ledger.credentials.verify import Lists, check_data
+from ledger.errors import TooLarge, Unavailable
+from ledger.federation import BUNDLE_BYTES_MAX
+from ledger.ids import parse_time
+from ledger.keys import VerifyingKey, parse_vkey
+from ledger.limits import VERIFY_BYTES_MAX
+
+EXITS: Final = {
+    Outcome.VALID: 0,
+    Outcome.INVALID: REFUSED,
+    Outcome.EXPIRED: REFUSED,
+    Outcome.REVOKED: 3,
+    Outcome.STATUS_UNKNOWN: 4,
+}
+"""Exit status by outcome."""
+_OWN_KEY: Final = Path("keys", "federation.pub")
+_TRADITIONAL: Final = ("810000", "820000")
+_STYLES: Final = {Outcome.VALID: "bold green", Outcome.STATUS_UNKNOWN: "bold yellow"}
+_NAMES: Final = {
+    True: "姓名相符 · The name is the holder's",
+    False: "姓名不符 · The name is ANOTHER",
+    None: "证明未载姓名 · The proof states no name",
+}
+_MARKS: Final = {
+    Result.PASSED: ("✓", "green"),
+    Result.FAILED: ("✗", "red"),
+    Result.UNKNOWN: ("?", "yellow"),
+    Result.SKIPPED: ("–", "dim"),
+}
+
+console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
+# -- on the command line ------------------------------------------------------------------------------
+
+_key = click.option(
+    "--key", "pins", multiple=True, help="A federation key you trust: vkey, or a file of vkeys. 所信任的联盟公钥"
+)
+_data = click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("var"),
+    show_default=True,
+    help="Without --key, the federation key of this data folder is trusted. 数据目录",
+)
+
+
+@click.command()
+@click.argument("file")
+@click.option("--bundle", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Trust bundle. 信任文件")
+@click.option("--url", envvar="YONGZHI_URL", help="Fetch the trust bundle from this server. 从此服务取得信任文件")
+@_key
+@click.option("--offline", is_flag=True, help="No network: status lists of the bundle only. 离线核验")
+@click.option("--at", help="Check as of this time, such as 2026-11-01T09:00:00+08:00. 核验时间")
+@click.option("--name", help="Also compare the holder's name. 核对姓名")
+@click.option("--audience", help="Whom the holder of an SD-JWT had to sign for. 出示对象")
+@click.option("--nonce", help="The value the holder of an SD-JWT had to sign. 随机数")
+@_data
+@cli_common.as_json
+@cli_common.told
+def verify(
+    file: str,
+    bundle: Path | None,
+    url: str | None,
+    pins: tuple[str, ...],
+    offline: bool,
+    at: str | None,
+    name: str | None,
+    audience: str | None,
+    nonce: str | None,
+    data: Path,
+    as_json: bool,
+) -> None:
+    """Check FILE: a PDF, JSON, an SD-JWT, a photo of the QR or the text in it; - reads it. 核验志愿服务记录证明
+
+    Exit status: 0 valid, 1 invalid or expired, or --name is another, 3 revoked, 4 status unknown, 5 out of reach.
+    """
+    if (audience is None) is not (nonce is None):
+        raise click.UsageError("--audience and --nonce belong together")
+    if bundle is None and (url is None or offline):
+        raise click.UsageError("--bundle is needed, or online --url: they say whom to believe")
+    now, presented, pinned = int(time.time()) if at is None else parse_time(at), _presented(file), _pinned(pins, data)
+    served = _read(bundle, BUNDLE_BYTES_MAX) if bundle is not None else fetch_bundle(url or "")
+    trusted = federation.open_bundle(served, pinned, now)
+    lists: Lists = trusted.lists.get if offline else StatusLists(trusted)
+    binding = None if audience is None or nonce is None else Binding(audience=audience, nonce=nonce)
+    verdict = check_data(presented, trusted, lists, now, binding)
+    matches = None if name is None else verdicts.name_matches(verdict, name)
+    if as_json:
+        click.echo(json.dumps(verdicts.as_json(verdict, name), ensure_ascii=False))
+    else:
+        _show(verdict, name, matches)
+        _tell_failures(lists)
+    status = EXITS[verdict.outcome]
+    raise SystemExit(REFUSED if status == 0 and name is not None and not matches else status)
+
+
+@click.command()
+@click.argument("url")
+@_key
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Where to write it. 输出文件"
+)
+@click.option(
+    "--after",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A bundle trusted so far; the new one must be signed by its next signers. 此前的信任文件",
+)
+@_data
+@cli_common.as_json
+@cli_common.told
+def trust(url: str, pins: tuple[str, ...], out: Path, after: Path | None, data: Path, as_json: bool) -> None:
+    """Fetch the trust bundle of the server at URL, check it, and keep it for offline use. 取得并核对信任文件"""
+    now, pinned, served = int(time.time()), _pinned(pins, data), fetch_bundle(url)
+    if after is None:
+        found = federation.open_bundle(served, pinned, now)
+    else:
+        found = federation.follow(federation.open_old(_read(after, BUNDLE_BYTES_MAX), pinned), served, now)
+    _write(out, served)
+    known = found.federation
+    members = {
+        "written": str(out),
+        "name": known.name,
+        "serial": known.serial,
+        "expires": known.expires,
+        "regions": [one.region for one in known.regions],
+        "lists": len(found.lists),
+    }
+    if as_json:
+        click.echo(json.dumps(members, ensure_ascii=False))
+        return
+    console.print(f"{out} — {known.name}, serial 序号 {known.serial}, until 有效至 {known.expires}")
+    for one in known.regions:
+        console.print(f"  {one.region} {one.name.zh} {one.name.en}")
+
+
+def _pinned(pins: Sequence[str], data: Path) -> list[VerifyingKey]:
+    """The keys that were given, or else the one of the data folder; never one that a server sent."""
+    if not pins and (data / _OWN_KEY).exists():
+        pins = [str(data / _OWN_KEY)]
+    if not pins:
+        raise click.UsageError("--key is needed: the federation key that you trust")
+    found = []
+    for pin in pins:
+        text = _read(Path(pin), 64 * 1024).decode(errors="replace") if Path(pin).is_file() else pin
+        found += [parse_vkey(line.strip()) for line in text.splitlines() if line.strip()]
+    return found
+
+
+def _presented(file: str) -> bytes:
+    """What is to be checked: a file, what is piped in, or a QR's text or SD-JWT as the argument itself."""
+    if file == "-":
+        data = sys.stdin.buffer.read(VERIFY_BYTES_MAX + 1)
+    elif len(file) < 4096 and Path(file).is_file():
+        return _read(Path(file), VERIFY_BYTES_MAX)
+    elif file.startswith(("https://", "http://")) or (file.count(".") >= 2 and "~" in file):
+        data = file.encode(errors="replace")
+    else:
+        raise click.UsageError(f"there is no file {file:.200}")
+    if len(data) > VERIFY_BYTES_MAX:
+        raise TooLarge(f"more than {VERIFY_BYTES_MAX} bytes")
+    return data
+
+
+def _read(path: Path, bytes_max: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(bytes_max + 1)
+    except OSError as error:
+        raise Unavailable(f"cannot read {path}: {error}") from None
+    if len(data) > bytes_max:
+        raise TooLarge(f"{path} has more than {bytes_max} bytes")
+    return data
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Replace it, so that a bundle is never there by half."""
+    temporary = path.with_name(path.name + ".new")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        raise Unavailable(f"cannot write {path}: {error}") from None
+
+
+# -- showing ------------------------------------------------------------------------------------------
+
+
+def _show(verdict: Verdict, name: str | None, matches: bool | None) -> None:
+    chinese = 1 if verdict.region in _TRADITIONAL else 0
+
+    def both(text: Text) -> str:
+        return f"{text[chinese]} · {text.en}"
+
+    for step in verdict.steps:
+        mark, style = _MARKS[step.result]
+        why = f" ({step.detail})" if step.detail and step.result is not Result.PASSED else ""
+        title, found = both(verdicts.STEPS[step.code]), both(verdicts.finding(step, verdict.format))
+        _line(f"{mark} {step.number} {title}: {found}{why}", style)
+    outcome, explained = verdicts.OUTCOMES[verdict.outcome], verdicts.explanation(verdict)
+    _line(f"\n{both(outcome)}", _STYLES.get(verdict.outcome, "bold red"))
+    _line(explained[chinese])
+    _line(explained.en)
+    if verdict.outcome is not Outcome.INVALID:
+        _show_stated(verdict, name, matches)
+
+
+def _show_stated(verdict: Verdict, name: str | None, matches: bool | None) -> None:
+    stated = verdicts.holder(verdict)
+    shown = {
+        "签发 Issuer": f"{verdict.issuer_name} ({verdict.region})",
+        "编号 Proof": verdict.proof,
+        "签发时间 Issued": verdict.issued,
+        "替代证明 Replaced by": verdict.replacement,
+        "姓名 Name": stated and (stated if matches else mask(stated)),
+        **(verdicts.statement(verdict) or {}),
+    }
+    for label, value in shown.items():
+        if value is not None:
+            _line(f"  {label}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+    if name is not None:
+        _line(_NAMES[matches], "green" if matches else "red")
+
+
+def _line(text: str, style: str = "") -> None:
+    """A line in which nothing can steer the terminal."""
+    console.print(Line("".join(one if one.isprintable() or one == "\n" else "�" for one in text), style))
+
+
+def _tell_failures(lists: Lists) -> None:
+    for error in lists.failures if isinstance(lists, StatusLists) else ():
+        cli_common.errors.print(error.detail, soft_wrap=True)
+
+
+__all__ = ["EXITS", "mask", "trust", "verify"]
