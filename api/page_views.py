@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from msgspec import UNSET
 
@@ -17,12 +18,23 @@ from api import verdicts
 from api.page_texts import LANGUAGES, NAMES, Wording, catalogue
 from api.verdicts import Text
 from ledger.credentials.model import ServiceStatement, Statement
-from ledger.credentials.verdict import Outcome, Result
 from ledger.errors import NotFound
 
 _FOLDER: Final = Path(__file__).parent
 _MEDIA_TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 _VERSION_CHARACTERS: Final = 16
+_SCRIPT_KEYS: Final = (
+    "js.",
+    "category.",
+    "claim.",
+    "code.",
+    "date.",
+    "minutes.",
+    "name.",
+    "proof.",
+    "stated.",
+    "steps.",
+)
 
 
 @cache
@@ -66,7 +78,6 @@ def render(template: str, language: str, *, path: str, kept: bool, **values: Any
                 "star": _star(stated),
                 "is_service": isinstance(stated, ServiceStatement),
                 "UNSET": UNSET,
-                "script_texts": script_texts(language),
             }
         )
     )
@@ -76,8 +87,7 @@ def _star(stated: Statement | None) -> Any:
     return None if stated is None or stated.star is UNSET else stated.star
 
 
-@cache
-def script_texts(language: str) -> Mapping[str, str]:
+def _script_texts(language: str) -> Mapping[str, str]:
     """What the scripts say: the keys `js.` of the catalogue, and outcomes, steps and findings of verdicts."""
     place = LANGUAGES.index(language)
     tables: Mapping[str, Mapping[Any, Text]] = {
@@ -89,22 +99,8 @@ def script_texts(language: str) -> Mapping[str, str]:
         "finding": {f"{code}.{result}": text for (code, result), text in verdicts.FINDINGS.items()},
     }
     found = {f"{name}.{key}": text[place] for name, table in tables.items() for key, text in table.items()}
-    shared = ("claim.", "minutes.", "category.", "name.", "proof.", "stated.", "steps.", "date.")
-    own = {key: text[place] for key, text in catalogue().items() if key.startswith(("js.", *shared))}
+    own = {key: text[place] for key, text in catalogue().items() if key.startswith(_SCRIPT_KEYS)}
     return found | own
-
-
-ICONS: Final[Mapping[Outcome | Result, str]] = {
-    Outcome.VALID: "check",
-    Outcome.REVOKED: "ban",
-    Outcome.EXPIRED: "clock",
-    Outcome.STATUS_UNKNOWN: "question",
-    Outcome.INVALID: "cross",
-    Result.PASSED: "check",
-    Result.FAILED: "cross",
-    Result.UNKNOWN: "question",
-    Result.SKIPPED: "dash",
-}
 
 
 # -- static files -----------------------------------------------------------------------------------
@@ -113,7 +109,8 @@ ICONS: Final[Mapping[Outcome | Result, str]] = {
 @cache
 def _static_files() -> Mapping[str, bytes]:
     root = _FOLDER / "static"
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+    files = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+    return files | {f"texts/{language}.json": msgspec.json.encode(_script_texts(language)) for language in LANGUAGES}
 
 
 @cache

@@ -1,0 +1,150 @@
+// What a check came to, as elements of the page: the same shapes as the server's templates (templates/parts.html).
+//
+// Text from outside is only ever set as text, in <bdi>.
+
+const SVG = "http://www.w3.org/2000/svg";
+const ICONS = {
+  check: ["path", { d: "M5 12.5l4.6 4.6L19 7.4" }],
+  cross: ["path", { d: "M6.5 6.5l11 11M17.5 6.5l-11 11" }],
+  ban: ["path", { d: "M6.8 6.8l10.4 10.4M19.6 12a7.6 7.6 0 1 1-15.2 0 7.6 7.6 0 0 1 15.2 0z" }],
+  clock: ["path", { d: "M12 7.6V12l3.2 2.2M19.8 12a7.8 7.8 0 1 1-15.6 0 7.8 7.8 0 0 1 15.6 0z" }],
+  question: ["path", { d: "M8.6 9.2a3.5 3.5 0 1 1 5 3.1c-1.1.6-1.6 1.2-1.6 2.5M12 18.2v.1" }],
+  dash: ["path", { d: "M7 12h10" }],
+};
+const OUTCOME_ICONS = { valid: "check", revoked: "ban", expired: "clock", "status-unknown": "question", invalid: "cross" };
+const RESULT_ICONS = { passed: "check", failed: "cross", unknown: "question", skipped: "dash" };
+
+/** An element with attributes and children; strings become text. */
+export function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+export const outside = (text) => element("bdi", {}, String(text));
+
+function icon(name) {
+  const made = document.createElementNS(SVG, "svg");
+  for (const [key, value] of Object.entries({ class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" })) {
+    made.setAttribute(key, value);
+  }
+  const [shape, attributes] = ICONS[name];
+  const path = document.createElementNS(SVG, shape);
+  for (const [key, value] of Object.entries(attributes)) path.setAttribute(key, value);
+  made.append(path);
+  return made;
+}
+
+/** One line that is good or bad news. */
+export function note(text, good) {
+  const kind = good ? "good" : "bad";
+  const role = good ? "status" : "alert";
+  return element("p", { class: `note note-${kind}`, role, tabindex: "-1" }, icon(good ? "check" : "cross"), ` ${text}`);
+}
+
+/** The big answer. */
+export function answer(verdict, texts) {
+  const { outcome } = verdict;
+  const role = outcome === "valid" ? "status" : "alert";
+  return element(
+    "section",
+    { class: `answer answer-${outcome}`, id: "answer", role, tabindex: "-1" },
+    element("span", { class: "stamp" }, icon(OUTCOME_ICONS[outcome])),
+    element("p", { class: "word" }, texts.get(`outcome.${outcome}`)),
+    element("div", { class: "told" }, element("p", {}, texts.get(`explanation.${outcome}`))),
+  );
+}
+
+/** The numbered steps. */
+export function steps(verdict, texts) {
+  return element("ol", { class: "steps" }, ...verdict.steps.map((step) => stepItem(step, texts)));
+}
+
+function stepItem(step, texts) {
+  const { number, code, result, detail } = step;
+  const key = `finding.${code}.${result}`;
+  const lines = [
+    element(
+      "p",
+      {},
+      element("strong", {}, `${number}. ${texts.get(`step.${code}`)}`),
+      element("span", { class: "result" }, texts.get(`result.${result}`)),
+    ),
+  ];
+  if (texts.has(key)) lines.push(element("p", { class: "finding" }, texts.get(key)));
+  if (detail) lines.push(element("p", { class: "detail", lang: "en" }, outside(detail)));
+  return element(
+    "li",
+    { class: `step step-${result}`, value: number },
+    element("span", { class: "mark" }, icon(RESULT_ICONS[result])),
+    element("div", {}, ...lines),
+  );
+}
+
+/** What is stated, and by whom; nothing of what is not valid. */
+export function statement(verdict, texts) {
+  if (verdict.outcome === "invalid") return [];
+  const stated = verdict.statement;
+  const title = element("h2", { id: "stated-title" }, texts.get(verdict.format === "code" ? "stated.code" : "stated.title"));
+  const parts = [title, headline(stated, texts)];
+  if (Array.isArray(stated.lines)) parts.push(table(stated, texts));
+  parts.push(facts(verdict, texts));
+  return [element("section", { class: "certificate", "aria-labelledby": "stated-title" }, ...parts)];
+}
+
+function headline(stated, texts) {
+  const star = stated.star?.level ?? stated.level;
+  const minutes = stated.minutes ?? stated.star.minutes;
+  const last = stated.last ?? stated.day;
+  const parts = [labelled(texts.get("stated.minutes"), element("strong", { class: "hours" }, texts.duration(minutes)))];
+  parts.push(labelled(texts.get("stated.period"), element("span", {}, texts.period(stated.first ?? last, last))));
+  if (star !== undefined) parts.push(labelled(texts.get("stated.star"), element("span", { class: "stars" }, "★".repeat(Math.min(star, 5)))));
+  return element("div", { class: "headline" }, ...parts);
+}
+
+const labelled = (label, value) => element("p", {}, element("span", { class: "label" }, label), " ", value);
+
+function table(stated, texts) {
+  const heads = ["stated.activity", "stated.organisation", "stated.dates", "stated.time"];
+  const head = element("tr", {}, ...heads.map((key) => element("th", { scope: "col" }, texts.get(key))));
+  head.lastElementChild.className = "number";
+  const rows = stated.lines.map((line) => row(line, texts));
+  return element(
+    "table",
+    { class: "lines" },
+    element("caption", {}, texts.get("stated.lines")),
+    element("thead", {}, head),
+    element("tbody", {}, ...rows),
+  );
+}
+
+function row(line, texts) {
+  return element(
+    "tr",
+    {},
+    element(
+      "th",
+      { scope: "row" },
+      outside(line.activity_name),
+      element("span", { class: "content" }, outside(line.content)),
+      element("span", { class: "tag" }, texts.get(`category.${line.category}`)),
+    ),
+    element("td", { "data-label": texts.get("stated.organisation") }, outside(line.organisation_name)),
+    element("td", { "data-label": texts.get("stated.dates") }, texts.period(line.first, line.last)),
+    element("td", { "data-label": texts.get("stated.time"), class: "number" }, texts.duration(line.minutes)),
+  );
+}
+
+function facts(verdict, texts) {
+  const members = [
+    ["proof.issuer", outside(verdict.issuer)],
+    ["proof.issued", texts.moment(verdict.issued)],
+    ["proof.number", element("span", { class: "code" }, verdict.proof)],
+  ];
+  if (verdict.asOf) members.push(["proof.as_of", texts.moment(verdict.asOf)]);
+  const items = members.map(([key, value]) =>
+    element("div", {}, element("dt", {}, texts.get(key)), element("dd", {}, value)),
+  );
+  return element("dl", { class: "facts" }, ...items);
+}
