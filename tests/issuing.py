@@ -18,7 +18,7 @@ from ledger.federation import Federation, Region, Trust
 from ledger.ids import instant
 from ledger.keys import SigningKey
 from tests.builders import AUTHORITY, ORIGIN, REGION, SALT, event_id, leaf_hashes, signing_key, subtree_of, vkey
-from tests.proofs import DID, HOST, INDEX, ISSUED, LIST, PROOF, credential, credential_key, service, token_key
+from tests.proofs import DID, HOST, INDEX, ISSUED, LIST, credential, credential_key, service, token_key
 
 FEDERATION = "federation.example"
 SIGNER = signing_key(FEDERATION)
@@ -192,6 +192,3 @@ def token_bits(
     ends = valid_from + WEEK if until == 0 else until
     fields = {"url": TOKEN_LIST_URL, "key": token_key(), **changes}
     return token_status.make(revoked=revoked, valid_from=valid_from, valid_until=ends, **fields).encode()
-
-
-__all__ = ["PROOF"]
