@@ -9,6 +9,7 @@ import msgspec
 
 from ledger.codes import CATEGORIES
 from ledger.credentials import jws, model, sd_jwt
+from ledger.credentials.disclosures import reveal
 from ledger.credentials.keys import TokenKey, base64url, digest
 from ledger.errors import Untrusted
 from ledger.ids import parse_time
@@ -62,6 +63,17 @@ def find_key(kid: str) -> bytes:
 def open_token(text: str, **changes: Any) -> sd_jwt.Token:
     """What the token says, now."""
     return sd_jwt.open_token(text, changes.pop("find_key", find_key), **{"now": NOW, **changes})
+
+
+def payload_of(token: str) -> dict[str, Any]:
+    """What the issuer signed."""
+    return jws.parse(token.partition("~")[0], sd_jwt.TYP).payload
+
+
+def text_of(token: str, name: str) -> str:
+    """The disclosure of a claim at the top."""
+    opened = reveal(payload_of(token), token.split("~")[1:-1]).opened
+    return next(one.texts[-1] for one in opened if one.path == (name,))
 
 
 def disclosure(*parts: Any) -> str:

@@ -1,5 +1,6 @@
 """Token status lists: bits in their order, and lists that are not to be believed."""
 
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -97,7 +98,6 @@ FORMS: dict[str, dict[str, Any]] = {
     "wrong-checksum": {"status_list": packed(FULL[:-1] + b"x")},
     "too-few": {"status_list": packed(zlib.compress(bytes(STATUS_LIST_SIZE // 8 - 1)))},
     "too-many": {"status_list": packed(zlib.compress(bytes(STATUS_LIST_SIZE // 8 + 1)))},
-    "a-bomb": {"status_list": packed(zlib.compress(bytes(100_000_000), 9))},
     "no-time": {"iat": ...},
     "time-is-text": {"iat": "2026"},
     "end-is-null": {"exp": None},
@@ -110,6 +110,19 @@ def test_lists_of_another_form(changes: dict[str, Any]):
     claims = {name: value for name, value in fields.items() if value is not ...}
     with pytest.raises(Invalid):
         open_list(jws.sign(KEY, token_status.TYP, claims, KEY.multikey))
+
+
+def test_a_bomb_is_not_unpacked():
+    bomb = zlib.compress(bytes(50_000_000), 9)
+    claims = {"sub": LIST_URL, "iat": NOW, "status_list": packed(bomb)}
+    text = jws.sign(KEY, token_status.TYP, claims, KEY.multikey)
+    tracemalloc.start()
+    try:
+        with pytest.raises(Invalid, match="indexes"):
+            open_list(text)
+        assert tracemalloc.get_traced_memory()[1] < 10 * len(text)
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("typ", ["JWT", "dc+sd-jwt", "statuslist+cwt"])

@@ -1,6 +1,6 @@
 // Makes an SD-JWT, two presentations of it and a status list with the @sd-jwt packages. In: {issuer, holder} as
-// private JWK, {header, claims, frame, shown, boundShown, binding, revoked, size, list}; out: {token, shown, bound, list}.
-// The bound one is flat: in 0.19, `present` with a key binding loses disclosures within array elements.
+// private JWK, {header, claims, frame, shown, boundShown, binding, revoked, size, list}; out: {token, shown, bound,
+// list}. The bound one is flat: in 0.19, `present` with a key binding loses disclosures within array elements.
 import {readFileSync} from 'node:fs';
 import {SDJwtVcInstance} from '@sd-jwt/sd-jwt-vc';
 import {ES256, digest, generateSalt} from '@sd-jwt/crypto-nodejs';
