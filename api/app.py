@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,11 +15,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import openapi, problems
 from api.metrics import Metrics
-from api.routes import events, operations, regions, sessions, submissions, tiles, volunteers
+from api.routes import batches, events, issuers, operations, proofs, regions, sessions, submissions, tiles, volunteers
 from api.service import Service
 from api.sessions import Sessions
 from ledger.errors import Invalid, LedgerError, NotFound, TooLarge
-from ledger.limits import REQUEST_BYTES_MAX
+from ledger.limits import BATCH_BYTES_MAX, REQUEST_BYTES_MAX, VERIFY_BYTES_MAX
 
 logger = logging.getLogger("yongzhi.http")
 
@@ -36,7 +36,7 @@ def create_app(service: Service, origin: str) -> FastAPI:
     app.state.service = service
     app.state.sessions = Sessions(origin)
     app.router.routes.insert(0, Route(submissions.PATH, submissions.submit, methods=["POST"]))
-    for module in (regions, sessions, events, volunteers, tiles, operations):
+    for module in (regions, sessions, events, volunteers, proofs, batches, issuers, tiles, operations):
         app.include_router(module.router)
     app.add_exception_handler(LedgerError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -76,15 +76,24 @@ async def _internal(request: Request, error: Exception) -> Response:
     return problems.response(error, request)
 
 
+_LIMITS: Final = (
+    ("/submissions", None),
+    ("/verify", VERIFY_BYTES_MAX),
+    ("/proof-batches", BATCH_BYTES_MAX),
+)
+"""By how a path ends; submissions have limits of their own, all others `REQUEST_BYTES_MAX`."""
+
+
 class Bounded:
-    """Refuses requests over `REQUEST_BYTES_MAX`, but for submissions, which have limits of their own. Pure ASGI."""
+    """Refuses requests that are larger than their address allows. Pure ASGI."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the small body that is allowed, then pass the request on with it."""
-        if scope["type"] != "http" or scope["path"].endswith("/submissions"):
+        limit = next((limit for end, limit in _LIMITS if scope.get("path", "").endswith(end)), REQUEST_BYTES_MAX)
+        if scope["type"] != "http" or limit is None:
             await self._app(scope, receive, send)
             return
         body, more = b"", True
@@ -92,8 +101,8 @@ class Bounded:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
-            if len(body) > REQUEST_BYTES_MAX:
-                error = TooLarge(f"a request to this address has at most {REQUEST_BYTES_MAX} bytes")
+            if len(body) > limit:
+                error = TooLarge(f"a request to this address has at most {limit} bytes")
                 await problems.response(error, Request(scope))(scope, receive, send)
                 return
         read: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]

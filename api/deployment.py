@@ -133,6 +133,13 @@ class Deployment:
         """The same, or None for a region that issues no proofs yet."""
         return self.proof_keys(region) if (self.data / "keys" / f"{region}.credential").exists() else None
 
+    def seal_image(self, region: str) -> bytes | None:
+        """The region's seal, `seals/<code>.png` or `.svg`, as certificates show it; None when there is none."""
+        for path in (self.data / "seals" / f"{region}.png", self.data / "seals" / f"{region}.svg"):
+            if path.exists():
+                return path.read_bytes()
+        return None
+
     def federation_key(self) -> SigningKey:
         """What signs the trust bundle of this deployment; made when it is first asked for."""
         path = self.data / "keys" / "federation"

@@ -6,7 +6,7 @@ import secrets
 import threading
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -36,11 +36,12 @@ _DAY: Final = 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One proof that is asked for: whose, what, and which revoked proof it is to replace."""
+    """One proof that is asked for: whose, what, which revoked proof it is to replace, and the UUID it gets."""
 
     volunteer: str
     request: Request
     replaces: str | None = None
+    proof: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ class Proving:
             base=self.keys.base,
             region=self._ledger.region,
             issuer_name=self.issuer_name(),
-            proof=str(uuid.uuid4()),
+            proof=ask.proof,
             subject=str(uuid.uuid4()),
             list=listed,
             index=index,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from msgspec import UNSET
 
+from api.batches import Batches
 from api.checking import Checking, ShownProof
 from api.deployment import Deployment, ProofKeys
 from api.metrics import Metrics
@@ -28,6 +29,7 @@ from ledger.federation import Trust
 from ledger.ids import format_time
 from ledger.limits import CHECKPOINT_INTERVAL
 from ledger.log import Publisher, parse_checkpoint
+from ledger.recognition import Recognised
 from ledger.store import proofs
 from ledger.store.postgres import DatabaseError
 from projections.engine import Runner
@@ -45,6 +47,12 @@ class Proofs:
     proving: Proving
     statuses: StatusLists
     watching: Watching
+    batches: Batches
+
+    def close(self) -> None:
+        """Stop its threads."""
+        self.batches.close()
+        self.watching.close()
 
 
 class Region:
@@ -59,14 +67,20 @@ class Region:
         self.publishing = Publishing(self.ledger, self.publisher)
         self.runner = Runner(Totals(self.ledger.database, self.ledger.schema), self.ledger)
         self.totals = TotalsView(self.ledger.database, self.ledger.schema)
+        self._statements = Statements(self.ledger.database, self.ledger.schema, code)
+        self._seal = deployment.seal_image(code)
         keys = deployment.proof_keys_or_none(code)
         self._proofs = None if keys is None else self._open_proofs(deployment, keys)
 
     def _open_proofs(self, deployment: Deployment, keys: ProofKeys) -> Proofs:
-        statements = Statements(self.ledger.database, self.ledger.schema, self.code)
         issuing = deployment.region_keys(self.code).issuing
-        proving = Proving(self.ledger, self.committer, self.publisher, statements, issuing, keys)
-        return Proofs(proving, StatusLists(self.ledger, keys), Watching(self.ledger, self.runner, proving))
+        proving = Proving(self.ledger, self.committer, self.publisher, self._statements, issuing, keys)
+        return Proofs(
+            proving,
+            StatusLists(self.ledger, keys),
+            Watching(self.ledger, self.runner, proving),
+            Batches(self.ledger, proving, self.certificate),
+        )
 
     @property
     def issues(self) -> bool:
@@ -85,6 +99,14 @@ class Region:
         with self.ledger.database.transaction() as cursor:
             row = proofs.Access(proof, self.ledger.now(), action, by, outcome)
             proofs.note_accesses(cursor, self.ledger.schema, [row])
+
+    def certificate(self, proof: str) -> bytes:
+        """The certificate of a proof, with the region's seal if there is one."""
+        return self.proofs.proving.certificate(proof, self._seal)
+
+    def recognise(self, volunteer: str) -> Recognised:
+        """The star level that a volunteer's counted service comes to today."""
+        return self._statements.recognise(volunteer, format_time(self.ledger.now())[:10])
 
     def changed_at(self) -> int:
         """When the log last said something of the region itself: its keys, its end. Unix seconds."""
@@ -130,7 +152,7 @@ class Region:
     def close(self) -> None:
         """Commit what is queued, sign what was committed, and stop."""
         if self._proofs is not None:
-            self._proofs.watching.close()
+            self._proofs.close()
         self.committer.close()
         self.publishing.close()
         self.runner.close()

@@ -6,6 +6,8 @@ erasing the key erases it. Without it nobody can tell from the log whose proof a
 
 from __future__ import annotations
 
+import re
+from datetime import date
 from typing import Annotated, Final
 
 import msgspec
@@ -16,7 +18,7 @@ from ledger.credentials import model
 from ledger.credentials.keys import digest
 from ledger.errors import Invalid, TooLarge
 from ledger.events import LongText, Position, ProofIssued, Salt, ShortText, Uuid, VolunteerId
-from ledger.limits import HOLDING_BYTES_MAX, PROOF_ENTRIES_MAX
+from ledger.limits import HOLDING_BYTES_MAX, PROOF_ENTRIES_MAX, PROOF_LINES_MAX
 
 
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -32,6 +34,28 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     consent: Annotated[
         ShortText | UnsetType, Meta(description="where the holder's consent is kept; of what others ask for")
     ] = UNSET
+
+
+def check_period(request: Request) -> None:
+    """Raise Invalid unless the period has days that exist, in their order, and lists that are not empty."""
+    for name in ("first", "last"):
+        try:
+            date.fromisoformat(getattr(request, name))
+        except ValueError:
+            raise Invalid("no such day", f"/{name}") from None
+    if request.first > request.last:
+        raise Invalid("the period ends before it begins", "/last")
+    if isinstance(request.filter, model.Filter):
+        for name in request.filter.__struct_fields__:
+            if (wanted := getattr(request.filter, name)) is not UNSET and not 1 <= len(wanted) <= PROOF_LINES_MAX:
+                raise Invalid(f"1 to {PROOF_LINES_MAX} are chosen, or the list is left out", f"/{name}")
+
+
+def explain(error: msgspec.ValidationError) -> tuple[str, str]:
+    """Detail and JSON pointer of what is wrong with a request."""
+    detail, _, place = str(error).partition(" - at `$")
+    pointer = re.sub(r"[.\[]", "/", place.rstrip("`")).replace("]", "").replace("/filter", "")
+    return detail, pointer
 
 
 class Holding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -87,6 +87,8 @@ PROOFS_PER_DAY: Final = 50
 """Proofs that one volunteer may ask for within a day."""
 BATCH_VOLUNTEERS_MAX: Final = 10_000
 """People for whom one request may issue proofs."""
+BATCH_BYTES_MAX: Final = 1024 * 1024
+"""A request to issue proofs for many."""
 NAME_GUESSES_MAX: Final = 20
 """Names that may be tried on the page of one proof within an hour."""
 VERIFY_BYTES_MAX: Final = 8 * 1024 * 1024

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from ledger import events, merkle, submission
+from ledger.credentials.keys import multikey
 from ledger.ids import EventId
 from ledger.keys import SigningKey
 
@@ -27,6 +28,8 @@ GROUP = "org:0199a1c2-0000-7000-8000-00000000aaaa"
 VOLUNTEER = "volunteer:0199a1c2-0000-7000-8000-00000000bbbb"
 ACTIVITY = "0199a1c2-0000-7000-8000-00000000cccc"
 ENTRY = "0199a1c2-0000-7000-8000-00000000dddd"
+DID = f"did:web:ledger.example:regions:{REGION}"
+PROOF = "0f8fad5b-d9cb-469f-a165-70867728950e"
 KNOWN = SigningKey("region-a.example/ledger", b"\1" * 32)
 """The key that the notes and keys in tests/vectors are made with."""
 SALT = "mJ2o4VqS0m0f4m0Jw1x3Yg"
@@ -105,6 +108,17 @@ _EXAMPLES: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
         },
     ),
     "region.key_added/1": (AUTHORITY, AUTHORITY, {"key": vkey(AUTHORITY, 1)}),
+    "region.credential_key_added/1": (
+        AUTHORITY,
+        AUTHORITY,
+        {"did": DID, "multikey": multikey(signing_key(DID).verifier.public), "use": "credential"},
+    ),
+    "region.credential_key_revoked/1": (
+        AUTHORITY,
+        AUTHORITY,
+        {"multikey": multikey(signing_key(DID).verifier.public), **_REASON},
+    ),
+    "region.closed/1": (AUTHORITY, AUTHORITY, _REASON),
     "region.key_revoked/1": (AUTHORITY, AUTHORITY, {**_REVOCATION, "suspect_from": 0}),
     "organisation.registered/1": (AUTHORITY, STATION, {"name": "江南街道志愿服务站", "kind": "station"}),
     "organisation.key_added/1": (AUTHORITY, STATION, {"key": vkey(STATION)}),
@@ -131,6 +145,17 @@ _EXAMPLES: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "hours.withdrawn/1": (STATION, VOLUNTEER, {"entry": ENTRY, **_REASON}),
     "hours.approved/1": (VOLUNTEER, VOLUNTEER, {"entry": ENTRY}),
     "hours.disputed/1": (VOLUNTEER, VOLUNTEER, {"entry": ENTRY, **_REASON}),
+    "proof.issued/1": (
+        AUTHORITY,
+        f"proof:{PROOF}",
+        {
+            "credential": identity(b"credential"),
+            "holder": identity(b"holder"),
+            "format": "vc",
+            "status": {"list": f"{REGION}-1", "index": 94_567},
+        },
+    ),
+    "proof.revoked/1": (AUTHORITY, f"proof:{PROOF}", {"reason": "corrected"}),
     "hours.decided/1": (AUTHORITY, VOLUNTEER, {"entry": ENTRY, "outcome": "upheld", **_REASON}),
 }
 

@@ -8,11 +8,9 @@ from msgspec.structs import replace
 
 from ledger.credentials import model
 from ledger.credentials.keys import CredentialKey, TokenKey
-from tests.builders import REGION, STATION, signing_key
+from tests.builders import DID, PROOF, REGION, STATION, signing_key
 
 HOST = "https://ledger.example"
-DID = f"did:web:ledger.example:regions:{REGION}"
-PROOF = "0f8fad5b-d9cb-469f-a165-70867728950e"
 LIST = f"{REGION}-1"
 INDEX = 94_567
 ISSUED = "2026-11-22T08:00:00Z"
@@ -83,7 +81,7 @@ def credential(
         achievement=model.Achievement(
             id=f"{HOST}/regions/{REGION}/achievements/service",
             type=("Achievement",),
-            achievementType="CommunityService",
+            achievementType="Award" if isinstance(statement, model.StarStatement) else "CommunityService",
             name="志愿服务 · Volunteer service",
             description="无偿志愿服务 · Unpaid service to others",
             criteria=model.Criteria(narrative="由记录单位据实记录 · Recorded by the recording units named"),
@@ -110,3 +108,18 @@ def credential(
         ),
     )
     return replace(plain, **changes)
+
+
+__all__ = [
+    "DID",
+    "HOST",
+    "INDEX",
+    "ISSUED",
+    "LIST",
+    "PROOF",
+    "credential",
+    "credential_key",
+    "line",
+    "service",
+    "token_key",
+]

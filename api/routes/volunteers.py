@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from api import access
 from api.access import Reader, Served
+from api.paging import position_of
 from api.service import Region
 from api.sessions import Session
 from ledger import events
@@ -130,7 +131,7 @@ async def volunteer_entries(
 
 def _entries(region: Region, session: Session, volunteer: str, cursor: str | None, limit: int) -> EntriesOut:
     _, scope = _volunteer(region, session, volunteer)
-    page = region.totals.entries(volunteer, scope, _position(cursor), limit + 1)
+    page = region.totals.entries(volunteer, scope, position_of(cursor), limit + 1)
     bodies = region.ledger.rows_at([place for row in page for place in (row.position, row.version)])
     history: dict[str, list[Change]] = defaultdict(list)
     for row in region.ledger.changes_of(volunteer):
@@ -138,14 +139,6 @@ def _entries(region: Region, session: Session, volunteer: str, cursor: str | Non
         history[about.entry].append(_change(row))
     shown = [_entry(row, bodies, history[row.id]) for row in page[:limit]]
     return EntriesOut(entries=shown, next=str(page[limit - 1].position) if len(page) > limit else None)
-
-
-def _position(cursor: str | None) -> int | None:
-    if cursor is None:
-        return None
-    if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 16:
-        raise Invalid("a cursor is what `next` of the page before said", "/cursor")
-    return int(cursor)
 
 
 def _entry(row: EntryRow, bodies: dict[int, StoredRow], changes: list[Change]) -> EntryOut:

@@ -77,7 +77,6 @@ class Place:
 def make_credential(statement: model.Statement, place: Place, issued: str, name: str | None) -> model.Credential:
     """The credential without evidence and proofs, as `proof.issued/1` commits to it; `issued` is RFC 3339."""
     star = isinstance(statement, model.StarStatement)
-    words = (_STAR if star else _SERVICE)[place.region in TRADITIONAL]
     identity = model.Identity(type="IdentityObject", hashed=False, identityHash=name or "", identityType="name")
     listed = f"{place.base}/status/{place.list}"
     return model.Credential(
@@ -85,19 +84,12 @@ def make_credential(statement: model.Statement, place: Place, issued: str, name:
         id=f"{place.base}/p/{place.proof}",
         type=("VerifiableCredential", "OpenBadgeCredential"),
         issuer=model.Issuer(id=place.did, type=("Profile",), name=place.issuer_name[:LONG_TEXT_MAX]),
-        name=words.name,
+        name=_words(place.region, star).name,
         validFrom=issued,
         credentialSubject=model.Subject(
             id=f"urn:uuid:{place.subject}",
             type=("AchievementSubject",),
-            achievement=model.Achievement(
-                id=f"{place.base}/regions/{place.region}/achievements/{'star' if star else 'service'}",
-                type=("Achievement",),
-                achievementType="Award" if star else "CommunityService",
-                name=words.achievement,
-                description=words.description,
-                criteria=model.Criteria(narrative=words.narrative),
-            ),
+            achievement=_achievement(place.base, place.region, star),
             service=statement,
             identifier=(identity,) if name else UNSET,
         ),
@@ -110,6 +102,30 @@ def make_credential(statement: model.Statement, place: Place, issued: str, name:
             statusListCredential=listed,
         ),
     )
+
+
+def _words(region: str, star: bool) -> _Words:
+    return (_STAR if star else _SERVICE)[region in TRADITIONAL]
+
+
+def _achievement(base: str, region: str, star: bool) -> model.Achievement:
+    words = _words(region, star)
+    return model.Achievement(
+        id=f"{base}/regions/{region}/achievements/{'star' if star else 'service'}",
+        type=("Achievement",),
+        achievementType="Award" if star else "CommunityService",
+        name=words.achievement,
+        description=words.description,
+        criteria=model.Criteria(narrative=words.narrative),
+    )
+
+
+def achievement(base: str, region: str, kind: str) -> dict[str, Any] | None:
+    """What is served at the address of an achievement: `service` or `star`; None for any other kind."""
+    if kind not in ("service", "star"):
+        return None
+    plain: dict[str, Any] = msgspec.to_builtins(_achievement(base, region, kind == "star"))
+    return {"@context": list(model.CONTEXTS), **plain}
 
 
 def finish(credential: model.Credential, event_id: str, body: bytes, receipt: str, key: CredentialKey) -> bytes:

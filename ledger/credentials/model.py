@@ -6,12 +6,15 @@ A credential is a W3C Verifiable Credential 2.0 and an Open Badges 3.0 OpenBadge
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ledger import canonical
+from ledger.credentials import jws
 from ledger.credentials.keys import digest
 from ledger.errors import Invalid
 from ledger.events import (
@@ -127,6 +130,16 @@ class ServiceStatement(Part, tag_field="kind", tag="service", frozen=True, kw_on
     star: StarLevel | UnsetType = UNSET
     note: LongText | UnsetType = UNSET
 
+    def __post_init__(self) -> None:
+        if date.fromisoformat(self.first) > date.fromisoformat(self.last):
+            raise ValueError("the period ends before it begins")
+        others = (self.others,) if isinstance(self.others, Others) else ()
+        for parts in (self.categories, self.grades, (*self.lines, *others)):
+            if (_sum(parts, "minutes"), _sum(parts, "entries")) != (self.minutes, self.entries):
+                raise ValueError("the parts do not add up to the whole")
+        if len({one.category for one in self.categories}) < len(self.categories):
+            raise ValueError("a category stands there twice")
+
 
 class StarStatement(Part, tag_field="kind", tag="star", frozen=True, kw_only=True):
     """A star level reached (民函〔2012〕340号 and its like), as of a day."""
@@ -139,6 +152,10 @@ class StarStatement(Part, tag_field="kind", tag="star", frozen=True, kw_only=Tru
 
 
 Statement = ServiceStatement | StarStatement
+
+
+def _sum(parts: Sequence[Amount | Grade | Line | Others], name: str) -> int:
+    return sum(getattr(part, name) for part in parts)
 
 
 # -- the credential around it ---------------------------------------------------------------------
@@ -173,7 +190,7 @@ class Identity(Part, frozen=True, kw_only=True):
     """The holder's name, in clear; there only when the holder asked for it. Masked by whatever shows it."""
 
     type: Literal["IdentityObject"]
-    hashed: bool
+    hashed: Literal[False]
     identityHash: ShortText  # noqa: N815
     identityType: Literal["name"]  # noqa: N815
 
@@ -241,11 +258,14 @@ class Credential(Part, frozen=True, kw_only=True):
     credentialStatus: StatusEntry  # noqa: N815
     validUntil: Time | UnsetType = UNSET  # noqa: N815
     evidence: tuple[LogEvidence] | UnsetType = UNSET
-    proof: tuple[Proof, ...] | UnsetType = UNSET
+    proof: Annotated[tuple[Proof, ...], Meta(min_length=1)] | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if self.context != CONTEXT:
             raise ValueError("the @context is not that of a proof of service")
+        subject = self.credentialSubject
+        if (subject.achievement.achievementType == "Award") is not isinstance(subject.service, StarStatement):
+            raise ValueError("an award is a star level, and nothing else is one")
 
     @property
     def proof_id(self) -> str:
@@ -265,11 +285,9 @@ def decode(data: bytes) -> Credential:
     """A credential from its JSON; raise Invalid for any other JSON, duplicate keys included."""
     if len(data) > CREDENTIAL_BYTES_MAX:
         raise Invalid(f"a credential over {CREDENTIAL_BYTES_MAX} bytes")
+    jws.parse_json(data)  # two readers may differ on which of two equal keys counts: there are none
     try:
         found = _decoder.decode(data)
-        # Two readers may differ on which of two equal keys counts: what we write has none.
-        if msgspec.json.encode(found, order="sorted") != msgspec.json.encode(msgspec.json.decode(data), order="sorted"):
-            raise Invalid("not the form in which a credential is written")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"not a proof of service: {error}") from None
     return found

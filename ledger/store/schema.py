@@ -110,10 +110,15 @@ CREATE TABLE {schema}.batches (
     id uuid PRIMARY KEY, requester text NOT NULL, request text NOT NULL, created bigint NOT NULL
 );
 CREATE TABLE {schema}.batch_items (
-    batch uuid NOT NULL REFERENCES {schema}.batches ON DELETE CASCADE, number integer NOT NULL,
-    volunteer uuid NOT NULL, proof uuid, problem text,
+    batch uuid NOT NULL REFERENCES {schema}.batches ON DELETE CASCADE,
+    number integer NOT NULL,
+    volunteer uuid NOT NULL,
+    proof uuid NOT NULL,           -- chosen beforehand, so that what was issued before a crash is known after it
+    state text NOT NULL,           -- waiting, issued or refused
+    problem text,
     PRIMARY KEY (batch, number)
 );
+CREATE INDEX batch_items_waiting ON {schema}.batch_items (batch) WHERE state = 'waiting';
 """
 """Proofs of service. `holdings` is sealed like `identities`; accesses and batches are kept for people to read."""
 

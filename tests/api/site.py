@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import httpx2
 import uvicorn
+from cryptography.hazmat.primitives.asymmetric import ec
 from openapi_schema_validator import OAS31Validator
 
 from api import sessions
@@ -26,6 +27,8 @@ from api.deployment import Deployment
 from api.service import Service
 from ledger import keys, merkle
 from ledger.app import Ledger
+from ledger.credentials.did import did_of
+from ledger.credentials.keys import CredentialKey, TokenKey, save_token_key
 from ledger.keys import SigningKey
 from ledger.log import Checkpoint, CheckpointFile, Publisher, open_checkpoint
 from ledger.store.postgres import Database
@@ -58,6 +61,23 @@ def place_keys(data: Path, world: World) -> None:
     Publisher(world.database, world.schema, log_key, CheckpointFile(data / "checkpoints" / world.region)).begin()
 
 
+def place_proof_keys(data: Path, world: World, base: str) -> None:
+    """Put the keys that sign a region's proofs where a deployment looks for them, and add them to its log."""
+    did = did_of(base, world.region)
+    token = TokenKey(ec.derive_private_key(int(world.region), ec.SECP256R1()))
+    keys.save(builders.signing_key(did), data / "keys" / f"{world.region}.credential")
+    save_token_key(token, data / "keys" / f"{world.region}.token")
+    for key, use in ((CredentialKey(builders.signing_key(did)).multikey, "credential"), (token.multikey, "token")):
+        world.record(
+            "region.credential_key_added/1",
+            issuer=world.authority,
+            subject=world.authority,
+            did=did,
+            multikey=key,
+            use=use,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Deployed(Deployment):
     """A deployment whose ledgers are those of given worlds, with their clocks."""
@@ -71,8 +91,11 @@ class Deployed(Deployment):
 class Site:
     """Two populated regions, `world` and `other`, and a server over them. A context manager."""
 
-    def __init__(self, data: Path, database: Database) -> None:
+    def __init__(self, data: Path, database: Database, *, proofs: bool = False) -> None:
+        """With `proofs` its regions have the keys to issue proofs of service, as issuers at this very address."""
         (data / "keys").mkdir(parents=True, exist_ok=True)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.origin = f"127.0.0.1:{self._listening.getsockname()[1]}"
         self.data = data
         self.database = database
         wipe(database)
@@ -80,6 +103,8 @@ class Site:
         for world in (self.world, self.other):
             place_keys(data, world)
             world.populate()
+            if proofs:
+                place_proof_keys(data, world, self.url)
         self.deployment = Deployed(data, database, {world.region: world for world in (self.world, self.other)})
         self._tokens: dict[tuple[str, str, str], str] = {}
         self._stack = ExitStack()
@@ -88,11 +113,9 @@ class Site:
         with ExitStack() as stack:
             self.service = Service(self.deployment)
             stack.callback(self.service.close)
-            listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-            self.origin = f"127.0.0.1:{listening.getsockname()[1]}"
             self.app = create_app(self.service, self.origin)
             self.app.state.sessions = sessions.Sessions(self.origin, lambda: self.world.now)
-            stack.enter_context(_serving(self.app, listening))
+            stack.enter_context(_serving(self.app, self._listening))
             self.http = stack.enter_context(self.client())
             self._stack = stack.pop_all()
         return self

@@ -1,0 +1,192 @@
+"""Proofs for a whole school term: asked for at once, issued in the background, fetched as one ZIP."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import threading
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import msgspec
+
+from api.proving import Ask, Proving
+from ledger.app import Ledger
+from ledger.credentials import model
+from ledger.domain.state import Volunteer
+from ledger.errors import LedgerError, NotFound
+from ledger.holdings import Request
+from ledger.ids import issuer_kind
+from ledger.store import batches
+from ledger.store.batches import Batch, Item, Progress
+from ledger.store.postgres import DatabaseError
+
+logger = logging.getLogger("yongzhi.batches")
+
+ISSUED_AT_ONCE: Final = 200
+"""Proofs under one signature: few enough that what is wrong with the database costs little work."""
+RETRY_SECONDS: Final = 1.0
+_PAGE: Final = 200
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Batches:
+    """The batches of one region, worked on by a thread; what a crash cut short goes on after it."""
+
+    def __init__(self, ledger: Ledger, proving: Proving, certificate: Callable[[str], bytes]) -> None:
+        self._ledger = ledger
+        self._proving = proving
+        self._certificate = certificate
+        self._wake = threading.Event()
+        self._wake.set()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"batches-{ledger.region}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop after the proofs at hand."""
+        self._stopping.set()
+        self._wake.set()
+        self._thread.join()
+
+    # -- asking ---------------------------------------------------------------------------------------
+
+    def create(self, requester: str, volunteers: Sequence[str], request: Request) -> str:
+        """Begin a batch; its UUID."""
+        batch = Batch(str(uuid.uuid4()), requester, msgspec.json.encode(request).decode(), self._ledger.now())
+        items = [
+            Item(number, volunteer, str(uuid.uuid4()), "waiting", None)
+            for number, volunteer in enumerate(volunteers, 1)
+        ]
+        with self._ledger.database.transaction() as cursor:
+            batches.create(cursor, self._ledger.schema, batch, items)
+        self._wake.set()
+        return batch.id
+
+    def find(self, batch: str, requester: str) -> Batch:
+        """A batch of whoever began it; the region sees all. Raise NotFound."""
+        with self._ledger.database.read() as cursor:
+            found = batches.find(cursor, self._ledger.schema, batch)
+        if found is None or (found.requester != requester and issuer_kind(requester) != "region"):
+            raise NotFound("no such batch, or not yours to see")
+        return found
+
+    def progress(self, batch: str) -> Progress:
+        """How far it has come."""
+        with self._ledger.database.read() as cursor:
+            return batches.progress(cursor, self._ledger.schema, batch)
+
+    def items(self, batch: str, state: str, after: int = 0, limit: int = _PAGE) -> list[Item]:
+        """Items in a state (waiting, issued, refused), by number."""
+        with self._ledger.database.read() as cursor:
+            return batches.items(cursor, self._ledger.schema, batch, state, after, limit)
+
+    # -- issuing --------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            try:
+                while not self._stopping.is_set() and self._step():
+                    pass
+            except (LedgerError, DatabaseError) as error:
+                logger.warning("batch waits", extra={"region": self._ledger.region, "reason": str(error)})
+                threading.Timer(RETRY_SECONDS, self._wake.set).start()
+
+    def _step(self) -> bool:
+        """Issue the next few proofs of the oldest batch; whether there was anything to do."""
+        with self._ledger.database.read() as cursor:
+            waiting = batches.unfinished(cursor, self._ledger.schema)
+        if not waiting:
+            return False
+        batch = waiting[0]
+        self._settle(batch, [])  # of a step that was cut short, what is in the log
+        items = self.items(batch.id, "waiting", limit=ISSUED_AT_ONCE)
+        request = msgspec.json.decode(batch.request, type=Request)
+        allowed = [item for item in items if self._may(batch.requester, item.volunteer)]
+        issued = self._proving.issue_all([Ask(item.volunteer, request, None, item.proof) for item in allowed])
+        refused = [(item.number, "not registered by whoever asks") for item in items if item not in allowed]
+        refused += [(item.number, one.problem.detail) for item, one in zip(allowed, issued, strict=True) if one.problem]
+        self._settle(batch, refused)
+        return True
+
+    def _settle(self, batch: Batch, refused: Sequence[tuple[int, str]]) -> None:
+        with self._ledger.database.transaction() as cursor:
+            batches.settle(cursor, self._ledger.schema, batch.id, refused)
+
+    def _may(self, requester: str, volunteer: str) -> bool:
+        if issuer_kind(requester) == "region":
+            return True
+        found = self._ledger.record(Volunteer, volunteer)
+        return found is not None and requester in (found.registrar, found.verifier)
+
+    # -- fetching -------------------------------------------------------------------------------------
+
+    def archive(self, batch: str) -> Iterator[bytes]:
+        """The certificates of a batch as a ZIP, piece by piece, with `index.csv` at its end; nothing is kept of it."""
+        sink = _Sink()
+        rows = [("number", "volunteer", "name", "proof", "file", "problem")]
+        with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+            for item, pdf, name in self._rendered(batch):
+                file = f"{item.number:05}-{item.proof}.pdf"
+                archive.writestr(zipfile.ZipInfo(file), pdf)
+                rows.append((str(item.number), item.volunteer, name or "", item.proof, file, ""))
+                yield sink.take()
+            rows += [
+                (str(item.number), item.volunteer, "", "", "", item.problem or "")
+                for items in self._pages(batch, "refused")
+                for item in items
+            ]
+            archive.writestr(zipfile.ZipInfo("index.csv"), _table(rows))
+        yield sink.take()
+
+    def _rendered(self, batch: str) -> Iterator[tuple[Item, bytes, str | None]]:
+        """Certificates in order, a few of them made ahead on the other core."""
+        with ThreadPoolExecutor(2, "certificates") as pool:
+            for items in self._pages(batch, "issued"):
+                yield from pool.map(self._render, items)
+
+    def _render(self, item: Item) -> tuple[Item, bytes, str | None]:
+        credential = self._proving.finished(item.proof).credential
+        return item, self._certificate(item.proof), model.decode(credential).name_of_holder
+
+    def _pages(self, batch: str, state: str) -> Iterator[list[Item]]:
+        after = 0
+        while items := self.items(batch, state, after):
+            yield items
+            after = items[-1].number
+
+
+class _Sink(io.RawIOBase):
+    """Takes what a ZIP is written to, for whoever sends it on."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        """Yes, and it cannot be sought: the ZIP is written as a stream."""
+        return True
+
+    def write(self, data: object) -> int:
+        """Keep a piece."""
+        piece = bytes(data)  # type: ignore[call-overload]
+        self._pieces.append(piece)
+        return len(piece)
+
+    def take(self) -> bytes:
+        """What was written since."""
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
+
+
+def _table(rows: Sequence[Sequence[str]]) -> bytes:
+    """CSV with a byte order mark, so that spreadsheets read it as UTF-8; no cell is taken for a formula."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerows([[f"'{cell}" if cell.startswith(_FORMULA) else cell for cell in row] for row in rows])
+    return text.getvalue().encode("utf-8-sig")

@@ -1,0 +1,360 @@
+"""Proofs of service: asked for, handed out, revoked, and who looked at them."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+import segno
+from fastapi import APIRouter, Header, Query
+from fastapi.responses import PlainTextResponse, Response
+from msgspec import UNSET
+from pydantic import BaseModel, ConfigDict, Field
+
+from api import access
+from api.access import Reader, Served
+from api.paging import position_of
+from api.proving import Ask
+from api.service import Region
+from api.sessions import Session
+from ledger import holdings, recognition
+from ledger.credentials import jws
+from ledger.domain.state import Proof, Volunteer
+from ledger.errors import Forbidden, Invalid, NotFound, NotYet
+from ledger.ids import check_uuid, check_volunteer, format_time, issuer_kind, parse_time
+from ledger.limits import ACCESSES_SHOWN_MAX, PAGE_ROWS_MAX
+from ledger.store import proofs
+
+router = APIRouter(prefix="/v1/regions/{region}", tags=["proofs"])
+T = TypeVar("T")
+
+_WAIT_SECONDS = 10.0
+_LISTS = ("activities", "categories", "organisations", "evidence")
+
+
+class Selection(BaseModel):
+    """Which counted entries a proof is about; an absent list leaves nothing out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    first: str = Field(description="first day, YYYY-MM-DD")
+    last: str = Field(description="last day, inclusive")
+    activities: list[str] | None = None
+    categories: list[str] | None = None
+    organisations: list[str] | None = None
+    evidence: list[str] | None = None
+    note: str | None = Field(None, description="printed as asked, such as what it is for")
+    named: bool = Field(False, description="state the holder's name: only with the holder's consent")
+    star: bool = Field(False, description="state the star level reached")
+    kind: Literal["service", "star"] = "service"
+    consent: str | None = Field(None, description="where the holder's consent is kept; required of anybody else")
+
+    def request(self) -> holdings.Request:
+        """The same as it is kept; raise Invalid, naming the place."""
+        chosen = self.model_dump(include=set(_LISTS), exclude_none=True)
+        plain = self.model_dump(
+            include={"kind", "first", "last", "named", "star", "note", "consent"}, exclude_none=True
+        )
+        try:
+            found = msgspec.convert({**plain, **({"filter": chosen} if chosen else {})}, holdings.Request)
+            holdings.check_period(found)
+        except msgspec.ValidationError as error:
+            raise Invalid(*holdings.explain(error)) from None
+        return found
+
+
+class ProofIn(Selection):
+    """What is asked for. A volunteer asks for itself; its station, or the region, with consent."""
+
+    volunteer: str | None = Field(None, description="whose proof it is; default: who is signed in")
+    replaces: str | None = Field(None, description="a revoked proof: the same again, as the record now stands")
+
+
+class Replacement(BaseModel):
+    """The same request again, for a proof that was revoked."""
+
+    model_config = ConfigDict(extra="forbid")
+    replaces: str
+
+
+class ProofOut(BaseModel):
+    """A proof as it stands."""
+
+    id: str
+    format: str
+    state: str = Field(description="issued or revoked")
+    position: int
+    issued: str
+    page: str | None = Field(description="what the certificate's QR opens; of a credential")
+    ready: bool = Field(description="whether a published checkpoint covers it, so that its files can be fetched")
+    reason: str | None = None
+    replaced_by: str | None = None
+    offer: bool = Field(description="revoked for a change of the record and not replaced: ask with `replaces`")
+
+
+class ProofsOut(BaseModel):
+    """A page of proofs, the newest first."""
+
+    proofs: list[ProofOut]
+    next: str | None = Field(description="cursor of the next page")
+
+
+class TokenIn(BaseModel):
+    """An SD-JWT to be made of a credential, for a wallet."""
+
+    model_config = ConfigDict(extra="forbid")
+    jwk: dict[str, Any] | None = Field(None, description="public P-256 key of the wallet, to bind it to")
+    expires: str | None = Field(None, description="RFC 3339")
+
+
+class TokenOut(BaseModel):
+    """The token with all its disclosures: for the holder alone, who chooses what to show."""
+
+    id: str = Field(description="its own proof id, by which it is revoked")
+    token: str
+
+
+class RevocationIn(BaseModel):
+    """Why a holder, or the region, takes a proof back."""
+
+    model_config = ConfigDict(extra="forbid")
+    detail: str | None = None
+
+
+class AccessOut(BaseModel):
+    """Somebody looked at a proof."""
+
+    at: str
+    action: str = Field(description="page, name, credential, pdf, qr, sd-jwt")
+    by: str = Field(description="who was signed in; empty when nobody was")
+    outcome: str
+
+
+# -- who may --------------------------------------------------------------------------------------
+
+
+def may_ask_for(region: Region, session: Session, volunteer: str) -> bool:
+    """The volunteer, the station that registered or verified it, the region."""
+    if access.is_region(session) or session.issuer == volunteer:
+        return True
+    found = region.ledger.record(Volunteer, volunteer)
+    return found is not None and session.issuer in (found.registrar, found.verifier)
+
+
+def check_consent(session: Session, volunteer: str, request: holdings.Request) -> None:
+    """Whoever asks for somebody else says where that person's consent is kept (Order 67, articles 6 and 16)."""
+    if session.issuer != volunteer and request.consent is UNSET:
+        raise Invalid("who asks for somebody else names where the consent is kept", "/consent")
+
+
+def _holding(region: Region, session: Session, proof: str) -> holdings.Holding:
+    try:
+        found = region.proofs.proving.holding(check_uuid(proof))
+    except NotFound:
+        found = None
+    if found is None or not may_ask_for(region, session, found.volunteer):
+        raise NotFound("no such proof, or not yours to see")
+    return found
+
+
+def _handed(region: Region, session: Session, proof: str, action: str, make: Callable[[str], T]) -> T:
+    """Something of a proof for somebody who may have it; written down for its holder to read."""
+    _holding(region, session, proof)
+    made = make(proof)
+    region.note_access(proof, action, session.issuer, "handed out")
+    return made
+
+
+# -- issuing --------------------------------------------------------------------------------------
+
+
+@router.post("/proofs", status_code=201, summary="Issue a proof of service")
+async def issue(region: Served, session: Reader, asked: ProofIn | Replacement) -> ProofOut:
+    """Free of charge (Order 67, article 14). Waits until the totals have seen all that is in the log."""
+    ask = await asyncio.to_thread(_ask, region, session, asked)
+    region.check_writable()
+    await asyncio.to_thread(wait_for_totals, region)
+    issued = await asyncio.to_thread(region.proofs.proving.issue, ask)
+    return await asyncio.to_thread(_shown, region, region.proofs.proving.record(issued.proof))
+
+
+def _ask(region: Region, session: Session, asked: ProofIn | Replacement) -> Ask:
+    if isinstance(asked, Replacement):
+        holding = _holding(region, session, asked.replaces)
+        return Ask(holding.volunteer, holding.request, asked.replaces)
+    volunteer = check_volunteer(asked.volunteer or session.issuer)
+    request = asked.request()
+    if not may_ask_for(region, session, volunteer):
+        raise Forbidden("a proof is issued to the volunteer, the station that registered it, or the region")
+    check_consent(session, volunteer, request)
+    if asked.replaces is not None:
+        _holding(region, session, asked.replaces)
+    return Ask(volunteer, request, asked.replaces)
+
+
+def wait_for_totals(region: Region) -> None:
+    """Until the totals have seen everything that was in the log when this was called; raise NotYet."""
+    last = region.ledger.head().size - 1
+    if not region.runner.wait(last, _WAIT_SECONDS):
+        raise NotYet(f"the totals have not seen position {last}", retry_after=1)
+
+
+def _shown(region: Region, proof: Proof) -> ProofOut:
+    [row] = region.ledger.rows_at([proof.position]).values()
+    return ProofOut(
+        id=proof.id,
+        format=proof.format,
+        state="issued" if proof.revoked is None else "revoked",
+        position=proof.position,
+        issued=format_time(row.recorded_at),
+        page=f"{region.proofs.proving.keys.base}/p/{proof.id}" if proof.format == "vc" else None,
+        ready=region.published_size() > proof.position,
+        reason=proof.reason,
+        replaced_by=proof.replaced_by,
+        offer=proof.format == "vc" and proof.reason in ("corrected", "withdrawn") and proof.replaced_by is None,
+    )
+
+
+# -- reading --------------------------------------------------------------------------------------
+
+
+@router.get("/proofs", summary="A volunteer's proofs")
+def list_proofs(
+    region: Served,
+    session: Reader,
+    volunteer: str | None = None,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_ROWS_MAX)] = 50,
+) -> ProofsOut:
+    """Newest first; those revoked for a change of the record are offered again (`offer`)."""
+    whose = check_volunteer(volunteer or session.issuer)
+    if not may_ask_for(region, session, whose):
+        raise NotFound("no such volunteer, or not yours to see")
+    with region.ledger.database.read() as rows:
+        found = proofs.held_by(rows, region.ledger.schema, whose, position_of(cursor), limit + 1)
+    following = str(found[limit - 1].position) if len(found) > limit else None
+    return ProofsOut(proofs=[_shown(region, proof) for proof in found[:limit]], next=following)
+
+
+@router.get("/proofs/{proof}", summary="A proof as it stands")
+def get_proof(region: Served, session: Reader, proof: str) -> ProofOut:
+    """For its holder, the station that registered the holder, and the region."""
+    _holding(region, session, proof)
+    return _shown(region, region.proofs.proving.record(proof))
+
+
+@router.get("/proofs/{proof}/credential", summary="The credential", response_class=Response)
+def get_credential(
+    region: Served, session: Reader, proof: str, accept: Annotated[str, Header()] = "application/json"
+) -> Response:
+    """W3C Verifiable Credential 2.0, Open Badges 3.0. `application/vc` only when asked for: older readers lack it."""
+    made = _handed(region, session, proof, "credential", region.proofs.proving.finished)
+    wanted = "application/vc" if "application/vc" in accept else "application/json"
+    return Response(made.credential, media_type=wanted, headers={"vary": "accept"})
+
+
+@router.get("/proofs/{proof}/pdf", summary="The certificate", response_class=Response)
+def get_certificate(region: Served, session: Reader, proof: str) -> Response:
+    """One page, PDF/A-3b with the credential attached; the same bytes whenever it is fetched."""
+    made = _handed(region, session, proof, "pdf", region.certificate)
+    return Response(
+        made, media_type="application/pdf", headers={"content-disposition": f'inline; filename="{proof}.pdf"'}
+    )
+
+
+@router.get("/proofs/{proof}/qr", summary="The QR of the certificate", response_class=Response)
+def get_qr(region: Served, session: Reader, proof: str, accept: Annotated[str, Header()] = "*/*") -> Response:
+    """An SVG image; with `accept: text/plain` the text in it."""
+    page = _handed(region, session, proof, "qr", region.proofs.proving.finished).page
+    if "text/plain" in accept:
+        return PlainTextResponse(page, headers={"vary": "accept"})
+    return Response(qr_image(page), media_type="image/svg+xml", headers={"vary": "accept"})
+
+
+@router.post("/proofs/{proof}/sd-jwt", status_code=201, summary="Make an SD-JWT of a proof")
+def issue_token(region: Served, session: Reader, proof: str, asked: TokenIn) -> TokenOut:
+    """For a wallet (RFC 9901): the holder shows what is asked and no more. It is revoked with its credential."""
+    region.check_writable()
+    holder = None if asked.jwk is None else jws.point_of(asked.jwk)
+    expires = None if asked.expires is None else parse_time(asked.expires)
+    made = _handed(
+        region, session, proof, "sd-jwt", lambda one: region.proofs.proving.issue_token(one, holder, expires)
+    )
+    return TokenOut(id=made[0], token=made[1])
+
+
+@router.get("/proofs/{proof}/sd-jwt", summary="An SD-JWT that was made", response_class=PlainTextResponse)
+def get_token(region: Served, session: Reader, proof: str) -> Response:
+    """By the id that making it gave."""
+    return PlainTextResponse(_handed(region, session, proof, "sd-jwt", region.proofs.proving.token))
+
+
+def qr_image(text: str) -> bytes:
+    """The QR of a text as SVG, black on white, with its quiet zone."""
+    image = io.BytesIO()
+    segno.make_qr(text, error="m").save(image, kind="svg", border=4, light="white")
+    return image.getvalue()
+
+
+# -- what becomes of it -----------------------------------------------------------------------------
+
+
+@router.post("/proofs/{proof}/revocation", summary="Take a proof back")
+def revoke(region: Served, session: Reader, proof: str, asked: RevocationIn) -> ProofOut:
+    """By its holder, or by the region when it was issued by mistake. For good; the status list says so at once."""
+    holding = _holding(region, session, proof)
+    if issuer_kind(session.issuer) == "org":
+        raise Forbidden("a proof is taken back by its holder or the region")
+    region.check_writable()
+    reason = "requested" if session.issuer == holding.volunteer else "mistaken"
+    region.proofs.proving.revoke(proof, reason, asked.detail)  # type: ignore[arg-type]
+    return _shown(region, region.proofs.proving.record(proof))
+
+
+@router.get("/proofs/{proof}/accesses", summary="Who looked at a proof")
+def get_accesses(region: Served, session: Reader, proof: str) -> list[AccessOut]:
+    """The latest first: pages opened, names tried, files fetched. Offline checks leave no trace, by design."""
+    _holding(region, session, proof)
+    with region.ledger.database.read() as cursor:
+        found = proofs.accesses(cursor, region.ledger.schema, proof, ACCESSES_SHOWN_MAX)
+    return [AccessOut(at=format_time(one.at), action=one.action, by=one.by, outcome=one.outcome) for one in found]
+
+
+# -- star level -------------------------------------------------------------------------------------
+
+
+class StarOut(BaseModel):
+    """A star level and how it follows, line by line."""
+
+    scheme: str
+    level: int
+    title: str | None
+    title_en: str | None
+    minutes: int
+    explanation: list[str]
+    explanation_hant: list[str]
+    explanation_en: list[str]
+
+
+@router.get("/volunteers/{volunteer}/star", summary="A volunteer's star level, explained")
+def get_star(region: Served, session: Reader, volunteer: str) -> StarOut:
+    """By the scheme in force in the region, on all counted service; see docs/format.md, "Star levels"."""
+    if not may_ask_for(region, session, check_volunteer(volunteer)):
+        raise NotFound("no such volunteer, or not yours to see")
+    found = region.recognise(volunteer)
+    return StarOut(
+        scheme=found.scheme.reference,
+        level=found.level,
+        title=found.reached.title.zh if found.reached else None,
+        title_en=found.reached.title.en if found.reached else None,
+        minutes=found.minutes,
+        explanation=list(recognition.explain(found, "zh")),
+        explanation_hant=list(recognition.explain(found, "zh_hant")),
+        explanation_en=list(recognition.explain(found, "en")),
+    )
+
+
+__all__ = ["Selection", "check_consent", "may_ask_for", "router", "wait_for_totals"]
