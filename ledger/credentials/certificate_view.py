@@ -1,0 +1,347 @@
+"""What stands on a certificate, word for word and line for line, before it is set.
+
+Lines are broken here, by the widths of the glyphs, so that however long the names are, what fits one page is known
+before it is set and nothing runs over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import segno
+from msgspec import UNSET, UnsetType
+
+from ledger.credentials import fonts
+from ledger.credentials.certificate_texts import Words, day
+from ledger.credentials.model import Credential, Filter, Line, ServiceStatement, StarStatement, Statement
+from ledger.errors import Invalid, TooLarge
+
+PAGE_CHARACTERS_MAX: Final = 700
+"""The text of the QR; a longer one gives modules too small to be read from paper."""
+_CHINA: Final = timezone(timedelta(hours=8))
+_QR_MM: Final = 43
+_STARS_MAX: Final = 7
+
+_POINT_MM: Final = 25.4 / 72
+_LEADING_PT: Final = 2.4
+_WHAT_MM: Final = 65.4
+_WHO_MM: Final = 38.4
+_NAME_PT: Final = 8.8
+_SMALL_PT: Final = 7.2
+_DAY_PT: Final = 8.2
+_NOTE_PT: Final = 7.4
+_NOTE_SMALL_PT: Final = 6.5
+_NOTE_MM: Final = 158.0
+_NOTE_GAP_MM: Final = 1.5
+_ROWS_AND_NOTES_MM: Final = 113.0
+"""Height that is left for the rows and the notes together."""
+_PADDING_MM: Final = (1.9, 1.5, 1.1, 0.65)
+"""Above and below a row: the widest with which all rows fit."""
+_ROWS_MAX: Final = 12
+_HOLDER_MM: Final = 125.0
+_NAME_MAX_PT: Final = 24.0
+_NAME_LEAST_PT: Final = 12.0
+_NAMES_PT: Final = 11.0
+"""Of a name that takes several lines."""
+_HEAD_MM: Final = 150.0
+_FOOT_MM: Final = 60.0
+_ISSUER_MAX: Final = 120
+"""Characters of the issuer's name in one language."""
+
+_CLOSING: Final = frozenset("，。、；：？！）》」』】〉”’…·,.;:?!)]}%")
+"""Never first in a line."""
+
+Pair = dict[str, str]
+"""`zh` and `en`."""
+Cell = dict[str, Any]
+"""`main` and `small` lines; `size` of the former, pt."""
+Note = dict[str, list[str]]
+"""Lines of `zh` and `en`."""
+
+
+def view(credential: Credential, page: str) -> dict[str, Any]:
+    """All that the template shows, as JSON values; `page` is the text of the QR."""
+    statement = credential.credentialSubject.service
+    words = Words(statement.region)
+    families = fonts.families(traditional=words.traditional)
+    issued = issued_at(credential).astimezone(_CHINA)
+    holder = _holder(credential.name_of_holder, words, families)
+    notes = _notes(statement, words, families[0], urlsplit(page).netloc)
+    if isinstance(statement, ServiceStatement):
+        room = _ROWS_AND_NOTES_MM - sum(map(_note_height, notes)) - _lines_height((len(holder["lines"]) - 1, _NAMES_PT))
+        body = _service(statement, words, families[0], room)
+    else:
+        body = _star(statement, words, families[0])
+    return body | {
+        "fonts": families,
+        "region": "hk" if words.traditional else "cn",
+        "issuer": _issuer(credential.issuer.name, families[0]),
+        "issued": {"year": issued.year, "month": issued.month, "day": issued.day},
+        "date": day(issued.date().isoformat()),
+        "number": credential.proof_id,
+        "attachment": f"proof-{credential.proof_id}.json",
+        "opening": words("opening"),
+        "holder": holder,
+        "notes": notes,
+        "leading": _LEADING_PT,
+        "small": _SMALL_PT,
+        "note_size": _NOTE_PT,
+        "note_small": _NOTE_SMALL_PT,
+        "note_gap": _NOTE_GAP_MM,
+        "notes_label": words("notes"),
+        "number_label": words("number"),
+        "scan": words("scan"),
+        "electronic": words("electronic"),
+        "seal_alt": words("seal")["zh"],
+        "qr": {"svg": _qr(page), "size": _QR_MM, "alt": words("qr")["zh"]},
+    }
+
+
+def issued_at(credential: Credential) -> datetime:
+    """`validFrom` as an instant."""
+    return datetime.fromisoformat(credential.validFrom)
+
+
+def _issuer(name: str, family: str) -> dict[str, Any]:
+    """`惠州市 · Huizhou` apart, with the sizes (pt) at which each stands in one line at the head and at the foot."""
+    chinese, _, english = fonts.showable(name).partition(" · ")
+    chinese, english = chinese[:_ISSUER_MAX], english[:_ISSUER_MAX]
+    head, foot = _HEAD_MM / _POINT_MM, _FOOT_MM / _POINT_MM
+    return {
+        "zh": chinese,
+        "en": english,
+        "head": [_size(13, chinese, family, head, 0.4), _size(7.6, english.upper(), family, head, 0.16)],
+        "foot": [_size(11.5, chinese, family, foot, 0.1), _size(7.4, english, family, foot, 0)],
+    }
+
+
+def _size(wanted: float, text: str, family: str, room: float, tracking: float) -> float:
+    """The size (pt) at which a text runs no further than `room` (pt)."""
+    return min(wanted, room / max(fonts.width(text, family) + tracking * len(text), 1))
+
+
+def _holder(name: str | None, words: Words, families: list[str]) -> dict[str, Any]:
+    if name is None:
+        pair = words("holder")
+        return {"lines": [pair["zh"]], "en": pair["en"], "font": families, "size": 17, "tracking": 0}
+    family = fonts.family_of(name, families)
+    # Names of two to four characters are set apart, as they are on documents.
+    tracking = 0.18 if len(name) <= 4 else 0.04 if any(ord(one) > 0x2E7F for one in name) else 0
+    size = _size(_NAME_MAX_PT, name, family, _HOLDER_MM / _POINT_MM, tracking)
+    if size >= _NAME_LEAST_PT:
+        return {"lines": [name], "en": "", "font": [family, *families], "size": size, "tracking": tracking}
+    lines = wrap(name, family, _NAMES_PT, _HOLDER_MM, 5)
+    return {"lines": lines, "en": "", "font": [family, *families], "size": _NAMES_PT, "tracking": 0}
+
+
+# -- service --------------------------------------------------------------------------------------
+
+
+def _service(statement: ServiceStatement, words: Words, family: str, room: float) -> dict[str, Any]:
+    others = None if statement.others is UNSET else statement.others
+    activities = len(statement.lines) + (others.activities if others else 0)
+    rows = [_row(line, words, family) for line in statement.lines]
+    shown, padding = _fitting(rows, room, more=others is not None)
+    hidden = statement.lines[shown:]
+    more: dict[str, Any] = {}
+    if hidden or others:
+        minutes = sum(line.minutes for line in hidden) + (others.minutes if others else 0)
+        more = {"more": words("more", count=activities - shown) | {"time": _time(words.time(minutes))}}
+    return {
+        "title": words("service-title"),
+        "statement": words("statement", first=day(statement.first), last=day(statement.last)),
+        "total": words.time(statement.minutes),
+        "count": words("count", entries=statement.entries, activities=activities),
+        "columns": [words(name) for name in ("what", "who", "when", "time")],
+        "rows": rows[:shown],
+        "padding": padding,
+        **more,
+    }
+
+
+def _row(line: Line, words: Words, family: str) -> list[Cell]:
+    category = words.category(line.category)
+    content = f"{category['zh']} {category['en']}：{line.content}"
+    days = [line.first] if line.first == line.last else [line.first, line.last]
+    return [
+        {
+            "main": wrap(line.activity_name, family, _NAME_PT, _WHAT_MM, 2),
+            "small": wrap(content, family, _SMALL_PT, _WHAT_MM, 1),
+            "size": _NAME_PT,
+        },
+        {"main": wrap(line.organisation_name, family, _NAME_PT, _WHO_MM, 2), "size": _NAME_PT},
+        {"main": days, "size": _DAY_PT},
+        _time(words.time(line.minutes)),
+    ]
+
+
+def _time(time: Pair) -> Cell:
+    return {"main": [time["zh"]], "small": [time["en"]], "size": _NAME_PT}
+
+
+def _fitting(rows: list[list[Cell]], room: float, *, more: bool) -> tuple[int, float]:
+    """How many rows fit in `room` mm, and how much is left about each. The row that tells of more has its place."""
+    heights = [max(_height(cell) for cell in row) for row in rows]
+    last = _height(_time({"zh": "", "en": ""}))
+    for padding in _PADDING_MM:
+        # The head of the table has as much about it as a row, and is reckoned with the rows.
+        if len(rows) <= _ROWS_MAX and sum(heights) + more * last + 2 * padding * (len(rows) + 1 + more) <= room:
+            return len(rows), padding
+    padding = _PADDING_MM[-1]
+    used, count = last + 4 * padding, 0
+    for height in heights[:_ROWS_MAX]:
+        used += height + 2 * padding
+        if used > room:
+            break
+        count += 1
+    return count, padding
+
+
+def _height(cell: Cell) -> float:
+    return _lines_height((len(cell["main"]), cell["size"]), (len(cell.get("small", ())), _SMALL_PT))
+
+
+def _lines_height(*lines: tuple[int, float]) -> float:
+    """Of so many lines of such sizes (pt), mm."""
+    return sum(count * (size + _LEADING_PT) for count, size in lines) * _POINT_MM
+
+
+# -- notes ----------------------------------------------------------------------------------------
+
+
+def _notes(statement: Statement, words: Words, family: str, host: str) -> list[Note]:
+    pairs = _service_notes(statement, words) if isinstance(statement, ServiceStatement) else [_scheme(statement, words)]
+    return [_note(pair, family) for pair in (*pairs, words("check", host=host))]
+
+
+def _note(pair: Pair, family: str) -> Note:
+    return {
+        "zh": wrap(pair["zh"], family, _NOTE_PT, _NOTE_MM, 2),
+        "en": wrap(pair["en"], family, _NOTE_SMALL_PT, _NOTE_MM, 2) if pair["en"] else [],
+    }
+
+
+def _note_height(note: Note) -> float:
+    return _lines_height((len(note["zh"]), _NOTE_PT), (len(note["en"]), _NOTE_SMALL_PT)) + _NOTE_GAP_MM
+
+
+def _scheme(statement: StarStatement, words: Words) -> Pair:
+    return words("scheme", scheme=statement.star.scheme)
+
+
+def _service_notes(statement: ServiceStatement, words: Words) -> Iterator[Pair]:
+    if statement.grades:
+        grades = (_beside(words.evidence(one.evidence), words.time(one.minutes)) for one in statement.grades)
+        yield words("grades", what=_listed(grades))
+    if statement.filter is not UNSET:
+        yield words("filter", what=_listed(_limits(statement.filter, words)))
+    if statement.star is not UNSET:
+        star = statement.star
+        yield words("star", title={"zh": star.title, "en": star.title_en}, scheme=star.scheme)
+    if statement.note is not UNSET:
+        yield {"zh": statement.note, "en": ""}
+
+
+def _limits(filter_: Filter, words: Words) -> Iterator[Pair]:
+    for name, chosen in (("filter-activities", filter_.activities), ("filter-organisations", filter_.organisations)):
+        if not isinstance(chosen, UnsetType):
+            yield words(name, count=len(chosen))
+    if filter_.categories is not UNSET:
+        yield from (words.category(one) for one in filter_.categories)
+    if filter_.evidence is not UNSET:
+        yield from (words.evidence(one) for one in filter_.evidence)
+
+
+def _beside(name: Pair, value: Pair) -> Pair:
+    return {language: f"{name[language]} {value[language]}" for language in ("zh", "en")}
+
+
+def _listed(pairs: Iterable[Pair]) -> Pair:
+    """Each language's items side by side."""
+    found = list(pairs)
+    return {"zh": "、".join(one["zh"] for one in found), "en": ", ".join(one["en"] for one in found)}
+
+
+# -- star -----------------------------------------------------------------------------------------
+
+
+def _star(statement: StarStatement, words: Words, family: str) -> dict[str, Any]:
+    star = statement.star
+    stars = "★" * star.level if star.level <= _STARS_MAX else f"★ × {star.level}"
+    reasons = [
+        {"zh": "\n".join(wrap(zh, family, 9, 124, 2)), "en": "\n".join(wrap(en, family, 7.4, 124, 2))}
+        for zh, en in zip(statement.explanation, statement.explanation_en, strict=False)
+    ]
+    return {
+        "title": words("star-title"),
+        "statement": words("star-statement", day=day(statement.day)),
+        "stars": stars,
+        "total": {"zh": fonts.showable(star.title), "en": fonts.showable(star.title_en)},
+        "count": words("star-count", time=words.time(star.minutes)),
+        "rows": [],
+        "reasons": reasons[:8],
+        "reasons_label": words("reasons"),
+    }
+
+
+# -- lines ----------------------------------------------------------------------------------------
+
+
+def wrap(text: str, family: str, size_pt: float, width_mm: float, lines_max: int) -> list[str]:
+    """A text of outside in at most so many lines, `…` where it is cut, 〓 for what cannot be shown."""
+    room = width_mm / _POINT_MM / size_pt
+    lines: list[str] = []
+    rest = fonts.showable(text).strip()
+    while rest and len(lines) < lines_max:
+        count = _fit(rest, family, room)
+        if count < len(rest) and len(lines) == lines_max - 1:
+            count = _fit(rest, family, room - 1)
+            lines.append(rest[:count].rstrip() + "…")
+        else:
+            lines.append(rest[:count].rstrip())
+        rest = rest[count:].lstrip()
+    return lines or [""]
+
+
+def _fit(text: str, family: str, room: float) -> int:
+    """How many characters fit: to the last blank within a Latin word, anywhere within Chinese."""
+    used, count = 0.0, 0
+    for count, one in enumerate(text):
+        used += fonts.width(one, family)
+        if used > room and count:
+            break
+    else:
+        return len(text)
+    while count > 1 and text[count] in _CLOSING:
+        count -= 1
+    if text[count].isascii() and text[count - 1].isascii():
+        blank = text.rfind(" ", 0, count + 1)
+        if blank > count // 2:
+            return blank
+    return count
+
+
+# -- the QR ---------------------------------------------------------------------------------------
+
+
+def _qr(page: str) -> str:
+    """The QR as SVG, correction level M, drawn as one filled outline a row; no border, the page is white about it."""
+    if len(page) > PAGE_CHARACTERS_MAX:
+        raise TooLarge(f"a QR of over {PAGE_CHARACTERS_MAX} characters")
+    if not page.isascii() or not page.isprintable():
+        raise Invalid("the address in a QR has only printable ASCII")
+    matrix = segno.make_qr(page, error="m", boost_error=False).matrix
+    parts = [
+        f"M{first} {y}h{last - first}v1h{first - last}z" for y, row in enumerate(matrix) for first, last in _runs(row)
+    ]
+    side = len(matrix)
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}"><path d="{"".join(parts)}"/></svg>'
+
+
+def _runs(row: bytearray) -> Iterator[tuple[int, int]]:
+    edges = [x for x, (left, right) in enumerate(pairwise((0, *row, 0))) if left != right]
+    yield from zip(edges[::2], edges[1::2], strict=True)
