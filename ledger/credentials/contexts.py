@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 from pyld import jsonld
+from pyld.canon import URDNA2015
 from pyld.context_resolver import ContextResolver
 from pyld.documentloader.frozen import BUNDLED_CONTEXTS, FrozenDocumentLoader
 
@@ -75,6 +76,19 @@ _UNDEFINED: Final = "undefined:"
 _OPTIONS: Final = {"base": f"{_UNDEFINED}//base/", "expandContext": {"@vocab": f"{_UNDEFINED}/"}}
 _CONTEXTS_KEPT: Final = 64
 """Processed contexts, those written out in documents included, that are kept for the next document."""
+_ALIKE_MAX: Final = 5
+"""Neighbours of one node that look the same: each order of them is tried."""
+_ASKED_MAX: Final = 200
+_REFUSALS: Final = (
+    jsonld.JsonLdError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What PyLD raises on malformed documents; only the first on purpose."""
 _ABSOLUTE: Final = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:|_:)[^\s<>\"{}|\\^`\x00-\x20]*")
 _ESCAPED_OTHERWISE: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 """Characters that RDFC-1.0 escapes in N-Quads (5.1) and PyLD does not."""
@@ -88,6 +102,22 @@ def bundled(url: str) -> dict[str, Any]:
     if sha256(msgspec.json.encode(document, order="sorted")).hexdigest() != _PINS[url]:
         raise Unavailable(f"the installed PyLD brings another {url} than the pinned one")
     return document
+
+
+class _Bounded(URDNA2015):  # type: ignore[misc]
+    """The algorithm of RDFC-1.0 with an end to its patience: hostile nodes without ids cost factorial time (7.1)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked = 0
+
+    def create_hash_to_related(self, id_: str, issuer: Any) -> dict[str, list[str]]:
+        """Called once for each node that must be told apart from others by its neighbours."""
+        self._asked += 1
+        related: dict[str, list[str]] = super().create_hash_to_related(id_, issuer)
+        if self._asked > _ASKED_MAX or any(len(alike) > _ALIKE_MAX for alike in related.values()):
+            raise Invalid("too many nodes without an id that look alike")
+        return related
 
 
 class Canoniser:
@@ -113,13 +143,14 @@ class Canoniser:
                 expanded = jsonld.expand(document, options)
                 for iri in _iris(expanded):
                     _check_iri(iri)
-                normal = {**options, "algorithm": "URDNA2015", "format": "application/n-quads"}
-                text: str = jsonld.normalize(expanded, normal)
-            except jsonld.JsonLdError as error:
+                dataset = jsonld.to_rdf(expanded, options)
+                text: str = _Bounded().main(dataset, {"format": "application/n-quads"})
+                data = text.encode()
+            except _REFUSALS as error:
                 raise Invalid(f"not JSON-LD that can be read here: {_cause(error)}") from None
         if found := _ESCAPED_OTHERWISE.search(text):
             raise Invalid(f"the control character U+{ord(found[0]):04X}")
-        return text.encode()
+        return data
 
 
 def _iris(value: Any) -> Iterator[str]:

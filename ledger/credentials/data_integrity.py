@@ -38,9 +38,15 @@ def jcs(value: Any) -> bytes:
         raise Invalid("a lone surrogate in a string") from None
 
 
-def message(document: Mapping[str, Any], options: Mapping[str, Any], canonise: Canonise) -> bytes:
-    """The 64 bytes that are signed: SHA-256 of the proof's options, then of the document (3.2.4 and 3.3.4)."""
-    return sha256(canonise(options)).digest() + sha256(canonise(document)).digest()
+def message(document: Mapping[str, Any], options: Mapping[str, Any], quads: Canonise = contexts.quads) -> bytes:
+    """The 64 bytes that are signed: SHA-256 of the proof's options, then of the document (3.2.4 and 3.3.4).
+
+    Both are without `proof` and `proofValue`; `cryptosuite` among the options decides on the canonical form.
+    """
+    if options["cryptosuite"] == JCS:
+        return sha256(jcs(options)).digest() + sha256(jcs(document)).digest()
+    options = {"@context": document.get("@context"), **options}
+    return sha256(quads(options)).digest() + sha256(quads(document)).digest()
 
 
 def secure(credential: Mapping[str, Any], key: CredentialKey, created: str) -> dict[str, Any]:
@@ -68,12 +74,14 @@ def secure(credential: Mapping[str, Any], key: CredentialKey, created: str) -> d
     if all(isinstance(item, str) for item in context):
         first["@context"] = context
     second = {**options, "cryptosuite": RDFC}
-    signed = [
-        (first, message(credential, first, jcs)),
-        (second, message(credential, {"@context": context, **second}, contexts.quads)),
-    ]
-    proofs = [{**proof, "proofValue": "z" + base58(key.sign(data))} for proof, data in signed]
-    return {**credential, "proof": proofs}
+    return {**credential, "proof": [sign(credential, proof, key) for proof in (first, second)]}
+
+
+def sign(
+    document: Mapping[str, Any], options: Mapping[str, Any], key: CredentialKey, quads: Canonise = contexts.quads
+) -> dict[str, Any]:
+    """The proof with these options over the document without `proof`; raise Invalid for what cannot be signed."""
+    return {**options, "proofValue": "z" + base58(key.sign(message(document, options, quads)))}
 
 
 def check(document: Mapping[str, Any], find_key: FindKey) -> None:
@@ -121,11 +129,7 @@ def _check_proof(bare: Mapping[str, Any], proof: Mapping[str, Any], find_key: Fi
     if options.get("@context", context) != context:
         raise Untrusted(f"the {suite} proof has another @context than the document")
     try:
-        if suite == JCS:
-            data = message(bare, options, jcs)
-        else:
-            data = message(bare, {"@context": context, **options}, contexts.quads)
-        verify(proof["proofValue"], find_key(proof["verificationMethod"]), data)
+        verify(proof["proofValue"], find_key(proof["verificationMethod"]), message(bare, options))
     except (Invalid, NotFound, Untrusted) as error:
         raise Untrusted(f"the {suite} proof does not hold: {error.detail}") from None
 
