@@ -41,7 +41,10 @@ def fetch(url: str, bytes_max: int, seconds_max: float = _SECONDS_MAX) -> bytes:
 
 def fetch_bundle(url: str) -> bytes:
     """The trust bundle of a server, by its base or by the bundle's own address; nothing about it is believed yet."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise Invalid(f"not the address of a server: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise Invalid(f"not the address of a server: {url:.200}")
     return fetch(url if parts.path.strip("/") else url.rstrip("/") + _BUNDLE_PATH, BUNDLE_BYTES_MAX)

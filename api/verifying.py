@@ -208,11 +208,16 @@ def _write(path: Path, data: bytes) -> None:
 # -- showing ------------------------------------------------------------------------------------------
 
 
+def chinese(region: str | None) -> int:
+    """The place in a Text of the Chinese that people of a region read: simplified 0, traditional 1."""
+    return 1 if region in _TRADITIONAL else 0
+
+
 def _show(verdict: Verdict, name: str | None, matches: bool | None) -> None:
-    chinese = 1 if verdict.region in _TRADITIONAL else 0
+    spelling = chinese(verdict.region)
 
     def both(text: Text) -> str:
-        return f"{text[chinese]} · {text.en}"
+        return f"{text[spelling]} · {text.en}"
 
     for step in verdict.steps:
         mark, style = _MARKS[step.result]
@@ -221,7 +226,7 @@ def _show(verdict: Verdict, name: str | None, matches: bool | None) -> None:
         _line(f"{mark} {step.number} {title}: {found}{why}", style)
     outcome, explained = verdicts.OUTCOMES[verdict.outcome], verdicts.explanation(verdict)
     _line(f"\n{both(outcome)}", _STYLES.get(verdict.outcome, "bold red"))
-    _line(explained[chinese])
+    _line(explained[spelling])
     _line(explained.en)
     if verdict.outcome is not Outcome.INVALID:
         _show_stated(verdict, name, matches)
@@ -254,4 +259,4 @@ def _tell_failures(lists: Lists) -> None:
         cli_common.errors.print(error.detail, soft_wrap=True)
 
 
-__all__ = ["EXITS", "mask", "trust", "verify"]
+__all__ = ["EXITS", "chinese", "mask", "trust", "verify"]
