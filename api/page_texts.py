@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from api.verdicts import Text
+from ledger.credentials.issuing import TRADITIONAL
 
 LANGUAGES: Final = ("zh-Hans", "zh-Hant", "en")
 NAMES: Final = {"zh-Hans": "简体", "zh-Hant": "繁體", "en": "English"}
 """Each language as those who read it call it."""
-_TRADITIONAL_REGIONS: Final = frozenset({"810000", "820000"})
-_TRADITIONAL: Final = ("zh-hant", "zh-hk", "zh-mo", "zh-tw")
+_TRADITIONAL_TAGS: Final = ("zh-hant", "zh-hk", "zh-mo", "zh-tw")
 _ACCEPT_MAX: Final = 500
 _ZONE: Final = timezone(timedelta(hours=8))
 """Of every region that issues proofs."""
@@ -36,7 +36,7 @@ def choose_language(asked: str | None, accepted: str, region: str | None) -> str
     if asked in LANGUAGES:
         return asked
     found = _accepted(accepted)
-    return "zh-Hant" if found != "en" and region in _TRADITIONAL_REGIONS else found or "zh-Hans"
+    return "zh-Hant" if found != "en" and region in TRADITIONAL else found or "zh-Hans"
 
 
 def _accepted(header: str) -> str | None:
@@ -49,7 +49,7 @@ def _accepted(header: str) -> str | None:
             continue
     for _, tag in sorted(weighed, key=lambda one: -one[0]):
         if tag.startswith("zh"):
-            return "zh-Hant" if tag.startswith(_TRADITIONAL) else "zh-Hans"
+            return "zh-Hant" if tag.startswith(_TRADITIONAL_TAGS) else "zh-Hans"
         if tag == "en" or tag.startswith("en-"):
             return "en"
     return None
@@ -75,6 +75,11 @@ class Wording:
         found = catalogue().get(f"{kind}.{code}")
         return self.pick(found) if found else code
 
+    @staticmethod
+    def written_in(region: str) -> str:
+        """The language in which a region writes what it records."""
+        return "zh-Hant" if region in TRADITIONAL else "zh-Hans"
+
     def duration(self, minutes: int) -> str:
         """Minutes as hours and minutes; never rounded."""
         hours, rest = divmod(minutes, 60)
@@ -83,15 +88,16 @@ class Wording:
 
     def day(self, text: str) -> str:
         """A day written YYYY-MM-DD; any other text stays as it is."""
-        try:
-            found = date.fromisoformat(text)
-        except ValueError:
-            return text
-        return self("date.day", year=found.year, month=found.month, day=found.day, name=_MONTHS[found.month - 1])
+        found = _day(text)
+        return self("date.day", **_parts(found)) if found else text
 
     def period(self, first: str, last: str) -> str:
-        """From one day to another, or the one day."""
-        return self.day(first) if first == last else self("date.period", first=self.day(first), last=self.day(last))
+        """From one day to another, what they share said once; or the one day."""
+        start, end = _day(first), _day(last)
+        if first == last or start is None or end is None or start.year != end.year:
+            return self.day(first) if first == last else self("date.period", first=self.day(first), last=self.day(last))
+        key = "date.month" if start.month == end.month else "date.year"
+        return self(key, **_parts(start), **{f"last_{name}": value for name, value in _parts(end).items()})
 
     def moment(self, text: str) -> str:
         """An RFC 3339 time, in the time of the regions; any other text stays as it is."""
@@ -100,3 +106,36 @@ class Wording:
         except (ValueError, OverflowError):
             return text
         return self("date.moment", day=self.day(found.date().isoformat()), time=f"{found:%H:%M}")
+
+    def claim(self, key: str, value: object) -> list[str]:
+        """What an SD-JWT or a code says under a name, line by line."""
+        if isinstance(value, list):
+            return [line for item in value for line in self.claim(key, item)]
+        if isinstance(value, dict):
+            return [" · ".join(self._member(name, item) for name, item in value.items())]
+        return [self._member(key, value)]
+
+    def _member(self, name: str, value: object) -> str:
+        """One value, by the name it has in statements (ledger.credentials.model)."""
+        if isinstance(value, bool):
+            return self("claim.true" if value else "claim.false")
+        if name == "hours" and isinstance(value, list):
+            return "≥ " + self("claim.hours", hours=max(value, default=0))
+        if name == "minutes" and isinstance(value, int):
+            return self.duration(value)
+        if name in {"first", "last", "day"} and isinstance(value, str):
+            return self.day(value)
+        if name in {"category", "evidence", "claim.kind"} and isinstance(value, str):
+            return self.named(name, value)
+        return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else str(value)
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _parts(day: date) -> dict[str, object]:
+    return {"year": day.year, "month": day.month, "day": day.day, "name": _MONTHS[day.month - 1]}

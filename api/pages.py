@@ -21,15 +21,14 @@ from api.page_views import render, static_file
 from ledger.codes import region_name
 from ledger.credentials import model
 from ledger.credentials.verdict import Outcome, Verdict
-from ledger.errors import Invalid, LedgerError, NotFound, NotYet, TooLarge
-from ledger.limits import CREDENTIAL_BYTES_MAX, LONG_TEXT_MAX, SHORT_TEXT_MAX
+from ledger.errors import Busy, Invalid, LedgerError, NotFound, NotYet, TooLarge
+from ledger.limits import CREDENTIAL_BYTES_MAX, SHORT_TEXT_MAX, VERIFY_BYTES_MAX
 
 logger = logging.getLogger("yongzhi.pages")
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
-UPLOAD_BYTES_MAX: Final = 8 * 1024 * 1024
-"""One file to be checked; the photo of a telephone is the largest that people have."""
-
+_FORM_BYTES_MAX: Final = VERIFY_BYTES_MAX + CREDENTIAL_BYTES_MAX
+_TEXT_MAX: Final = 4 * CREDENTIAL_BYTES_MAX
 HEADERS: Final = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -64,7 +63,7 @@ class ShownProof(Protocol):
         """UUID of the proof that replaces this one, if one does."""
 
     def name_matches(self, text: str) -> bool:
-        """Whether the proof states this name; False when it states none."""
+        """Whether the proof states this name; False when it states none. Raise Busy after too many tries."""
 
 
 class Proofs(Protocol):
@@ -75,7 +74,7 @@ class Proofs(Protocol):
         """The regions served, by code."""
 
     def shown_proof(self, proof_id: str) -> ShownProof:
-        """A proof by its UUID; raise NotFound for any other text."""
+        """A proof by its UUID; raise NotFound or Invalid for any other text, NotYet before it can be checked."""
 
     def check_upload(self, data: bytes) -> Verdict:
         """Check what somebody presents: a PDF, JSON, an SD-JWT, a photo, or a QR's text."""
@@ -113,9 +112,11 @@ async def compare_name(request: Request, proof_id: str) -> Response:
 def _proof_page(request: Request, proof_id: str, name: str | None) -> Response:
     try:
         shown = _service(request).shown_proof(proof_id)
+        matches = shown.name_matches(name) if name else None
+    except Invalid:
+        return _failure(request, NotFound("no proof has such a number"))
     except LedgerError as error:
         return _failure(request, error)
-    matches = shown.name_matches(name) if name else None
     credential = shown.credential
     return _page(
         request,
@@ -152,8 +153,7 @@ async def verify(request: Request) -> Response:
         return _page(request, "verify.html", status=400, problem="verify.unreadable")
     except LedgerError as error:
         return _failure(request, error)
-    holder = verdicts.holder(verdict)
-    matches = verdicts.same_name(holder, name) if holder and name else None
+    matches = verdicts.name_matches(verdict, name) if name else None
     known = verdict.outcome is not Outcome.INVALID
     return _page(
         request,
@@ -161,8 +161,8 @@ async def verify(request: Request) -> Response:
         region=verdict.region,
         verdict=verdict,
         credential=verdict.credential if known else None,
-        claims=verdict.claims if known else None,
-        holder=holder,
+        claims=verdicts.statement(verdict) if verdict.credential is None else None,
+        holder=verdicts.holder(verdict),
         replacement=verdict.replacement,
         name=name,
         matches=matches,
@@ -183,27 +183,24 @@ def static(version: str, path: str) -> Response:
 class _InMemory(MultiPartParser):
     """Keeps what people present out of temporary files."""
 
-    spool_max_size = UPLOAD_BYTES_MAX + CREDENTIAL_BYTES_MAX
+    spool_max_size = _FORM_BYTES_MAX
 
 
 async def _read_form(request: Request) -> FormData:
     """The fields of a form; raise TooLarge before more than the limit is read, Invalid for another form."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    limit = UPLOAD_BYTES_MAX + CREDENTIAL_BYTES_MAX
 
     async def bounded() -> Any:
         taken = 0
         async for chunk in request.stream():
             taken += len(chunk)
-            if taken > limit:
-                raise TooLarge(f"a form of at most {limit} bytes")
+            if taken > _FORM_BYTES_MAX:
+                raise TooLarge(f"a form of at most {_FORM_BYTES_MAX} bytes")
             yield chunk
 
     try:
         if kind == "multipart/form-data":
-            parser = _InMemory(
-                request.headers, bounded(), max_files=1, max_fields=8, max_part_size=4 * CREDENTIAL_BYTES_MAX
-            )
+            parser = _InMemory(request.headers, bounded(), max_files=1, max_fields=8, max_part_size=_TEXT_MAX)
             return await parser.parse()
         if kind == "application/x-www-form-urlencoded":
             return await FormParser(request.headers, bounded()).parse()
@@ -214,11 +211,11 @@ async def _read_form(request: Request) -> FormData:
 
 async def _presented(form: FormData) -> bytes:
     file = form.get("file")
-    if isinstance(file, UploadFile) and (data := await file.read(UPLOAD_BYTES_MAX + 1)):
-        if len(data) > UPLOAD_BYTES_MAX:
-            raise TooLarge(f"a file of at most {UPLOAD_BYTES_MAX} bytes")
+    if isinstance(file, UploadFile) and (data := await file.read(VERIFY_BYTES_MAX + 1)):
+        if len(data) > VERIFY_BYTES_MAX:
+            raise TooLarge(f"a file of at most {VERIFY_BYTES_MAX} bytes")
         return data
-    return _text(form, "text", 4 * CREDENTIAL_BYTES_MAX).encode(errors="replace")
+    return _text(form, "text", _TEXT_MAX).encode(errors="replace")
 
 
 def _text(form: FormData, name: str, characters_max: int) -> str:
@@ -247,9 +244,12 @@ def _failure(request: Request, error: LedgerError) -> Response:
     if isinstance(error, Invalid | TooLarge):
         return _page(request, "error.html", status=400, title="error.title", lead="verify.unreadable")
     if isinstance(error, NotYet):
-        return _page(request, "error.html", status=429, title="error.title", lead="error.busy")
+        status, lead = (429, "error.busy") if isinstance(error, Busy) else (404, "error.not_yet")
+        answer = _page(request, "error.html", status=status, title="error.title", lead=lead)
+        answer.headers["retry-after"] = str(error.retry_after)
+        return answer
     logger.error("no answer about a proof", extra={"code": error.code, "reason": error.detail})
     return _page(request, "error.html", status=503, title="error.title", lead="error.unavailable")
 
 
-__all__ = ["HEADERS", "LONG_TEXT_MAX", "UPLOAD_BYTES_MAX", "Proofs", "ShownProof", "router"]
+__all__ = ["HEADERS", "Proofs", "ShownProof", "router"]

@@ -66,7 +66,9 @@ def _fontconfig(folder: Path) -> Path:
     folders = [place for spec in specs if spec for place in spec.submodule_search_locations or ()]
     dirs = "".join(f"<dir>{place}</dir>" for place in ["/usr/share/fonts", *folders])
     path = folder / "fonts.conf"
-    path.write_text(f"<fontconfig>{dirs}<cachedir>{folder / 'fonts'}</cachedir></fontconfig>")
+    preferred = "<prefer><family>Noto Sans CJK TC</family></prefer>"
+    aliases = "".join(f"<alias><family>{name}</family>{preferred}</alias>" for name in ("sans-serif", "system-ui"))
+    path.write_text(f"<fontconfig>{dirs}{aliases}<cachedir>{folder / 'fonts'}</cachedir></fontconfig>")
     return path
 
 

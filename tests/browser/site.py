@@ -18,6 +18,7 @@ from typing import Any, Final
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
+from msgspec.structs import replace
 
 from api import pages, verdicts
 from ledger import federation, merkle, notes
@@ -128,9 +129,8 @@ class Proofs:
                 last="2026-05-05",
             ),
         ]
-        others = model.Others(activities=2, entries=3, minutes=0)
         return {
-            FIRST: self._credential(FIRST, service(*lines, line(9, minutes=600), others=others)),
+            FIRST: self._credential(FIRST, self._shortened(*lines, line(9, minutes=600))),
             VALID: self._credential(VALID, service(*lines, star=STAR_LEVEL, note="以上时间为实际服务时间。")),
             HOSTILE: self._credential(HOSTILE, service(hostile), name="<b>O’Neil</b> {{name}}"),
             STAR: self._credential(
@@ -146,6 +146,13 @@ class Proofs:
             NAMELESS: self._credential(NAMELESS, service(*lines), name=None),
             ERASED: self._credential(ERASED, service(*lines)),
         }
+
+    @staticmethod
+    def _shortened(*lines: model.Line) -> model.ServiceStatement:
+        """A statement that sums up its last line instead of listing it."""
+        *listed, last = lines
+        others = model.Others(activities=1, entries=last.entries, minutes=last.minutes)
+        return replace(service(*lines), lines=tuple(listed), others=others)
 
     def _credential(self, proof: str, statement: model.Statement, name: str | None = "林小明") -> model.Credential:
         place = issuing.Place(

@@ -15,7 +15,8 @@ async function prepare() {
   if (!(await knowsEd25519())) return { problem: "js.no_ed25519" };
   try {
     const answer = await fetch("/v1/trust-bundle", { credentials: "omit" });
-    return { trust: await openBundle(await answer.text(), now()), fetchList };
+    const trust = await openBundle(await answer.text(), now());
+    return { trust, fetchList: async (url) => (await fetchList(url)) ?? trust.list(url) };
   } catch {
     return { problem: "js.no_keys" };
   }

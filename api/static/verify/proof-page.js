@@ -17,12 +17,9 @@ const COMPARED = {
 /** Check the code in the page's address, if there is one, and tell. */
 export async function checkProofPage(main, prepare, texts, now) {
   const place = document.getElementById("code-result");
-  document.getElementById("code-check").hidden = false;
   const sealed = location.hash.slice(1);
-  if (!sealed) {
-    place.replaceChildren(element("p", { class: "small" }, texts.get("code.none")));
-    return;
-  }
+  document.getElementById(sealed ? "code-check" : "code-none").hidden = false;
+  if (!sealed) return;
   place.replaceChildren(element("p", {}, texts.get("js.running")));
   const { trust, fetchList, problem } = await prepare();
   if (problem) {

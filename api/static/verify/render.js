@@ -22,7 +22,9 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-export const outside = (text) => element("bdi", {}, String(text));
+const TRADITIONAL = ["810000", "820000"];
+
+const outside = (text, lang) => element("bdi", lang ? { lang } : {}, String(text));
 
 function icon(name) {
   const made = document.createElementNS(SVG, "svg");
@@ -109,7 +111,8 @@ function table(stated, texts) {
   const heads = ["stated.activity", "stated.organisation", "stated.dates", "stated.time"];
   const head = element("tr", {}, ...heads.map((key) => element("th", { scope: "col" }, texts.get(key))));
   head.lastElementChild.className = "number";
-  const rows = stated.lines.map((line) => row(line, texts));
+  const lang = TRADITIONAL.includes(stated.region) ? "zh-Hant" : "zh-Hans";
+  const rows = stated.lines.map((line) => row(line, lang, texts));
   return element(
     "table",
     { class: "lines" },
@@ -119,18 +122,18 @@ function table(stated, texts) {
   );
 }
 
-function row(line, texts) {
+function row(line, lang, texts) {
   return element(
     "tr",
     {},
     element(
       "th",
       { scope: "row" },
-      outside(line.activity_name),
-      element("span", { class: "content" }, outside(line.content)),
+      outside(line.activity_name, lang),
+      element("span", { class: "content" }, outside(line.content, lang)),
       element("span", { class: "tag" }, texts.get(`category.${line.category}`)),
     ),
-    element("td", { "data-label": texts.get("stated.organisation") }, outside(line.organisation_name)),
+    element("td", { "data-label": texts.get("stated.organisation") }, outside(line.organisation_name, lang)),
     element("td", { "data-label": texts.get("stated.dates") }, texts.period(line.first, line.last)),
     element("td", { "data-label": texts.get("stated.time"), class: "number" }, texts.duration(line.minutes)),
   );

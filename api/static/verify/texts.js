@@ -1,6 +1,7 @@
 // The words of the page in its language, and how durations, days and moments are written in it.
 
-const MINUTES_A_DAY_OFF = 8 * 60;
+// Every region that issues proofs is eight hours ahead of UTC.
+const ZONE_MINUTES = 8 * 60;
 
 export class Texts {
   constructor(found) {
@@ -25,19 +26,28 @@ export class Texts {
   }
 
   day(text) {
-    const [year, month, day] = text.split("-").map(Number);
-    const name = new Date(Date.UTC(year, month - 1, day)).toLocaleString("en", { month: "long", timeZone: "UTC" });
-    return this.get("date.day", { year, month, day, name });
+    return this.get("date.day", parts(text));
   }
 
+  /** From one day to another, what they share said once; or the one day. */
   period(first, last) {
-    return first === last ? this.day(first) : this.get("date.period", { first: this.day(first), last: this.day(last) });
+    if (first === last) return this.day(first);
+    const [start, end] = [parts(first), parts(last)];
+    if (start.year !== end.year) return this.get("date.period", { first: this.day(first), last: this.day(last) });
+    const ending = { last_month: end.month, last_day: end.day, last_name: end.name };
+    return this.get(start.month === end.month ? "date.month" : "date.year", { ...start, ...ending });
   }
 
   moment(text) {
-    const local = new Date(Date.parse(text) + MINUTES_A_DAY_OFF * 60_000).toISOString();
+    const local = new Date(Date.parse(text) + ZONE_MINUTES * 60_000).toISOString();
     return this.get("date.moment", { day: this.day(local.slice(0, 10)), time: local.slice(11, 16) });
   }
+}
+
+function parts(text) {
+  const [year, month, day] = text.split("-").map(Number);
+  const name = new Date(Date.UTC(year, month - 1, day)).toLocaleString("en", { month: "long", timeZone: "UTC" });
+  return { year, month, day, name };
 }
 
 /** The texts of the page's language, from the file that lies beside these scripts. */

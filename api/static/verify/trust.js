@@ -14,7 +14,7 @@ const HEADER = "yongzhi.federation/1";
 
 /** The bundle as a Trust, once enough of the keys that it names signed it; throws Invalid or Untrusted. */
 export async function openBundle(text, now) {
-  const { federation, note } = parse(text) ?? {};
+  const { federation, lists, note } = parse(text) ?? {};
   if (!Array.isArray(federation?.regions) || !Array.isArray(federation.keys) || typeof note !== "string") {
     throw new Invalid("not a trust bundle");
   }
@@ -26,7 +26,7 @@ export async function openBundle(text, now) {
   const good = await Promise.all(federation.keys.map((key) => isSigned(signed, key)));
   if (good.filter(Boolean).length < Math.max(federation.threshold, 1)) throw new Untrusted("too few sign the trust bundle");
   if (now >= seconds(federation.expires)) throw new Untrusted(`the trust bundle expired at ${federation.expires}`);
-  return new Trust(federation.regions);
+  return new Trust(federation.regions, lists ?? {});
 }
 
 async function isSigned(note, key) {
@@ -38,10 +38,16 @@ async function isSigned(note, key) {
   }
 }
 
-/** Regions by what documents name them by. */
+/** Regions by what documents name them by, and status lists by address. */
 export class Trust {
-  constructor(regions) {
+  constructor(regions, lists = {}) {
     this.regions = regions;
+    this.lists = lists;
+  }
+
+  /** The status list that came along for an address, or null. It carries signatures of its own. */
+  list(url) {
+    return Object.hasOwn(this.lists, url) ? this.lists[url] : null;
   }
 
   byCode(code) {
