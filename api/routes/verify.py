@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from api import access, verdicts
@@ -147,14 +148,19 @@ async def _presented(request: Request) -> tuple[bytes, Presented]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return await _form(request)
-    data = b""
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > VERIFY_BYTES_MAX:
-            raise TooLarge(f"a proof of at most {VERIFY_BYTES_MAX} bytes")
+    data = b"".join([chunk async for chunk in _bounded(request, VERIFY_BYTES_MAX)])
     if kind == "application/json" and (asked := _asked(data)):
         return asked.text.encode(), asked
     return data, Presented("")
+
+
+async def _bounded(request: Request, bytes_max: int) -> AsyncGenerator[bytes, None]:
+    taken = 0
+    async for chunk in request.stream():
+        taken += len(chunk)
+        if taken > bytes_max:
+            raise TooLarge(f"a proof of at most {VERIFY_BYTES_MAX} bytes")
+        yield chunk
 
 
 def _asked(data: bytes) -> Presented | None:
@@ -167,12 +173,29 @@ def _asked(data: bytes) -> Presented | None:
 
 async def _form(request: Request) -> tuple[bytes, Presented]:
     parser = _InMemory(
-        request.headers, request.stream(), max_files=1, max_fields=len(_FIELDS), max_part_size=4 * CREDENTIAL_BYTES_MAX
+        request.headers,
+        _bounded(request, VERIFY_BYTES_MAX + CREDENTIAL_BYTES_MAX),
+        max_files=1,
+        max_fields=len(_FIELDS),
+        max_part_size=4 * CREDENTIAL_BYTES_MAX,
     )
     try:
         form = await parser.parse()
-        asked = msgspec.convert({"text": ""} | {name: form[name] for name in _FIELDS if name in form}, Presented)
     except (MultiPartException, KeyError, ValueError, LookupError) as error:
         raise Invalid(f"not a form: {error}") from None
-    file = form.get("file")
-    return (await file.read() if isinstance(file, UploadFile) else asked.text.encode()), asked
+    try:
+        asked = _fields(form)
+        file = form.get("file")
+        data = await file.read() if isinstance(file, UploadFile) else asked.text.encode()
+    finally:
+        await form.close()
+    if len(data) > VERIFY_BYTES_MAX:
+        raise TooLarge(f"a proof of at most {VERIFY_BYTES_MAX} bytes")
+    return data, asked
+
+
+def _fields(form: FormData) -> Presented:
+    try:
+        return msgspec.convert({"text": ""} | {name: form[name] for name in _FIELDS if name in form}, Presented)
+    except msgspec.ValidationError as error:
+        raise Invalid(f"not a form of ours: {error}") from None

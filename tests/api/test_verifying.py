@@ -295,7 +295,7 @@ def serving() -> Iterator[Server]:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", server.port), Handler) as listening:
-        thread = threading.Thread(target=listening.serve_forever, daemon=True)
+        thread = threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield server
         listening.shutdown()
