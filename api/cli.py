@@ -1,4 +1,7 @@
-"""The command line `yongzhi`. Exit status: 0 done, 1 refused or invalid, 2 wrong usage, 5 out of reach."""
+"""The command line `yongzhi`.
+
+Exit status: 0 done, 1 refused or invalid, 2 wrong usage, 3 revoked, 4 status unknown, 5 out of reach.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,10 @@ from api import cli_common, logs, reports
 from api.app import create_app
 from api.client import Client
 from api.demo import demo
+from api.proof_commands import proof_keys, prove
 from api.service import Service
 from api.submitting import submit
+from api.verifying import trust, verify
 from ledger import audit as auditing
 from ledger import keys
 from ledger.codes import region_name
@@ -50,13 +55,16 @@ def main() -> None:
 @cli_common.region
 @click.option("--origin", required=True, help="Name of its log, such as ledger.example/441300. 日志名称")
 @click.option("--name-en", required=True, help="The region's name in English. 英文名称")
+@click.option("--url", help="Where it is served, as proofs name it. Default: https:// and the origin's host. 服务网址")
 @cli_common.told
-def init(data: Path, region: str, origin: str, name_en: str) -> None:
-    """Establish a region: its keys, its tables, its first event. 建立一个地区的账本"""
+def init(data: Path, region: str, origin: str, name_en: str, url: str | None) -> None:
+    """Establish a region: its keys, its tables, its first events. 建立一个地区的账本"""
     with cli_common.opened(data) as deployment:
-        deployment.establish(region, origin, name_en)
+        deployment.establish(region, origin, name_en, url)
         console.print(f"{region} {region_name(region)} established. 已建立。Give its log key to auditors:")
         console.print(Text(str(deployment.region_keys(region).log.verifier)), soft_wrap=True)
+        console.print("Give the key of the trust bundle to whoever checks proofs. 请将信任包公钥交给核验方：")
+        console.print(Text(str(deployment.federation_key().verifier)), soft_wrap=True)
 
 
 @main.command()
@@ -120,9 +128,13 @@ def checkpoint(data: Path, region: str) -> None:
 @click.confirmation_option(prompt="Destroy the private details for good? 确定永久销毁个人信息？")
 @cli_common.told
 def erase(volunteer: str, data: Path, region: str) -> None:
-    """Destroy VOLUNTEER's private details and their key; the record stays, under a pseudonym. 销毁个人信息"""
+    """Destroy VOLUNTEER's private details and their key; the record stays, under a pseudonym. 销毁个人信息
+
+    What is kept of the volunteer's proofs goes with it, so proofs that stand are revoked first.
+    """
     with cli_common.opened(data) as deployment:
-        rows = deployment.ledger(region).erase(check_volunteer(volunteer))
+        revoked, rows = deployment.erase(region, check_volunteer(volunteer))
+    console.print(f"{revoked} proofs revoked 已撤销证明")
     console.print(f"{rows} sets of details destroyed 已销毁. The vault's backups expire as docs/operations.md says.")
     if not rows:
         raise NotFound(f"no private details of {volunteer} are kept in {region}")
@@ -260,5 +272,5 @@ def _read(data: Path, region: str, who: str | None) -> dict[str, Any]:
     return reports.as_dict(found)
 
 
-main.add_command(submit)
-main.add_command(demo)
+for command in (submit, demo, prove, proof_keys, verify, trust):
+    main.add_command(command)

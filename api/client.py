@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import IO, Any, Final, Self
 from urllib.parse import quote, urlsplit
 
 import httpx2
@@ -65,6 +66,27 @@ class Client:
     def get(self, path: str, **query: str | int) -> Any:
         """A JSON document."""
         return self._send("GET", path, params=query).json()
+
+    def post(self, path: str, **members: Any) -> Any:
+        """The JSON document that answers a JSON document."""
+        return self._send("POST", path, json=members).json()
+
+    def data(self, path: str) -> bytes:
+        """A file."""
+        return self._send("GET", path).content
+
+    def save(self, path: str, file: IO[bytes], told: Callable[[int], None]) -> None:
+        """Write a file as it arrives; `told` hears how many bytes each piece had."""
+        try:
+            with self._http.stream("GET", path) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise _refusal(answer)
+                for piece in answer.iter_bytes():
+                    file.write(piece)
+                    told(len(piece))
+        except httpx2.HTTPError as error:
+            raise Unavailable(f"{self._origin} is out of reach: {error}") from None
 
     def text(self, path: str) -> str:
         """A text, such as a receipt or a checkpoint."""

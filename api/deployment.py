@@ -25,8 +25,9 @@ from ledger.credentials.keys import (
 from ledger.errors import Invalid, Unavailable
 from ledger.ids import check_origin, check_region
 from ledger.keys import SigningKey
+from ledger.limits import SUBMISSION_EVENTS_MAX
 from ledger.log import CheckpointFile, Publisher
-from ledger.store import embedded, schema
+from ledger.store import embedded, proofs, schema
 from ledger.store.postgres import Database
 from ledger.submission import pack, seal
 
@@ -147,6 +148,24 @@ class Deployment:
             base = next(filter(None, map(self.proof_keys_or_none, self.regions()))).base
             keys.save(keys.generate(f"{base.partition('://')[2]}/federation"), path)
         return keys.load(path)
+
+    def erase(self, region: str, volunteer: str) -> tuple[int, int]:
+        """Revoke a volunteer's proofs and destroy the private details; how many there were of each.
+
+        Proofs first: once nobody can tell whose they are, nobody could revoke them when the record changes.
+        """
+        ledger, issuer = self.ledger(region), f"region:{region}"
+        with self.database.read() as cursor:
+            standing = proofs.standing_of(cursor, ledger.schema, volunteer)
+        for at in range(0, len(standing), SUBMISSION_EVENTS_MAX):
+            self._submit(
+                region,
+                [
+                    events.ProofRevoked(**drafts.common(issuer, region, f"proof:{proof}"), reason="erased")
+                    for proof in standing[at : at + SUBMISSION_EVENTS_MAX]
+                ],
+            )
+        return len(standing), ledger.erase(volunteer)
 
     def submit(self, region: str, bodies: Sequence[bytes], private: Mapping[str, bytes] | None = None) -> None:
         """Submit events of the region itself and sign a checkpoint over them: what a command does, not a server."""

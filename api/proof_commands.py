@@ -1,0 +1,142 @@
+"""`yongzhi prove` and `yongzhi proof-keys`: proofs of service from the command line, and the keys that sign them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.text import Text
+
+from api import cli_common
+from api.client import Client
+from ledger import keys
+from ledger.errors import Invalid, NotYet
+from ledger.ids import check_volunteer
+from ledger.limits import BATCH_VOLUNTEERS_MAX
+
+console = Console()
+errors = Console(stderr=True)
+
+_POLL_SECONDS: Final = 0.5
+_WAIT_SECONDS: Final = 3600
+_KINDS: Final = {".pdf": "pdf", ".json": "credential", ".svg": "qr"}
+
+
+@click.command()
+@cli_common.region
+@click.option("--url", envvar="YONGZHI_URL", required=True, help="The server. 服务地址")
+@click.option(
+    "--key", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True, help="Sign in with it. 登录密钥"
+)
+@click.option("--first", required=True, help="First day, YYYY-MM-DD. 起始日期")
+@click.option("--last", required=True, help="Last day, inclusive. 截止日期")
+@click.option("--activity", "activities", multiple=True, help="Only this activity (UUID). 仅此活动")
+@click.option("--category", "categories", multiple=True, help="Only this category. 仅此类别")
+@click.option("--organisation", "organisations", multiple=True, help="Only this recording unit. 仅此记录单位")
+@click.option("--evidence", multiple=True, help="Only this evidence grade. 仅此记录方式")
+@click.option("--kind", type=click.Choice(["service", "star"]), default="service", show_default=True)
+@click.option("--named", is_flag=True, help="State the holder's name, with the holder's consent. 写明姓名（须本人同意）")
+@click.option("--star", is_flag=True, help="State the star level. 写明星级")
+@click.option("--note", help="Printed as it is. 备注")
+@click.option("--volunteer", help="Whose; default: the key's. 志愿者")
+@click.option("--volunteers", type=click.File(encoding="utf-8"), help="A file of volunteers, one a line. 志愿者名单")
+@click.option("--consent", help="Where the consent is kept, when asking for others. 同意书编号")
+@click.option("--replaces", help="A revoked proof: the same again as the record now stands. 替换已撤销的证明")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help=".pdf, .json, .svg; .zip of many. 输出文件"
+)
+@cli_common.as_json
+@cli_common.told
+def prove(region: str, url: str, key: Path, out: Path, as_json: bool, **asked: Any) -> None:
+    """Issue a proof of service and save it; with --volunteers, one for each as a ZIP. 开具志愿服务记录证明"""
+    names, wanted = asked.pop("volunteers"), {name: value for name, value in asked.items() if value}
+    suffix = out.suffix.lower()
+    if suffix not in ({".zip"} if names else _KINDS):
+        raise click.UsageError("--out ends in .zip with --volunteers, else in .pdf, .json or .svg")
+    with Client(url) as client:
+        client.sign_in(keys.load(key), region)
+        base = f"/v1/regions/{region}"
+        if names:
+            found = _prove_many(client, base, _volunteers(names.read()), wanted, out)
+        else:
+            asking = {"replaces": wanted["replaces"]} if "replaces" in wanted else wanted
+            found = _prove_one(client, base, asking, out, _KINDS[suffix])
+    if as_json:
+        click.echo(json.dumps({**found, "file": str(out)}, ensure_ascii=False))
+    else:
+        console.print(Text(f"{out}  {found.get('page') or ''}"), soft_wrap=True)
+    if found.get("refused"):
+        raise SystemExit(cli_common.REFUSED)
+
+
+def _prove_one(client: Client, base: str, asked: Mapping[str, Any], out: Path, part: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.post(f"{base}/proofs", **asked)
+    deadline = time.monotonic() + _WAIT_SECONDS
+    while not found["ready"]:
+        _pause(deadline)
+        found = client.get(f"{base}/proofs/{found['id']}")
+    out.write_bytes(client.data(f"{base}/proofs/{found['id']}/{part}"))
+    return found
+
+
+def _prove_many(
+    client: Client, base: str, volunteers: list[str], asked: Mapping[str, Any], out: Path
+) -> dict[str, Any]:
+    found: dict[str, Any] = client.post(f"{base}/proof-batches", volunteers=volunteers, **asked)
+    place = f"{base}/proof-batches/{found['id']}"
+    with Progress(console=errors) as progress:
+        task = progress.add_task("issue 开具", total=found["total"])
+        deadline = time.monotonic() + _WAIT_SECONDS
+        while not found["ready"]:
+            _pause(deadline)
+            found = client.get(place)
+            progress.update(task, completed=found["issued"] + found["refused"])
+        part = out.with_name(out.name + ".part")
+        with open(part, "wb") as file:
+            task = progress.add_task("save 保存", total=None)
+            client.save(f"{place}/zip", file, lambda size: progress.advance(task, size))
+        part.replace(out)
+    for item in client.get(f"{place}/items", state="refused", limit=100)["items"]:
+        errors.print(Text(f"{item['number']} {item['volunteer']}: {item['problem']}"), style="red", soft_wrap=True)
+    return found
+
+
+def _pause(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise NotYet("no checkpoint covers it yet: ask again later")
+    time.sleep(_POLL_SECONDS)
+
+
+def _volunteers(text: str) -> list[str]:
+    found = [line.strip() for line in text.splitlines() if line.strip()]
+    if not 1 <= len(found) <= BATCH_VOLUNTEERS_MAX:
+        raise Invalid(f"a file of 1 to {BATCH_VOLUNTEERS_MAX} volunteers, one a line")
+    for number, name in enumerate(found, 1):
+        try:
+            check_volunteer(name)
+        except Invalid as error:
+            raise Invalid(f"line {number}: {error.detail}") from None
+    return found
+
+
+@click.command("proof-keys")
+@cli_common.data
+@cli_common.region
+@click.option("--url", help="Where the region is served; needed the first time, or when it moved. 服务网址")
+@cli_common.told
+def proof_keys(data: Path, region: str, url: str | None) -> None:
+    """Make new keys for signing proofs; those before stay good until they are revoked. 更换证明签发密钥
+
+    A server that runs goes on with the keys it began with: restart it.
+    """
+    with cli_common.opened(data) as deployment:
+        made = deployment.change_proof_keys(region, url)
+        console.print(Text(f"{made.credential.id}\n{made.did}#{made.token.multikey}"), soft_wrap=True)
+
+
