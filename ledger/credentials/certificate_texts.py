@@ -50,8 +50,7 @@ WORDS: Final[dict[str, tuple[str, str, str]]] = {
     "check": (
         "本证明为电子证明，以核验结果为准：扫描二维码，或在 {host} 上传本文件；文件内附可离线核验的电子凭证。",
         "本證明為電子證明，以核驗結果為準：掃描二維碼，或在 {host} 上載本文件；文件內附可離線核驗的電子憑證。",
-        "What the check says prevails: scan the code, or upload this file at {host}. The PDF carries a credential that can"
-        " be checked offline.",
+        "What the check says prevails: scan the code, or upload this file at {host}. It carries a credential.",
     ),
     "scan": ("扫码核验", "掃碼核驗", "Scan to check this certificate"),
     "number": ("证书编号", "證書編號", "Certificate number"),

@@ -8,26 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, timezone
-from itertools import pairwise
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import segno
 from msgspec import UNSET, UnsetType
 
 from ledger.credentials import fonts
+from ledger.credentials.certificate_lines import LEADING_PT, POINT_MM, lines_height, qr, size_for, wrap
 from ledger.credentials.certificate_texts import Words, day
 from ledger.credentials.model import Credential, Filter, Line, ServiceStatement, StarStatement, Statement
-from ledger.errors import Invalid, TooLarge
 
-PAGE_CHARACTERS_MAX: Final = 700
-"""The text of the QR; a longer one gives modules too small to be read from paper."""
 _CHINA: Final = timezone(timedelta(hours=8))
 _QR_MM: Final = 43
 _STARS_MAX: Final = 7
 
-_POINT_MM: Final = 25.4 / 72
-_LEADING_PT: Final = 2.4
 _WHAT_MM: Final = 65.4
 _WHO_MM: Final = 38.4
 _NAME_PT: Final = 8.8
@@ -52,9 +46,6 @@ _FOOT_MM: Final = 60.0
 _ISSUER_MAX: Final = 120
 """Characters of the issuer's name in one language."""
 
-_CLOSING: Final = frozenset("，。、；：？！）》」』】〉”’…·,.;:?!)]}%")
-"""Never first in a line."""
-
 Pair = dict[str, str]
 """`zh` and `en`."""
 Cell = dict[str, Any]
@@ -72,7 +63,7 @@ def view(credential: Credential, page: str) -> dict[str, Any]:
     holder = _holder(credential.name_of_holder, words, families)
     notes = _notes(statement, words, families[0], urlsplit(page).netloc)
     if isinstance(statement, ServiceStatement):
-        room = _ROWS_AND_NOTES_MM - sum(map(_note_height, notes)) - _lines_height((len(holder["lines"]) - 1, _NAMES_PT))
+        room = _ROWS_AND_NOTES_MM - sum(map(_note_height, notes)) - lines_height((len(holder["lines"]) - 1, _NAMES_PT))
         body = _service(statement, words, families[0], room)
     else:
         body = _star(statement, words, families[0])
@@ -87,7 +78,7 @@ def view(credential: Credential, page: str) -> dict[str, Any]:
         "opening": words("opening"),
         "holder": holder,
         "notes": notes,
-        "leading": _LEADING_PT,
+        "leading": LEADING_PT,
         "small": _SMALL_PT,
         "note_size": _NOTE_PT,
         "note_small": _NOTE_SMALL_PT,
@@ -97,7 +88,7 @@ def view(credential: Credential, page: str) -> dict[str, Any]:
         "scan": words("scan"),
         "electronic": words("electronic"),
         "seal_alt": words("seal")["zh"],
-        "qr": {"svg": _qr(page), "size": _QR_MM, "alt": words("qr")["zh"]},
+        "qr": {"svg": qr(page), "size": _QR_MM, "alt": words("qr")["zh"]},
     }
 
 
@@ -110,18 +101,13 @@ def _issuer(name: str, family: str) -> dict[str, Any]:
     """`惠州市 · Huizhou` apart, with the sizes (pt) at which each stands in one line at the head and at the foot."""
     chinese, _, english = fonts.showable(name).partition(" · ")
     chinese, english = chinese[:_ISSUER_MAX], english[:_ISSUER_MAX]
-    head, foot = _HEAD_MM / _POINT_MM, _FOOT_MM / _POINT_MM
+    head, foot = _HEAD_MM / POINT_MM, _FOOT_MM / POINT_MM
     return {
         "zh": chinese,
         "en": english,
-        "head": [_size(13, chinese, family, head, 0.4), _size(7.6, english.upper(), family, head, 0.16)],
-        "foot": [_size(11.5, chinese, family, foot, 0.1), _size(7.4, english, family, foot, 0)],
+        "head": [size_for(13, chinese, family, head, 0.4), size_for(7.6, english.upper(), family, head, 0.16)],
+        "foot": [size_for(11.5, chinese, family, foot, 0.1), size_for(7.4, english, family, foot, 0)],
     }
-
-
-def _size(wanted: float, text: str, family: str, room: float, tracking: float) -> float:
-    """The size (pt) at which a text runs no further than `room` (pt)."""
-    return min(wanted, room / max(fonts.width(text, family) + tracking * len(text), 1))
 
 
 def _holder(name: str | None, words: Words, families: list[str]) -> dict[str, Any]:
@@ -131,7 +117,7 @@ def _holder(name: str | None, words: Words, families: list[str]) -> dict[str, An
     family = fonts.family_of(name, families)
     # Names of two to four characters are set apart, as they are on documents.
     tracking = 0.18 if len(name) <= 4 else 0.04 if any(ord(one) > 0x2E7F for one in name) else 0
-    size = _size(_NAME_MAX_PT, name, family, _HOLDER_MM / _POINT_MM, tracking)
+    size = size_for(_NAME_MAX_PT, name, family, _HOLDER_MM / POINT_MM, tracking)
     if size >= _NAME_LEAST_PT:
         return {"lines": [name], "en": "", "font": [family, *families], "size": size, "tracking": tracking}
     lines = wrap(name, family, _NAMES_PT, _HOLDER_MM, 5)
@@ -202,12 +188,7 @@ def _fitting(rows: list[list[Cell]], room: float, *, more: bool) -> tuple[int, f
 
 
 def _height(cell: Cell) -> float:
-    return _lines_height((len(cell["main"]), cell["size"]), (len(cell.get("small", ())), _SMALL_PT))
-
-
-def _lines_height(*lines: tuple[int, float]) -> float:
-    """Of so many lines of such sizes (pt), mm."""
-    return sum(count * (size + _LEADING_PT) for count, size in lines) * _POINT_MM
+    return lines_height((len(cell["main"]), cell["size"]), (len(cell.get("small", ())), _SMALL_PT))
 
 
 # -- notes ----------------------------------------------------------------------------------------
@@ -226,7 +207,7 @@ def _note(pair: Pair, family: str) -> Note:
 
 
 def _note_height(note: Note) -> float:
-    return _lines_height((len(note["zh"]), _NOTE_PT), (len(note["en"]), _NOTE_SMALL_PT)) + _NOTE_GAP_MM
+    return lines_height((len(note["zh"]), _NOTE_PT), (len(note["en"]), _NOTE_SMALL_PT)) + _NOTE_GAP_MM
 
 
 def _scheme(statement: StarStatement, words: Words) -> Pair:
@@ -286,62 +267,3 @@ def _star(statement: StarStatement, words: Words, family: str) -> dict[str, Any]
         "reasons": reasons[:8],
         "reasons_label": words("reasons"),
     }
-
-
-# -- lines ----------------------------------------------------------------------------------------
-
-
-def wrap(text: str, family: str, size_pt: float, width_mm: float, lines_max: int) -> list[str]:
-    """A text of outside in at most so many lines, `…` where it is cut, 〓 for what cannot be shown."""
-    room = width_mm / _POINT_MM / size_pt
-    lines: list[str] = []
-    rest = fonts.showable(text).strip()
-    while rest and len(lines) < lines_max:
-        count = _fit(rest, family, room)
-        if count < len(rest) and len(lines) == lines_max - 1:
-            count = _fit(rest, family, room - 1)
-            lines.append(rest[:count].rstrip() + "…")
-        else:
-            lines.append(rest[:count].rstrip())
-        rest = rest[count:].lstrip()
-    return lines or [""]
-
-
-def _fit(text: str, family: str, room: float) -> int:
-    """How many characters fit: to the last blank within a Latin word, anywhere within Chinese."""
-    used, count = 0.0, 0
-    for count, one in enumerate(text):
-        used += fonts.width(one, family)
-        if used > room and count:
-            break
-    else:
-        return len(text)
-    while count > 1 and text[count] in _CLOSING:
-        count -= 1
-    if text[count].isascii() and text[count - 1].isascii():
-        blank = text.rfind(" ", 0, count + 1)
-        if blank > count // 2:
-            return blank
-    return count
-
-
-# -- the QR ---------------------------------------------------------------------------------------
-
-
-def _qr(page: str) -> str:
-    """The QR as SVG, correction level M, drawn as one filled outline a row; no border, the page is white about it."""
-    if len(page) > PAGE_CHARACTERS_MAX:
-        raise TooLarge(f"a QR of over {PAGE_CHARACTERS_MAX} characters")
-    if not page.isascii() or not page.isprintable():
-        raise Invalid("the address in a QR has only printable ASCII")
-    matrix = segno.make_qr(page, error="m", boost_error=False).matrix
-    parts = [
-        f"M{first} {y}h{last - first}v1h{first - last}z" for y, row in enumerate(matrix) for first, last in _runs(row)
-    ]
-    side = len(matrix)
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}"><path d="{"".join(parts)}"/></svg>'
-
-
-def _runs(row: bytearray) -> Iterator[tuple[int, int]]:
-    edges = [x for x, (left, right) in enumerate(pairwise((0, *row, 0))) if left != right]
-    yield from zip(edges[::2], edges[1::2], strict=True)
