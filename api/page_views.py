@@ -56,7 +56,7 @@ _ABSENT: Final = MappingProxyType(
 """What a template may ask for and not every page has."""
 
 
-def render(template: str, language: str, *, path: str, kept: bool, **values: Any) -> str:
+def render(template: str, language: str, *, kept: bool, **values: Any) -> str:
     """The page in a language. `kept`: the language was chosen by hand, so that links go on with it."""
     wording = Wording(language)
     stated = credential.credentialSubject.service if (credential := values.get("credential")) else None
@@ -71,8 +71,7 @@ def render(template: str, language: str, *, path: str, kept: bool, **values: Any
                 "lang": language,
                 "languages": NAMES,
                 "query": f"?lang={language}" if kept else "",
-                "path": path,
-                "static": f"/static/{static_version()}",
+                    "static": f"/static/{static_version()}",
                 "verdicts": verdicts,
                 "stated": stated,
                 "star": _star(stated),

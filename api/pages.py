@@ -232,7 +232,9 @@ def _text(form: FormData, name: str, characters_max: int) -> str:
 def _page(request: Request, template: str, *, status: int = 200, region: str | None = None, **values: Any) -> Response:
     query = request.query_params
     language = choose_language(query.get("lang"), request.headers.get("accept-language", ""), region)
-    text = render(template, language, path=request.url.path, kept="lang" in query, **values)
+    local = request.url.hostname in {"127.0.0.1", "localhost"}
+    base = f"{'http' if local else 'https'}://{request.url.netloc}"
+    text = render(template, language, base=base, path=request.url.path, kept="lang" in query, **values)
     headers = HEADERS if template == "front.html" else _PRIVATE
     return HTMLResponse(text, status, headers={**headers, "content-language": language})
 

@@ -95,7 +95,7 @@ class Proofs:
         self.revoked: dict[str, tuple[str, str | None]] = {FIRST: ("corrected", VALID), ERASED: ("erased", None)}
         self.list_seconds = STATUS_LIST_SECONDS
         plain = self._credentials()
-        bodies = {proof: self._body(found) for proof, found in plain.items()}
+        bodies = {proof: self.event(found) for proof, found in plain.items()}
         positions = {proof: self.log.append(body) for proof, body in bodies.items()}
         for filler in range(5):
             self.log.append(b"%d" % filler)
@@ -167,7 +167,7 @@ class Proofs:
         )
         return issuing.make_credential(statement, place, self.issued, name)
 
-    def _body(self, found: model.Credential) -> bytes:
+    def event(self, found: model.Credential) -> bytes:
         event = {
             "id": EVENT,
             "type": "proof.issued/1",

@@ -17,6 +17,9 @@ const TERMS = {
   event: "urn:yongzhi:vocab:event",
   tlogProof: "urn:yongzhi:vocab:tlogProof",
 };
+const MEMBERS = new Set(
+  "@context credentialSchema credentialStatus credentialSubject evidence id issuer name proof type validFrom validUntil".split(" "),
+);
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
@@ -112,6 +115,7 @@ function readCredential(text) {
   const subject = found?.credentialSubject;
   const proof = typeof found?.id === "string" ? found.id.slice(found.id.lastIndexOf("/") + 1) : "";
   const good =
+    Object.keys(found ?? {}).every((name) => MEMBERS.has(name)) &&
     canonicalise(found?.["@context"] ?? null) === canonicalise([...CONTEXTS, TERMS]) &&
     canonicalise(found.type ?? null) === '["VerifiableCredential","OpenBadgeCredential"]' &&
     UUID.test(proof) &&
