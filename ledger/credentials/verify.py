@@ -1,4 +1,4 @@
-"""Checking a proof of service: six numbered steps, one outcome (docs/format.md, "Checking a proof").
+"""Checking a proof of service: six numbered steps, one outcome (docs/proofs.md, "Checking a proof").
 
 1 form, 2 issuer, 3 signature, 4 evidence, 5 dates, 6 status. Whoever fails one of the first four is not believed at
 all; the fifth makes it expired; the sixth revoked, or unknown without a current status list. Nothing here asks a
@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 from msgspec import UnsetType
 
-from ledger.credentials import code, data_integrity, jws, model, sd_jwt, status_list, token_status
+from ledger.credentials import code, data_integrity, model, sd_jwt, status_list, token_status
 from ledger.credentials.evidence import check_evidence
 from ledger.credentials.keys import base64url, parse_multikey
 from ledger.credentials.reading import Upload, read
@@ -97,7 +98,6 @@ def _steps_1_to_4(course: Course, upload: Upload, trust: Trust, now: int, bindin
 def _check_credential(course: Course, data: bytes, trust: Trust) -> _Stated:
     with course.step("form"):
         credential = model.decode(data)
-        document = jws.parse_json(data)  # refuses what two readers may read differently, such as a key twice
         check_uuid(credential.proof_id)
         issued = instant(credential.validFrom)
         expires = None if isinstance(credential.validUntil, UnsetType) else instant(credential.validUntil)
@@ -108,7 +108,7 @@ def _check_credential(course: Course, data: bytes, trust: Trust) -> _Stated:
         _check_open(region, issued)
     with course.step("signature"):
         # Both proofs must hold, the one over JCS first: what nobody signed is never canonicalised as JSON-LD.
-        data_integrity.check(document, _methods(region))
+        data_integrity.check(msgspec.json.decode(data), _methods(region))
     with course.step("evidence"):
         check_evidence(credential, region.region, trust.log_keys(region.origin))
     url = credential.credentialStatus.statusListCredential

@@ -124,6 +124,8 @@ FORMS: dict[str, Any] = {
     "another context": GOOD | {"@context": ["https://www.w3.org/ns/credentials/v2"]},
     "a member twice": encoded(GOOD).replace(b'"name":', b'"name":"x","name":', 1),
     "hours as text": changed("credentialSubject", "service", "minutes", to="150"),
+    "hours that do not add up": changed("credentialSubject", "service", "minutes", to=15000),
+    "an empty set of proofs": GOOD | {"proof": []},
     "no UUID": GOOD | {"id": f"{HOST}/p/1"},
     "no such day": GOOD | {"validFrom": "2026-02-30T08:00:00Z"},
     "no such end": GOOD | {"validUntil": "2026-02-30T08:00:00Z"},
@@ -204,10 +206,9 @@ def wrong_value(number: int) -> dict[str, Any]:
 
 
 SIGNATURES: dict[str, Any] = {
-    "hours changed": changed("credentialSubject", "service", "minutes", to=15000),
+    "hours changed": encoded(GOOD).replace(b'"minutes":150', b'"minutes":15000'),
     "a name changed": changed("credentialSubject", "identifier", 0, "identityHash", to="林大明"),
     "no proof": {name: value for name, value in GOOD.items() if name != "proof"},
-    "an empty set": GOOD | {"proof": []},
     "JCS alone": without_proof(1),
     "RDFC alone": without_proof(0),
     "a bad JCS proof beside a good one": wrong_value(0),
