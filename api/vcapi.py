@@ -6,7 +6,7 @@ It signs whatever it is asked to under a did:key, and belongs to no deployment: 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -108,22 +108,20 @@ class _Api:
 
     def verify(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """VC-API, Verify Credential: form, period and every proof. A status is never looked up, and that is told."""
-        document = body.get("verifiableCredential")
-        options = _options(body)
-        self._check_credential(document, options)
-        warnings = []
+        document, options = body.get("verifiableCredential"), _options(body)
+        untold = self._check_credential(document, options)
         if isinstance(document, dict) and "credentialStatus" in document:
             if "credentialStatus" in listed(options.get("checks", [])):
                 raise Untrusted("the status cannot be looked up here")
-            warnings.append(_problem(Untrusted("the status was not looked up")))
-        return {"verified": True, "checks": ["proof"], "warnings": warnings, "errors": [], "problemDetails": warnings}
+            untold.append(Untrusted("the status was not looked up"))
+        return _verified(untold)
 
-    def _check_credential(self, document: Any, options: Mapping[str, Any]) -> None:
+    def _check_credential(self, document: Any, options: Mapping[str, Any]) -> list[Untrusted]:
         vcdm.check_credential(document, issued=True)
         vcdm.check_period(document, self.now())
         issuer = document["issuer"]
         owner = issuer["id"] if isinstance(issuer, dict) else issuer
-        self.proofs.check(document, owner, "assertionMethod", options)
+        return self.proofs.check(document, owner, "assertionMethod", options)
 
     def verify_presentation(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """VC-API, Verify Presentation: its proofs, made to authenticate, and every credential in it."""
@@ -132,10 +130,15 @@ class _Api:
         assert isinstance(document, dict)
         holder = document.get("holder")
         owner = holder.get("id") if isinstance(holder, dict) else holder
-        self.proofs.check(document, owner, "authentication", options)
+        untold = self.proofs.check(document, owner, "authentication", options)
         for credential in listed(document.get("verifiableCredential", [])):
-            self._check_credential(credential, {})
-        return {"verified": True, "checks": ["proof"], "warnings": [], "errors": [], "problemDetails": []}
+            untold += self._check_credential(credential, {})
+        return _verified(untold)
+
+
+def _verified(untold: Sequence[Untrusted]) -> dict[str, Any]:
+    warnings = [_problem(one) for one in untold]
+    return {"verified": True, "checks": ["proof"], "warnings": warnings, "errors": [], "problemDetails": warnings}
 
 
 def _options(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -88,7 +88,7 @@ def _check_base(document: Any, kind: str) -> str:
     if not isinstance(document, dict):
         raise Invalid("not an object")
     context = document.get("@context")
-    if not isinstance(context, list) or not context or context[0] not in {V1, V2}:
+    if not isinstance(context, list) or not context or context[0] not in (V1, V2):
         raise Invalid(f"an array whose first item is {V2} or {V1}", "/@context")
     for item in context:
         if not isinstance(item, dict):

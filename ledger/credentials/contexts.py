@@ -67,6 +67,10 @@ OPEN_BADGES: Final[dict[str, Any]] = {
 """The part of `context-3.0.3.json` of Open Badges 3.0 (1EdTech, appendix B) that our credentials use."""
 
 _PINS: Final = {
+    "https://www.w3.org/2018/credentials/v1": "b01e671e873981f19a9102a9a57f666dbcaeb31b99e3e124378d143e71549247",
+    "https://w3id.org/security/suites/ed25519-2020/v1": (
+        "fb517f09d990829aed734c9bad8cbbb2ac3d5063b865c7e3d81f246074bf5691"
+    ),
     "https://www.w3.org/ns/credentials/v2": "b463c8d6a066214123ddd9827b135e1b50e1fc73322cc52a9b12a4f1fc7d86cf",
 }
 """SHA-256 of the sorted compact JSON of what a package brings: an update of it must not change what is signed."""

@@ -41,9 +41,9 @@ def jcs(value: Any) -> bytes:
 def message(document: Mapping[str, Any], options: Mapping[str, Any], quads: Canonise = contexts.quads) -> bytes:
     """The 64 bytes that are signed: SHA-256 of the proof's options, then of the document (3.2.4 and 3.3.4).
 
-    Both are without `proof` and `proofValue`; `cryptosuite` among the options decides on the canonical form.
+    Both are without `proof` and `proofValue`. The canonical form is that of JSON for `eddsa-jcs-2022`, else of RDF.
     """
-    if options["cryptosuite"] == JCS:
+    if options.get("cryptosuite") == JCS:
         return sha256(jcs(options)).digest() + sha256(jcs(document)).digest()
     options = {"@context": document.get("@context"), **options}
     return sha256(quads(options)).digest() + sha256(quads(document)).digest()
