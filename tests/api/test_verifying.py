@@ -1,6 +1,7 @@
 """`yongzhi verify` and `yongzhi trust`: offline with a bundle, online from a server that may be any server."""
 
 import http.server
+import io
 import json
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import segno
 from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ from msgspec.structs import replace
 
 from api import cli_common, fetching, verifying
 from ledger import federation, keys
-from ledger.credentials import model
+from ledger.credentials import certificate, model
 from ledger.credentials.sd_jwt import Binding, bind
 from ledger.errors import TooLarge, Unavailable, Untrusted
 from ledger.federation import Region, Trust
@@ -126,6 +128,16 @@ def test_other_forms_in_files_and_as_arguments(work, form):
         verify(work, "--json", file=write(work, text)),
     ):
         assert told(result, 0)["format"] == form
+
+
+def test_a_certificate_and_a_photo_of_its_code(work):
+    pdf = certificate.render(DOCUMENT, issuing.qr())
+    assert told(verify(work, "--json", file=write(work, pdf)), 0)["format"] == "vc"
+    photo = io.BytesIO()
+    segno.make(issuing.qr(), error="m").save(photo, kind="png", scale=6, border=8)
+    assert told(verify(work, "--json", file=write(work, photo.getvalue())), 0)["format"] == "code"
+    spoilt = pdf.replace(b"EmbeddedFile", b"EmbeddedPile")
+    assert told(verify(work, "--json", file=write(work, spoilt)), 1)["format"] == "unknown"
 
 
 def test_a_name_is_compared(work):
