@@ -13,9 +13,21 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import openapi, problems
+from api import openapi, pages, problems
 from api.metrics import Metrics
-from api.routes import batches, events, issuers, operations, proofs, regions, sessions, submissions, tiles, volunteers
+from api.routes import (
+    batches,
+    events,
+    issuers,
+    operations,
+    proofs,
+    regions,
+    sessions,
+    submissions,
+    tiles,
+    verify,
+    volunteers,
+)
 from api.service import Service
 from api.sessions import Sessions
 from ledger.errors import Invalid, LedgerError, NotFound, TooLarge
@@ -36,7 +48,7 @@ def create_app(service: Service, origin: str) -> FastAPI:
     app.state.service = service
     app.state.sessions = Sessions(origin)
     app.router.routes.insert(0, Route(submissions.PATH, submissions.submit, methods=["POST"]))
-    for module in (regions, sessions, events, volunteers, proofs, batches, issuers, tiles, operations):
+    for module in (regions, sessions, events, volunteers, proofs, batches, issuers, verify, tiles, operations, pages):
         app.include_router(module.router)
     app.add_exception_handler(LedgerError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)

@@ -26,6 +26,7 @@ from rich.table import Table
 
 from api import cli_common, reports
 from api.client import Client
+from api.demo_proofs import Proofs
 from api.demo_world import CHINA, REGIONS, Organisation, World
 from api.deployment import Deployment, opened
 from ledger import events
@@ -82,13 +83,18 @@ def demo(data: Path, volunteers: int, entries: int, port: int, no_serve: bool) -
         _register(client, worlds, volunteers)
         _submit_hours(client, worlds, book, entries)
         _show_totals(client, worlds, book, "4", "Totals 统计")
+        proofs = Proofs(client, worlds[0], data, deployment.federation_key().verifier)
+        _step("5", "A proof of service, checked offline 开具服务记录证明，离线核验")
+        book.figures["proof issued and saved 开具证明"] = proofs.issue()
         _correct(client, worlds, book)
-        _show_totals(client, worlds, book, "6", "Totals follow 统计随之更新")
+        _show_totals(client, worlds, book, "7", "Totals follow 统计随之更新")
+        _step("8", "The proof follows 证明随之撤销并替换")
+        proofs.follow()
         _rebuild(deployment, worlds, book)
         _audit(deployment, worlds, book)
         _figures(book)
         if not no_serve:
-            _stay(port, worlds[0], server)
+            _stay(port, worlds[0], proofs, server)
 
 
 def _step(number: str, title: str) -> None:
@@ -129,7 +135,7 @@ def _fresh(data: Path) -> None:
 def _serving(deployment: Deployment, data: Path, port: int) -> Iterator[tuple[Client, subprocess.Popen[bytes]]]:
     _step("1", "Two regions 建立两个地区的账本")
     for code, name, _ in REGIONS:
-        deployment.establish(code, f"ledger.example/{code}", name)
+        deployment.establish(code, f"ledger.example/{code}", name, f"http://127.0.0.1:{port}")
         console.print(f"{_short(code)} {code}  log key {deployment.region_keys(code).log.verifier}", soft_wrap=True)
     command = [sys.executable, "-m", "api", "serve", "--data", str(data), "--port", str(port)]
     # The demonstration has a database of its own, whatever the environment names.
@@ -220,7 +226,7 @@ def _batches(world: World, entries: int) -> Iterator[tuple[Organisation, list[ev
         yield world.organisations[which], rest
 
 
-# -- 4 to 6: totals and corrections ---------------------------------------------------------------
+# -- 4 to 8: totals, proofs and corrections ---------------------------------------------------------------
 
 
 def _show_totals(client: Client, worlds: list[World], book: Book, number: str, title: str) -> None:
@@ -256,7 +262,7 @@ def _row(table: Table, name: str, found: dict[str, Any], expected: int) -> None:
 
 
 def _correct(client: Client, worlds: list[World], book: Book) -> None:
-    _step("5", "Corrections and withdrawals 更正与撤回")
+    _step("6", "Corrections and withdrawals 更正与撤回")
     for world in worlds:
         by_issuer = {one.key.name: one.key for one in world.organisations}
         for volunteer in world.volunteers[:2]:
@@ -272,11 +278,11 @@ def _correct(client: Client, worlds: list[World], book: Book) -> None:
                 console.print(f"{events.type_name(event)}  {volunteer[:18]}…  {change:+} min")
 
 
-# -- 7 to 9: rebuild, audit, figures --------------------------------------------------------------
+# -- 9 to 11: rebuild, audit, figures --------------------------------------------------------------
 
 
 def _rebuild(deployment: Deployment, worlds: list[World], book: Book) -> None:
-    _step("7", "Every projection rebuilt from events 由事件重建全部统计")
+    _step("9", "Every projection rebuilt from events 由事件重建全部统计")
     total, seconds = 0, 0.0
     for world in worlds:
         ledger = deployment.ledger(world.region)
@@ -288,7 +294,7 @@ def _rebuild(deployment: Deployment, worlds: list[World], book: Book) -> None:
 
 
 def _audit(deployment: Deployment, worlds: list[World], book: Book) -> None:
-    _step("8", "Audit, then one byte changed 审计；篡改一个字节后再审计")
+    _step("10", "Audit, then one byte changed 审计；篡改一个字节后再审计")
     total, seconds = 0, 0.0
     for world in worlds:
         start = time.monotonic()
@@ -327,15 +333,19 @@ def _tamper(deployment: Deployment, world: World) -> None:
 
 
 def _figures(book: Book) -> None:
-    _step("9", "Measured just now 本次实测")
+    _step("11", "Measured just now 本次实测")
     for name, value in book.figures.items():
         console.print(f"{name}: {value}")
 
 
-def _stay(port: int, world: World, server: subprocess.Popen[bytes]) -> None:
+def _stay(port: int, world: World, proofs: Proofs, server: subprocess.Popen[bytes]) -> None:
     url = f"http://127.0.0.1:{port}"
     console.rule("[bold]Serving 正在提供服务 — Ctrl-C to stop 停止", align="left")
     for path, what in (
+        ("/", "start page 首页"),
+        ("/verify", "check a proof 核验证明"),
+        (f"/p/{proofs.first['id']}", "the revoked proof 已撤销的证明"),
+        (f"/p/{proofs.second['id']}", "its replacement 替换后的证明"),
         ("/docs", "API 接口文档"),
         ("/v1/regions", "regions 地区"),
         (

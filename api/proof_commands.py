@@ -25,6 +25,8 @@ errors = Console(stderr=True)
 
 _POLL_SECONDS: Final = 0.5
 _WAIT_SECONDS: Final = 3600
+_FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
+_OUT: Final = click.Path(path_type=Path, dir_okay=False)
 _KINDS: Final = {".pdf": "pdf", ".json": "credential", ".svg": "qr"}
 
 
@@ -32,7 +34,10 @@ _KINDS: Final = {".pdf": "pdf", ".json": "credential", ".svg": "qr"}
 @cli_common.region
 @click.option("--url", envvar="YONGZHI_URL", required=True, help="The server. 服务地址")
 @click.option(
-    "--key", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True, help="Sign in with it. 登录密钥"
+    "--key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    required=True,
+    help="Sign in with it. 登录密钥",
 )
 @click.option("--first", required=True, help="First day, YYYY-MM-DD. 起始日期")
 @click.option("--last", required=True, help="Last day, inclusive. 截止日期")
@@ -41,7 +46,7 @@ _KINDS: Final = {".pdf": "pdf", ".json": "credential", ".svg": "qr"}
 @click.option("--organisation", "organisations", multiple=True, help="Only this recording unit. 仅此记录单位")
 @click.option("--evidence", multiple=True, help="Only this evidence grade. 仅此记录方式")
 @click.option("--kind", type=click.Choice(["service", "star"]), default="service", show_default=True)
-@click.option("--named", is_flag=True, help="State the holder's name, with the holder's consent. 写明姓名（须本人同意）")
+@click.option("--named", is_flag=True, help="State the holder's name, who consents. 写明姓名（须本人同意）")
 @click.option("--star", is_flag=True, help="State the star level. 写明星级")
 @click.option("--note", help="Printed as it is. 备注")
 @click.option("--volunteer", help="Whose; default: the key's. 志愿者")
@@ -49,7 +54,10 @@ _KINDS: Final = {".pdf": "pdf", ".json": "credential", ".svg": "qr"}
 @click.option("--consent", help="Where the consent is kept, when asking for others. 同意书编号")
 @click.option("--replaces", help="A revoked proof: the same again as the record now stands. 替换已撤销的证明")
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help=".pdf, .json, .svg; .zip of many. 输出文件"
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help=".pdf, .json, .svg; .zip of many. 输出文件",
 )
 @cli_common.as_json
 @cli_common.told
@@ -138,5 +146,3 @@ def proof_keys(data: Path, region: str, url: str | None) -> None:
     with cli_common.opened(data) as deployment:
         made = deployment.change_proof_keys(region, url)
         console.print(Text(f"{made.credential.id}\n{made.did}#{made.token.multikey}"), soft_wrap=True)
-
-

@@ -42,6 +42,11 @@ MEANINGS: Final = {
     "origin": "names the log for good",
     "key": "the key that is added; it is named after the subject",
     "key_id": "the key that ends",
+    "multikey": "the key",
+    "detail": "more about it, in words",
+    "status": "where a status list tells of it",
+    "list": "which list, the last part of its address",
+    "index": "which bit of it",
     "reason": "why, in words",
     "kind": "what kind of body it is",
     "successor": "who acts on its entries from now on: another, active organisation",
@@ -80,7 +85,7 @@ def _lines() -> Iterator[str]:
     yield from _section("### Event types", _table(("type", "subject", "may be issued by", "what it says"), rows))
     for name, kind in events.CATALOGUE.items():
         yield from _section(f"#### {name}", _fields(kind, events.Event, own=True))
-    for part in (events.Place, events.RegionName, events.Consent):
+    for part in (events.Place, events.RegionName, events.Consent, events.StatusIndex):
         yield from _section(f"#### Object: {part.__name__}", [_doc(part), "", *_fields(part, part)])
     yield from _section("#### Object: private details", _fields(Details, Details))
     for title, (where, labels) in _LISTS.items():

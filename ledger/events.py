@@ -455,7 +455,7 @@ class StatusIndex(Part, frozen=True, kw_only=True):
     """Where a status list tells whether a proof was revoked."""
 
     list: ListName
-    index: Annotated[int, Meta(ge=0, lt=STATUS_LIST_SIZE, description="random, never used twice")]
+    index: Annotated[int, Meta(ge=0, lt=STATUS_LIST_SIZE, description=f"0 to {STATUS_LIST_SIZE - 1}, never twice")]
 
 
 class ProofIssued(Event, tag="proof.issued/1", frozen=True, kw_only=True):

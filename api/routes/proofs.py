@@ -341,7 +341,7 @@ class StarOut(BaseModel):
 
 @router.get("/volunteers/{volunteer}/star", summary="A volunteer's star level, explained")
 def get_star(region: Served, session: Reader, volunteer: str) -> StarOut:
-    """By the scheme in force in the region, on all counted service; see docs/format.md, "Star levels"."""
+    """By the scheme in force in the region, on all counted service; see docs/proofs.md, "Star levels"."""
     if not may_ask_for(region, session, check_volunteer(volunteer)):
         raise NotFound("no such volunteer, or not yours to see")
     found = region.recognise(volunteer)

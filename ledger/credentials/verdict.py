@@ -31,7 +31,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One step of docs/format.md, "Checking a proof". `code` is stable; `detail` is for people, in English."""
+    """One step of docs/proofs.md, "Checking a proof". `code` is stable; `detail` is for people, in English."""
 
     number: int
     code: str

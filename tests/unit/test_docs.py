@@ -23,11 +23,21 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 import api.cli
-from api import cli_common, problems, sessions
+from api import cli_common, problems, sessions, verifying
 from api.deployment import Deployment, opened
 from api.metrics import Metrics
+from api.routes import (
+    batches,
+    issuers,
+    operations,
+    proofs,
+    regions,
+    submissions,
+    tiles,
+    verify,
+    volunteers,
+)
 from api.routes import events as event_routes
-from api.routes import operations, regions, submissions, tiles, volunteers
 from api.routes import sessions as session_routes
 from ledger import catalogue, codes, events, identities, ids, limits, merkle, notes, submission
 from ledger.authority import MAY_ISSUE
@@ -44,7 +54,7 @@ from tests.builders import canonical, identity
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 CODE = ("ledger", "projections", "api")
-OURS = ("format.md", "trust-model.md", "operations.md", "api.md")
+OURS = ("format.md", "proofs.md", "trust-model.md", "operations.md", "api.md")
 """Pages that this module holds against the code; others have tests of their own."""
 
 EXAMPLE_BEGIN = "<!-- begin: worked example -->"
@@ -331,7 +341,9 @@ def test_links_inside_the_catalogue_lead_somewhere():
 def test_event_types_named_in_the_docs_exist():
     for path in all_pages():
         named = set(
-            re.findall(r"(?<![\w.-])((?:region|organisation|volunteer|activity|hours)\.[a-z_]+/\d+)", path.read_text())
+            re.findall(
+                r"(?<![\w.-])((?:region|organisation|volunteer|activity|hours|proof)\.[a-z_]+/\d+)", path.read_text()
+            )
         )
         assert named <= set(events.CATALOGUE), path
 
@@ -387,10 +399,24 @@ def test_answers_to_a_submission_are_of_those_types():
     assert told <= known
 
 
+MODULES = (
+    regions,
+    session_routes,
+    event_routes,
+    volunteers,
+    proofs,
+    batches,
+    issuers,
+    verify,
+    tiles,
+    operations,
+)
+
+
 def routes_in_code() -> set[tuple[str, str]]:
     """(method, path) of everything served, path parameters as docs/api.md writes them."""
     found = {("POST", submissions.PATH)}
-    for module in (regions, session_routes, event_routes, volunteers, tiles, operations):
+    for module in MODULES:
         for route in module.router.routes:
             assert isinstance(route, APIRoute)
             found |= {(method, route.path.replace(":path}", "}")) for method in route.methods or ()}
@@ -414,7 +440,7 @@ def test_routes():
 
 def test_every_module_of_routes_is_looked_at():
     modules = {path.stem for path in (ROOT / "api" / "routes").glob("*.py")} - {"__init__"}
-    assert modules == {"regions", "sessions", "events", "volunteers", "tiles", "operations", "submissions"}
+    assert modules == {module.__name__.rpartition(".")[2] for module in (*MODULES, submissions)}
 
 
 def test_examples_call_what_exists():
@@ -484,7 +510,7 @@ def test_commands_in_examples_exist_with_their_options():
 
 def test_commands_named_in_the_text_exist():
     for path in all_pages():
-        named = set(re.findall(r"`yongzhi ([a-z]+)", path.read_text(encoding="utf-8")))
+        named = set(re.findall(r"`yongzhi ([a-z-]+)", path.read_text(encoding="utf-8")))
         assert named <= set(commands()), path
 
 
@@ -492,7 +518,8 @@ def test_exit_statuses():
     told = {row[0]: row[1] for row in table("operations.md", "Exit statuses")}
     assert list(told) == ["0", "1", "2", "3", "4", "5"]
     used = {row[0] for row in table("operations.md", "Exit statuses") if row[2] == "yes"}
-    assert {str(cli_common.REFUSED), str(cli_common.OUT_OF_REACH), "0", "2"} == used
+    exits = {cli_common.REFUSED, cli_common.OUT_OF_REACH, *verifying.EXITS.values(), 2}
+    assert {str(status) for status in exits} == used
 
 
 def test_environment_variables():
