@@ -71,7 +71,7 @@ def render(template: str, language: str, *, kept: bool, **values: Any) -> str:
                 "lang": language,
                 "languages": NAMES,
                 "query": f"?lang={language}" if kept else "",
-                    "static": f"/static/{static_version()}",
+                "static": f"/static/{static_version()}",
                 "verdicts": verdicts,
                 "stated": stated,
                 "star": _star(stated),

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 
 from api import verdicts
@@ -143,7 +143,7 @@ async def verify(request: Request) -> Response:
     """Check what was sent: `file`, or `text`; with `name`, whether the proof states that name."""
     try:
         form = await _read_form(request)
-        data, name = await _presented(form), _text(form, "name", SHORT_TEXT_MAX)
+        data, name = _presented(form), _text(form, "name", SHORT_TEXT_MAX)
         if not data:
             return _page(request, "verify.html", status=400, problem="verify.nothing")
         verdict = await asyncio.to_thread(_service(request).check_upload, data)
@@ -186,8 +186,21 @@ class _InMemory(MultiPartParser):
     spool_max_size = _FORM_BYTES_MAX
 
 
-async def _read_form(request: Request) -> FormData:
+Fields = Mapping[str, str | bytes]
+"""Of a form, by name: a text, or the content of a file."""
+
+
+async def _read_form(request: Request) -> Fields:
     """The fields of a form; raise TooLarge before more than the limit is read, Invalid for another form."""
+    form = await _parse_form(request)
+    try:
+        items = form.multi_items()
+        return {name: value if isinstance(value, str) else await value.read() for name, value in items}
+    finally:
+        await form.close()
+
+
+async def _parse_form(request: Request) -> FormData:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     async def bounded() -> Any:
@@ -209,16 +222,16 @@ async def _read_form(request: Request) -> FormData:
     raise Invalid("a form is multipart/form-data or application/x-www-form-urlencoded")
 
 
-async def _presented(form: FormData) -> bytes:
+def _presented(form: Fields) -> bytes:
     file = form.get("file")
-    if isinstance(file, UploadFile) and (data := await file.read(VERIFY_BYTES_MAX + 1)):
-        if len(data) > VERIFY_BYTES_MAX:
+    if isinstance(file, bytes) and file:
+        if len(file) > VERIFY_BYTES_MAX:
             raise TooLarge(f"a file of at most {VERIFY_BYTES_MAX} bytes")
-        return data
+        return file
     return _text(form, "text", _TEXT_MAX).encode(errors="replace")
 
 
-def _text(form: FormData, name: str, characters_max: int) -> str:
+def _text(form: Fields, name: str, characters_max: int) -> str:
     value = form.get(name)
     text = value.strip() if isinstance(value, str) else ""
     if len(text) > characters_max:

@@ -1,0 +1,345 @@
+"""The public pages over HTTP, as a browser without scripts and a hostile client meet them."""
+
+import dataclasses
+import html
+import json
+import re
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from api import pages, verdicts
+from api.page_texts import LANGUAGES, catalogue
+from ledger.credentials import verify
+from ledger.credentials.verdict import Outcome, Verdict
+from ledger.errors import Busy, LedgerError, NotYet, Unavailable
+from ledger.limits import VERIFY_BYTES_MAX
+from tests.browser.site import ERASED, FIRST, HOSTILE, INDEXES, NAMELESS, STAR, UNKNOWN, VALID, Proofs
+
+HANS, HANT, EN = LANGUAGES
+
+
+@pytest.fixture(scope="module")
+def client(proofs: Proofs) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=proofs.base) as client:
+        yield client
+
+
+def said(text: str) -> str:
+    """What a page says, without its marks."""
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", text)))
+
+
+def outcome(text: str) -> str:
+    found = re.search(r'class="answer answer-([a-z-]+)"', text)
+    assert found, "no answer on the page"
+    return found[1]
+
+
+# -- what a proof's page says ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("proof", "expected"), [(VALID, Outcome.VALID), (FIRST, Outcome.REVOKED), (ERASED, Outcome.REVOKED)]
+)
+def test_the_page_of_a_proof_answers_first_and_in_words(
+    client: httpx2.Client, proof: str, expected: Outcome, language: str
+) -> None:
+    answer = client.get(f"/p/{proof}", params={"lang": language})
+    assert answer.status_code == 200
+    assert outcome(answer.text) == expected
+    word = verdicts.OUTCOMES[expected][LANGUAGES.index(language)]
+    assert re.search(rf'<p class="word">{word}</p>', answer.text)
+    assert re.search(rf"<title>{word} ", answer.text)
+    assert answer.text.count("<h1") == 1
+
+
+def test_a_proof_shows_what_it_states(client: httpx2.Client) -> None:
+    text = said(client.get(f"/p/{VALID}?lang=zh-Hans").text)
+    for stated in ("32 小时 35 分钟", "2026年1月1日至11月22日", "江南街道助老服务", "惠州市蓝天志愿服务队", "文明旅游",
+                   "一星级志愿者", "惠州市 · Huizhou", VALID, "以上时间为实际服务时间。", "现场签到"):  # fmt: skip
+        assert stated in text
+    star = said(client.get(f"/p/{STAR}?lang=en").text)
+    assert "One-star volunteer" in star
+    assert "at least 100 h" in star
+    shortened = said(client.get(f"/p/{FIRST}?lang=en").text)
+    assert "1 more activities" in shortened
+    assert "42 h 35 min" in shortened
+
+
+def test_a_revoked_proof_names_its_reason_and_what_replaces_it(client: httpx2.Client) -> None:
+    answer = client.get(f"/p/{FIRST}", params={"lang": EN})
+    assert "a record it rests on was corrected" in said(answer.text)
+    assert f'href="/p/{VALID}?lang=en"' in answer.text
+    assert "no longer" in said(answer.text)
+
+
+def test_an_erased_proof_shows_only_that_it_was_revoked(client: httpx2.Client) -> None:
+    answer = client.get(f"/p/{ERASED}", params={"lang": EN})
+    assert "have been erased" in said(answer.text)
+    assert "江南街道" not in answer.text
+    assert "林" not in answer.text
+    assert 'name="name"' not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/p/" + UNKNOWN, "/p/x", "/p/%00", "/p/..%2f..", "/p/" + "a" * 3000])
+def test_what_was_never_issued_here_is_not_found(client: httpx2.Client, path: str) -> None:
+    answer = client.get(path, params={"lang": EN})
+    assert answer.status_code == 404
+    if "%2f" not in path:
+        assert "There is no such proof" in said(answer.text)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "key"),
+    [
+        (Busy("guessed", 3600), 429, "error.busy"),
+        (NotYet("soon"), 404, "error.not_yet"),
+        (Unavailable("database out of reach"), 503, "error.unavailable"),
+    ],
+)
+def test_when_there_is_no_answer_the_page_says_neither_yes_nor_no(
+    client: httpx2.Client, proofs: Proofs, monkeypatch: pytest.MonkeyPatch, error: LedgerError, status: int, key: str
+) -> None:
+    def fail(proof_id: str) -> None:
+        raise error
+
+    monkeypatch.setattr(proofs, "shown_proof", fail)
+    answer = client.get(f"/p/{VALID}", params={"lang": EN})
+    assert answer.status_code == status
+    assert catalogue()[key].en in said(answer.text)
+    assert "answer-" not in answer.text
+    assert error.detail not in answer.text
+
+
+# -- names ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "matches"), [("林小明", True), (" 林 小明 ", True), ("林小萌", False), ("林", False), ("＊", False)]
+)
+def test_a_name_is_compared_and_never_told(client: httpx2.Client, typed: str, matches: bool) -> None:
+    before = client.get(f"/p/{VALID}", params={"lang": HANS})
+    assert "林小明" not in before.text
+    assert "林＊明" in before.text
+    after = client.post(f"/p/{VALID}", params={"lang": HANS}, data={"name": typed})
+    assert ("note-good" in after.text) is matches
+    assert ("note-bad" in after.text) is not matches
+    assert (f'<p id="name-hint">证明上的姓名为 {typed.strip()}。' in after.text) is matches
+    assert outcome(after.text) == Outcome.VALID
+
+
+def test_an_empty_name_is_asked_for_again(client: httpx2.Client) -> None:
+    for sent in ({"name": "  "}, {}):
+        answer = client.post(f"/p/{VALID}", params={"lang": EN}, data=sent or {"other": "x"})
+        assert "Type a name." in said(answer.text)
+
+
+def test_a_proof_without_a_name_says_so(client: httpx2.Client) -> None:
+    answer = client.get(f"/p/{NAMELESS}", params={"lang": EN})
+    assert "This proof states no name" in said(answer.text)
+    posted = client.post(f"/p/{NAMELESS}", params={"lang": EN}, data={"name": "林小明"})
+    assert "note-good" not in posted.text
+
+
+@pytest.mark.parametrize("body", [b"name=" + b"x" * 5000, b"%ff%fe=%zz", b"\xff" * 100])
+def test_a_form_that_is_not_one_is_refused_with_a_page(client: httpx2.Client, body: bytes) -> None:
+    kind = {"content-type": "application/x-www-form-urlencoded"}
+    answer = client.post(f"/p/{VALID}", params={"lang": EN}, content=body, headers=kind)
+    assert answer.status_code in (200, 400)
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+# -- hostile contents -----------------------------------------------------------------------------------
+
+
+def test_names_and_contents_are_shown_as_they_are_and_do_nothing(client: httpx2.Client) -> None:
+    answer = client.get(f"/p/{HOSTILE}", params={"lang": EN})
+    assert "<img src=x onerror=alert(1)>{{7*7}}{% raw %}" in said(answer.text)
+    for mark in ("<img", "<b>", "onerror=alert(1)>", "<style", 'alert("x")'):
+        assert mark not in answer.text
+    posted = client.post(f"/p/{HOSTILE}", params={"lang": EN}, data={"name": '"><script>alert(1)</script>'})
+    assert "<script>alert" not in posted.text
+    assert posted.text.count("<script") == 1
+    assert "49" not in said(answer.text)
+
+
+@pytest.mark.parametrize("language", ["zz", '"><script>', "zh-Hans\r\nx: y"])
+def test_an_unknown_language_is_ignored(client: httpx2.Client, language: str) -> None:
+    answer = client.get("/", params={"lang": language})
+    assert answer.status_code == 200
+    assert "<script>" not in answer.text
+    assert '<html lang="zh-Hans">' in answer.text
+
+
+# -- uploads --------------------------------------------------------------------------------------------
+
+
+def check(client: httpx2.Client, data: bytes, **fields: str) -> httpx2.Response:
+    return client.post("/verify", params={"lang": EN}, files={"file": ("proof", data)}, data=fields)
+
+
+def test_a_file_is_checked_on_the_server(client: httpx2.Client, proofs: Proofs) -> None:
+    answer = check(client, proofs.files[VALID])
+    assert (answer.status_code, outcome(answer.text)) == (200, Outcome.VALID)
+    assert "32 h 35 min" in said(answer.text)
+    assert "林＊明" in answer.text
+    assert "林小明" not in answer.text
+    assert f'href="/p/{VALID}?lang=en"' in answer.text
+    assert outcome(check(client, proofs.files[FIRST]).text) == Outcome.REVOKED
+
+
+def test_nothing_of_a_forgery_is_shown(client: httpx2.Client, proofs: Proofs) -> None:
+    forged = json.loads(proofs.files[VALID])
+    forged["credentialSubject"]["service"]["lines"][0]["activity_name"] = "冒充的活动"
+    answer = check(client, json.dumps(forged).encode(), name="林小明")
+    assert outcome(answer.text) == Outcome.INVALID
+    assert "冒充的活动" not in answer.text
+    assert "32 h" not in said(answer.text)
+    assert "note-good" not in answer.text
+    assert re.search(r"3\. Signature\s+failed", said(answer.text))
+
+
+def test_a_name_can_be_compared_with_a_file(client: httpx2.Client, proofs: Proofs) -> None:
+    assert "note-good" in check(client, proofs.files[VALID], name="林小明").text
+    assert "note-bad" in check(client, proofs.files[VALID], name="林小萌").text
+    code = f"{proofs.base}/p/{VALID}#{proofs.code(VALID)}"
+    asked = client.post("/verify", params={"lang": EN}, data={"text": code, "name": "林小明"})
+    assert "note-good" in asked.text
+    assert "What the QR code says" in said(asked.text)
+
+
+def test_a_star_level_and_a_proof_without_a_name_are_checked_too(client: httpx2.Client, proofs: Proofs) -> None:
+    for proof in INDEXES:
+        expected = proofs.check_upload(proofs.files[proof]).outcome
+        assert outcome(check(client, proofs.files[proof]).text) == expected
+
+
+def test_claims_of_a_token_are_told_line_by_line(
+    client: httpx2.Client, proofs: Proofs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claims: dict[str, object] = {
+        "region": "441300",
+        "at_least": [{"year": 2026, "category": "emergency", "hours": [20, 100]}],
+        "categories": [{"category": "rural", "entries": 2, "minutes": 90}],
+        "holder_bound": True,
+        "odd<b>": {"x": ["<i>"]},
+    }
+    good = proofs.check_upload(proofs.files[VALID])
+    token = Verdict(outcome=good.outcome, format="sd-jwt", steps=good.steps, region="441300", claims=claims)
+    monkeypatch.setattr(proofs, "check_upload", lambda data: token)
+    text = check(client, b"token").text
+    assert "2026 · Emergency rescue · ≥ 100 h" in said(text)
+    assert "Rural revitalisation · 2 · 1 h 30 min" in said(text)
+    assert "<b>" not in text
+    assert "<i>" not in text
+
+
+@pytest.mark.parametrize("found", [Outcome.EXPIRED, Outcome.STATUS_UNKNOWN])
+def test_every_outcome_has_its_answer(
+    client: httpx2.Client, proofs: Proofs, monkeypatch: pytest.MonkeyPatch, found: Outcome
+) -> None:
+    good = proofs.check_upload(proofs.files[VALID])
+    monkeypatch.setattr(proofs, "check_upload", lambda data: dataclasses.replace(good, outcome=found))
+    answer = check(client, b"x")
+    assert outcome(answer.text) == found
+    assert 'role="alert"' in answer.text
+
+
+def test_nothing_and_too_much_are_told_apart(client: httpx2.Client) -> None:
+    nothing = client.post("/verify", params={"lang": EN}, files={"file": ("", b"")}, data={"text": " "})
+    assert (nothing.status_code, "Choose a file, or paste text." in said(nothing.text)) == (400, True)
+    large = check(client, b"x" * (VERIFY_BYTES_MAX + 1))
+    assert (large.status_code, "too large" in said(large.text)) == (413, True)
+    for kind in ("text/plain", "multipart/form-data", "multipart/form-data; boundary=", ""):
+        bad = client.post("/verify", params={"lang": EN}, content=b"--x", headers={"content-type": kind})
+        assert (bad.status_code, "could not be read" in said(bad.text)) == (400, True)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=300), as_form=st.booleans())
+def test_arbitrary_bytes_are_answered_with_a_page(client: httpx2.Client, data: bytes, as_form: bool) -> None:
+    if as_form:
+        answer = check(client, data)
+    else:
+        kind = {"content-type": "multipart/form-data; boundary=x"}
+        answer = client.post("/verify", content=b"--x\r\n" + data, headers=kind)
+    assert answer.status_code in (200, 400)
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "answer-valid" not in answer.text
+
+
+# -- languages, headers, files ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("accepted", "expected"),
+    [
+        ("zh-CN,zh;q=0.9", HANS),
+        ("zh-TW", HANT),
+        ("zh-HK,zh;q=0.9,en;q=0.5", HANT),
+        ("zh-MO", HANT),
+        ("zh-Hant-HK", HANT),
+        ("en-GB,en;q=0.8", EN),
+        ("de,en;q=0.7,zh;q=0.3", EN),
+        ("de;q=0.1,zh-Hans;q=0.2", HANS),
+        ("de", HANS),
+        ("", HANS),
+        (";;q=x,,", HANS),
+    ],
+)
+def test_the_language_is_the_one_the_browser_prefers(client: httpx2.Client, accepted: str, expected: str) -> None:
+    answer = client.get("/verify", headers={"accept-language": accepted})
+    assert f'<html lang="{expected}">' in answer.text
+    assert answer.headers["content-language"] == expected
+
+
+def test_links_keep_a_language_that_was_chosen_and_add_none(client: httpx2.Client) -> None:
+    assert 'href="/verify?lang=en"' in client.get("/?lang=en").text
+    assert 'href="/verify"' in client.get("/", headers={"accept-language": "en"}).text
+
+
+@pytest.mark.parametrize("path", ["/", "/verify", f"/p/{VALID}", "/p/none"])
+def test_pages_allow_nothing_from_elsewhere_and_set_no_cookies(client: httpx2.Client, path: str) -> None:
+    answer = client.get(path)
+    for name, value in pages.HEADERS.items():
+        assert answer.headers[name] == value
+    assert "set-cookie" not in answer.headers
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "style=" not in answer.text
+    assert not re.search(r"\son[a-z]+=", answer.text)
+    assert set(re.findall(r'(?:src|href|action)="(https?:[^"]*)"', answer.text)) == set()
+    assert ("noindex" in answer.headers.get("x-robots-tag", "")) is (path != "/")
+
+
+def test_static_files_are_kept_for_ever_under_an_address_of_their_content(client: httpx2.Client) -> None:
+    text = client.get("/verify").text
+    found = set(re.findall(r'(?:src|href)="(/static/[^"#]+)"', text))
+    assert {path.rpartition("/")[2] for path in found} == {"icon.svg", "page.css", "page.js"}
+    for path in found:
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    folder = next(iter(found)).split("/")[2]
+    for path in ("/static/0000/page.css", f"/static/{folder}/%2e%2e/pages.py", f"/static/{folder}/page.cs"):
+        assert client.get(path).status_code == 404
+
+
+def test_the_front_page_names_the_regions_served(client: httpx2.Client) -> None:
+    text = said(client.get("/", params={"lang": EN}).text)
+    assert "惠州市 region code 441300" in text
+    assert "香港特别行政区" in text
+
+
+def test_an_unreadable_file_is_told_by_its_first_step(client: httpx2.Client) -> None:
+    text = check(client, b"not a proof").text
+    assert outcome(text) == Outcome.INVALID
+    assert outcome(text) == verify.unreadable("").outcome
+    assert re.search(r"1\. Form\s+failed", said(text))
