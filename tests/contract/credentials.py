@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
 from ledger.credentials import data_integrity, model
 from tests import proofs
@@ -21,31 +20,32 @@ EVIDENCE = model.LogEvidence(
 )
 
 
-def star_credential(name: str | None = "林小明") -> model.Credential:
-    statement = model.StarStatement(
-        region=REGION, day="2026-11-22", star=STAR, explanation=("满 300 小时",), explanation_en=("300 hours reached",)
-    )
-    found = proofs.credential(statement, name)
-    achievement = replace(found.credentialSubject.achievement, achievementType="Award")
-    return replace(found, credentialSubject=replace(found.credentialSubject, achievement=achievement))
-
-
+LINES = [proofs.line(number) for number in range(1, 41)]
+OTHERS = model.Others(activities=3, entries=9, minutes=540)
+ENTRIES = len(LINES) + OTHERS.entries
+MINUTES = 150 * len(LINES) + OTHERS.minutes
+LONG = proofs.service(
+    *LINES,
+    others=OTHERS,
+    entries=ENTRIES,
+    minutes=MINUTES,
+    categories=(model.Amount(category="empty-nest-elders", entries=ENTRIES, minutes=MINUTES),),
+    grades=(model.Grade(evidence="check-in", entries=ENTRIES, minutes=MINUTES),),
+    filter=model.Filter(categories=("empty-nest-elders",)),
+    star=STAR,
+    note='备注 "note" \\ 𠮷',
+)
+REACHED = model.StarStatement(
+    region=REGION, day="2026-11-22", star=STAR, explanation=("满 300 小时",), explanation_en=("300 hours reached",)
+)
 KINDS: dict[str, model.Credential] = {
     "named": proofs.credential(),
     "unnamed": proofs.credential(name=None),
     "with-evidence": proofs.credential(evidence=(EVIDENCE,)),
-    "with-others": proofs.credential(
-        proofs.service(
-            *[proofs.line(number) for number in range(1, 41)],
-            others=model.Others(activities=3, entries=9, minutes=540),
-            filter=model.Filter(categories=("empty-nest-elders",)),
-            star=STAR,
-            note='备注 "note" \\ 𠮷',
-        )
-    ),
+    "with-others": proofs.credential(LONG),
     "expiring": proofs.credential(validUntil="2099-11-22T08:00:00Z", evidence=(EVIDENCE,)),
-    "star": star_credential(),
-    "star-unnamed": replace(star_credential(None), evidence=(EVIDENCE,)),
+    "star": proofs.credential(REACHED),
+    "star-unnamed": proofs.credential(REACHED, name=None, evidence=(EVIDENCE,)),
 }
 
 
