@@ -22,7 +22,7 @@ _BUNDLE_PATH: Final = "/v1/trust-bundle"
 
 def fetch(url: str, bytes_max: int, seconds_max: float = _SECONDS_MAX) -> bytes:
     """What an address serves; raise Unavailable when it cannot be had, TooLarge when it is too much."""
-    ends, data = time.monotonic() + seconds_max, b""
+    ends, data = time.monotonic() + seconds_max, bytearray()
     headers = {"accept-encoding": "identity"}  # what is compressed could be any size
     try:
         with httpx2.stream("GET", url, timeout=_TIMEOUT, follow_redirects=False, headers=headers) as answer:
@@ -36,7 +36,7 @@ def fetch(url: str, bytes_max: int, seconds_max: float = _SECONDS_MAX) -> bytes:
                     raise Unavailable(f"{url} takes longer than {seconds_max} seconds")
     except (httpx2.HTTPError, httpx2.InvalidURL, UnicodeError) as error:
         raise Unavailable(f"{url} is out of reach: {error}") from None
-    return data
+    return bytes(data)
 
 
 def fetch_bundle(url: str) -> bytes:

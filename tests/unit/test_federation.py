@@ -185,6 +185,7 @@ BAD: dict[str, dict[str, Any]] = {
     "a region that is none": {"regions": changed(region="999999", did="did:web:ledger.example:regions:999999")},
     "a member too many of a region": {"regions": changed(more=1)},
     "another's log key": {"regions": changed(log_keys=[vkey("ledger.example/820000")])},
+    "an origin that names an issuer": {"regions": changed(origin="region:441300", log_keys=[vkey("region:441300")])},
     "no log key": {"regions": changed(log_keys=[])},
     "the DID of another host": {"regions": changed(did=f"did:web:evil.example:regions:{REGION}")},
     "plain HTTP": {"regions": changed(base="http://ledger.example")},
