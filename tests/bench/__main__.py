@@ -9,12 +9,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import machines, primitives, stock, writing
+from tests.bench import machines, primitives, proving, stock, writing
 from tests.bench.report import Report
 from tests.bench.stock import Rates
 from tests.bench.stored import Large
 
-SUBJECTS = ("ingest", "singles", "projections", "audit", "reading", "growth")
+SUBJECTS = ("ingest", "singles", "projections", "audit", "reading", "growth", "proofs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,8 @@ class Scale:
     reads: int = 4_000
     growth: int = 400_000
     growth_from: int = 100_000
+    proofs: int = 100
+    bulk: int = 5_000
 
 
 QUICK = Scale(
@@ -44,6 +46,8 @@ QUICK = Scale(
     reads=500,
     growth=60_000,
     growth_from=20_000,
+    proofs=20,
+    bulk=100,
 )
 FULL = Scale(rounds=5, stored=1_000_000, growth=5_000_000)
 
@@ -61,6 +65,8 @@ def measure(report: Report, scale: Scale, subjects: frozenset[str]) -> None:
             writing.by_the_thousand(report, machine, verify, baseline, scale.sheets, scale.rounds)
         if "singles" in subjects:
             writing.one_by_one(report, machine, verify, scale.singles, scale.rounds)
+        if "proofs" in subjects:
+            proving.measure(report, machine, scale.proofs, scale.bulk)
         if subjects & {"projections", "audit", "reading", "growth"}:
             with machine.region("441900") as (data, ledger, people):
                 _on_a_large_log(Large(report, machine, data, ledger, people), scale, subjects, baseline)

@@ -9,6 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+_SMALL = frozenset({"ms", "s"})
+"""Units of what is to be small."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -23,12 +26,12 @@ class Row:
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the target is met, if there is one; latencies are to be small, all else large."""
+        """Whether the target is met, if there is one; times are to be small, all else large."""
         if self.target is None:
             return None
         if self.ratio is not None:
             return self.ratio >= self.target
-        return self.value <= self.target if self.unit == "ms" else self.value >= self.target
+        return self.value <= self.target if self.unit in _SMALL else self.value >= self.target
 
     @property
     def target_text(self) -> str:
@@ -36,7 +39,7 @@ class Row:
             return ""
         if self.ratio is not None:
             return f"≥ {self.target:g} ×"
-        return f"{'≤' if self.unit == 'ms' else '≥'} {self.target:,g} {self.unit}"
+        return f"{'≤' if self.unit in _SMALL else '≥'} {self.target:,g} {self.unit}"
 
 
 class Report:
