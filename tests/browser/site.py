@@ -219,9 +219,9 @@ class Proofs:
         revoked = [INDEXES[proof] for proof in self.revoked]
         return status_list.make(url, self.key, revoked, self.now - 60, self.now - 60 + self.list_seconds)
 
-    def code(self, proof: str, **changes: Any) -> str:
+    def code(self, proof_id: str, /, **changes: Any) -> str:
         """The fragment of the QR of a proof."""
-        plain = code.describe(model.decode(self.files[proof]), self.now - 86_400, b"\1" * 8)
+        plain = code.describe(model.decode(self.files[proof_id]), self.now - 86_400, b"\1" * 8)
         return code.seal(dataclasses.replace(plain, **changes), self.key)
 
     # -- api.pages.Proofs -------------------------------------------------------------------------

@@ -1,0 +1,306 @@
+"""The public pages in a real browser: with scripts and without, on a telephone and on a desk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver import Chrome, Keys
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
+
+from api import verdicts
+from api.page_texts import LANGUAGES, catalogue
+from ledger.credentials.verdict import Outcome
+from tests.browser import chromium
+from tests.browser.site import FIRST, HOSTILE, NAMELESS, STAR, VALID, Proofs
+from tests.contract import javascript
+
+SECONDS_MAX = 20
+AXE = Path(__file__).parent / "axe"
+
+
+def visit(browser: Chrome, address: str) -> None:
+    """Open a page anew and wait until its scripts are done, if it has any and they run."""
+    browser.get("about:blank")
+    chromium.complaints(browser)
+    browser.get(address)
+    if browser.find_elements(By.CSS_SELECTOR, "script[src]"):
+        wait_for(browser, "main[data-ready]")
+
+
+def text_of(browser: Chrome, selector: str) -> str:
+    return str(browser.find_element(By.CSS_SELECTOR, selector).text)
+
+
+def outcome(browser: Chrome) -> str:
+    return str(browser.find_element(By.ID, "answer").get_attribute("class")).removeprefix("answer answer-")
+
+
+def wait_for(browser: Chrome, selector: str) -> None:
+    until(browser, lambda found: bool(found.find_elements(By.CSS_SELECTOR, selector)))
+
+
+def until(browser: Chrome, condition: Callable[[Chrome], bool]) -> None:
+    """Wait; while one page makes way for the next, its elements are stale or gone."""
+    wait = WebDriverWait(browser, SECONDS_MAX, 0.05, [StaleElementReferenceException, NoSuchElementException])
+    wait.until(condition)
+
+
+# -- the page of a proof ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("proof", "expected"), [(VALID, Outcome.VALID), (FIRST, Outcome.REVOKED)])
+def test_the_code_in_the_address_is_checked_and_agrees(
+    browser: Chrome, proofs: Proofs, proof: str, expected: Outcome, language: str
+) -> None:
+    visit(browser, f"{proofs.base}/p/{proof}?lang={language}#{proofs.code(proof)}")
+    place = LANGUAGES.index(language)
+    assert outcome(browser) == expected
+    assert text_of(browser, ".word") == verdicts.OUTCOMES[expected][place]
+    assert text_of(browser, "#code-result .note-good") == catalogue()["js.code.good"][place]
+    assert browser.find_element(By.TAG_NAME, "html").get_attribute("lang") == language
+    assert chromium.complaints(browser) == []
+
+
+def test_a_code_with_other_minutes_is_said_to_disagree(browser: Chrome, proofs: Proofs) -> None:
+    sealed = proofs.code(VALID, minutes=6000, first="2025-01-01")
+    visit(browser, f"{proofs.base}/p/{VALID}?lang=en#{sealed}")
+    assert text_of(browser, "#code-result [role=alert]") == catalogue()["js.code.differs"].en
+    told = text_of(browser, "#code-result table")
+    for part in ("100 h", "32 h 35 min", "1 January 2025", "1 January 2026"):
+        assert part in told
+    assert "Last day" not in told
+
+
+@pytest.mark.parametrize("changed", ["proof", "level", "digest"])
+def test_a_code_of_another_proof_or_content_is_said_to_disagree(browser: Chrome, proofs: Proofs, changed: str) -> None:
+    changes = {"proof": STAR, "level": 5, "digest": b"\0" * 32}
+    visit(browser, f"{proofs.base}/p/{VALID}?lang=en#{proofs.code(VALID, **{changed: changes[changed]})}")
+    assert text_of(browser, "#code-result [role=alert]") == catalogue()["js.code.differs"].en
+
+
+def test_a_forged_code_is_said_not_to_hold(browser: Chrome, proofs: Proofs) -> None:
+    sealed = proofs.code(VALID)
+    for forged in (sealed[:-4] + "AAAA", "x" * 60, "<script>alert(1)</script>"):
+        visit(browser, f"{proofs.base}/p/{VALID}?lang=en#{forged}")
+        assert text_of(browser, "#code-result [role=alert]") == catalogue()["js.code.bad"].en
+        assert browser.find_element(By.CSS_SELECTOR, "#code-result .step-failed").is_displayed()
+    assert chromium.complaints(browser) == []
+
+
+def test_a_page_opened_without_a_code_says_what_the_server_knows(browser: Chrome, proofs: Proofs) -> None:
+    visit(browser, f"{proofs.base}/p/{VALID}?lang=en")
+    assert text_of(browser, "#code-none") == catalogue()["code.none"].en
+    assert not browser.find_element(By.ID, "code-check").is_displayed()
+
+
+def test_where_ed25519_is_not_known_it_says_so(browser: Chrome, proofs: Proofs) -> None:
+    script = "crypto.subtle.importKey = () => Promise.reject(new DOMException('no', 'NotSupportedError'));"
+    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    try:
+        visit(browser, f"{proofs.base}/p/{VALID}?lang=en#{proofs.code(VALID)}")
+        assert text_of(browser, "#code-result") == catalogue()["js.no_ed25519"].en
+        visit(browser, f"{proofs.base}/verify?lang=en")
+        wait_for(browser, "#ask > .note")
+        assert text_of(browser, "#ask > .note") == catalogue()["js.no_ed25519"].en
+        browser.find_element(By.ID, "text").send_keys(f"{proofs.base}/p/{VALID}#{proofs.code(VALID)}")
+        browser.find_element(By.CSS_SELECTOR, "#ask button").click()
+        wait_for(browser, ".answer")  # the server's
+        assert catalogue()["steps.by_server"].en in text_of(browser, "#result")
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+
+
+def test_the_code_survives_a_change_of_language_and_a_comparison_of_names(browser: Chrome, proofs: Proofs) -> None:
+    visit(browser, f"{proofs.base}/p/{VALID}?lang=zh-Hans#{proofs.code(VALID)}")
+    browser.find_element(By.CSS_SELECTOR, '[hreflang="en"]').click()
+    wait_for(browser, "main[data-ready]")
+    assert text_of(browser, "#code-result .note-good") == catalogue()["js.code.good"].en
+    browser.find_element(By.ID, "name").send_keys("林小明", Keys.ENTER)
+    wait_for(browser, "main[data-ready] #name-result")
+    assert text_of(browser, "#name-result") == catalogue()["name.matches"].en.format(name="林小明")
+    assert text_of(browser, "#code-result .note-good") == catalogue()["js.code.good"].en
+    assert browser.switch_to.active_element.get_attribute("id") == "name-result"
+    assert chromium.complaints(browser) == []
+
+
+# -- checking a file --------------------------------------------------------------------------------------
+
+
+def present(browser: Chrome, proofs: Proofs, file: Path | None = None, text: str = "", name: str = "") -> None:
+    """Fill in the form and send it."""
+    visit(browser, f"{proofs.base}/verify?lang=en")
+    if file is not None:
+        browser.find_element(By.ID, "file").send_keys(str(file))
+    browser.execute_script("document.getElementById('text').value = arguments[0]", text)
+    browser.find_element(By.ID, "holder").send_keys(name)
+    browser.find_element(By.CSS_SELECTOR, "#ask button").click()
+    wait_for(browser, ".answer, #problem")
+
+
+def test_a_credential_is_checked_without_leaving_the_browser(browser: Chrome, proofs: Proofs, tmp_path: Path) -> None:
+    file = tmp_path / "proof.json"
+    file.write_bytes(proofs.files[VALID])
+    present(browser, proofs, file, name="林小明")
+    assert outcome(browser) == Outcome.VALID
+    assert catalogue()["js.by_browser"].en in text_of(browser, "#result")
+    assert [step.text for step in browser.find_elements(By.CSS_SELECTOR, ".step .result")] == ["passed"] * 6
+    assert "32 h 35 min" in text_of(browser, ".certificate")
+    assert browser.find_elements(By.CSS_SELECTOR, ".note-good")
+    assert browser.switch_to.active_element.get_attribute("id") == "answer"
+    browser.find_element(By.CSS_SELECTOR, "#result button").click()
+    until(browser, lambda found: catalogue()["steps.by_server"].en in text_of(found, "#result"))
+    assert outcome(browser) == Outcome.VALID
+    assert chromium.complaints(browser) == []
+
+
+def test_forged_and_revoked_credentials_are_told_in_the_browser(
+    browser: Chrome, proofs: Proofs, tmp_path: Path
+) -> None:
+    forged = json.loads(proofs.files[VALID])
+    forged["credentialSubject"]["service"]["lines"][0]["minutes"] = 99_999
+    for name, data, expected in (
+        ("forged", json.dumps(forged).encode(), Outcome.INVALID),
+        ("revoked", proofs.files[FIRST], Outcome.REVOKED),
+        ("hostile", proofs.files[HOSTILE], Outcome.VALID),
+        ("star", proofs.files[STAR], Outcome.VALID),
+        ("nameless", proofs.files[NAMELESS], Outcome.VALID),
+    ):
+        file = tmp_path / f"{name}.json"
+        file.write_bytes(data)
+        present(browser, proofs, file, name="林小萌")
+        assert outcome(browser) == expected, name
+        assert catalogue()["js.by_browser"].en in text_of(browser, "#result")
+        assert not browser.find_elements(By.CSS_SELECTOR, ".note-good")
+        assert len(browser.find_elements(By.CSS_SELECTOR, ".certificate")) == (expected is not Outcome.INVALID)
+    assert chromium.complaints(browser) == []
+
+
+def test_the_text_of_a_qr_is_checked_in_the_browser(browser: Chrome, proofs: Proofs) -> None:
+    present(browser, proofs, text=f"{proofs.base}/p/{VALID}#{proofs.code(VALID)}", name="林小明")
+    assert outcome(browser) == Outcome.VALID
+    assert catalogue()["js.by_browser"].en in text_of(browser, "#result")
+    assert browser.find_elements(By.CSS_SELECTOR, ".note-good")
+    assert "32 h 35 min" in text_of(browser, ".certificate")
+
+
+def test_what_the_browser_cannot_read_goes_to_the_server(browser: Chrome, proofs: Proofs, tmp_path: Path) -> None:
+    file = tmp_path / "proof.pdf"
+    file.write_bytes(b"%PDF-1.7\nno proof in it")
+    present(browser, proofs, file)
+    assert outcome(browser) == Outcome.INVALID
+    assert catalogue()["steps.by_server"].en in text_of(browser, "#result")
+    present(browser, proofs)
+    assert text_of(browser, "#problem") == catalogue()["verify.nothing"].en
+
+
+def test_a_dropped_file_is_checked_at_once(browser: Chrome, proofs: Proofs) -> None:
+    visit(browser, f"{proofs.base}/verify?lang=en")
+    script = """
+        const files = new DataTransfer();
+        files.items.add(new File([arguments[0]], "proof.json", { type: "application/json" }));
+        const drop = document.getElementById("drop");
+        for (const name of ["dragenter", "dragover", "drop"]) {
+          drop.dispatchEvent(new DragEvent(name, { dataTransfer: files, bubbles: true, cancelable: true }));
+        }
+    """
+    browser.execute_script(script, proofs.files[VALID].decode())
+    wait_for(browser, ".answer")
+    assert outcome(browser) == Outcome.VALID
+
+
+# -- without scripts --------------------------------------------------------------------------------------
+
+
+def test_without_scripts_everything_is_answered_by_the_server(
+    plain_browser: Chrome, proofs: Proofs, tmp_path: Path
+) -> None:
+    browser = plain_browser
+    browser.get(f"{proofs.base}/p/{FIRST}?lang=en#{proofs.code(FIRST)}")
+    assert outcome(browser) == Outcome.REVOKED
+    assert text_of(browser, "noscript") == catalogue()["code.noscript"].en
+    browser.find_element(By.CSS_SELECTOR, ".replacement a").click()
+    wait_for(browser, ".answer-valid")
+    browser.find_element(By.ID, "name").send_keys("林小明", Keys.ENTER)
+    wait_for(browser, "#name-result")
+    assert browser.find_elements(By.CSS_SELECTOR, ".note-good")
+    forged = json.loads(proofs.files[VALID])
+    forged["name"] = "另一个"
+    for data, expected in ((proofs.files[VALID], Outcome.VALID), (json.dumps(forged).encode(), Outcome.INVALID)):
+        file = tmp_path / f"{expected}.json"
+        file.write_bytes(data)
+        browser.get(f"{proofs.base}/verify?lang=en")
+        browser.find_element(By.ID, "file").send_keys(str(file))
+        browser.find_element(By.CSS_SELECTOR, "#ask button").click()
+        wait_for(browser, f".answer-{expected}")
+        assert browser.switch_to.active_element.get_attribute("id") == "answer"
+
+
+# -- how it looks and feels -------------------------------------------------------------------------------
+
+VIEWS = {
+    "front": "/",
+    "verify": "/verify",
+    "valid": f"/p/{VALID}",
+    "revoked": f"/p/{FIRST}",
+    "hostile": f"/p/{HOSTILE}",
+    "star": f"/p/{STAR}",
+    "missing": "/p/none",
+}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("view", VIEWS)
+def test_pages_fit_every_width(
+    browser: Chrome, proofs: Proofs, tmp_path_factory: pytest.TempPathFactory, view: str, language: str
+) -> None:
+    folder = tmp_path_factory.mktemp("pictures")
+    fragment = f"#{proofs.code(VALID)}" if view == "valid" else ""
+    visit(browser, f"{proofs.base}{VIEWS[view]}?lang={language}{fragment}")
+    for name, size in (("phone", chromium.PHONE), ("desktop", chromium.DESKTOP), ("narrow", (320, 640))):
+        chromium.resize(browser, size)
+        chromium.photograph(browser, path := folder / f"{view}-{language}-{name}.png")
+        assert path.read_bytes().startswith(b"\x89PNG")
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0], name
+    # 200 % zoom on a desk is half its width.
+    chromium.resize(browser, (chromium.DESKTOP[0] // 2, chromium.DESKTOP[1] // 2), scale=2)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= chromium.DESKTOP[0] // 2
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_pages_break_no_rule_of_accessibility(browser: Chrome, proofs: Proofs, dark: bool) -> None:
+    axe = (javascript.install(AXE) / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+    scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+    for view, path in VIEWS.items():
+        fragment = f"#{proofs.code(VALID)}" if view == "valid" else ""
+        visit(browser, f"{proofs.base}{path}?lang=en{fragment}")
+        browser.execute_script(axe)
+        for size in (chromium.PHONE, chromium.DESKTOP):
+            chromium.resize(browser, size)
+            found = browser.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
+            assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == [], (view, size)
+            assert len(found["passes"]) > 10
+
+
+def test_everything_can_be_reached_by_keyboard(browser: Chrome, proofs: Proofs) -> None:
+    chromium.resize(browser, chromium.DESKTOP)
+    visit(browser, f"{proofs.base}/p/{VALID}?lang=en#{proofs.code(VALID)}")
+    reached = []
+    for _ in range(9):
+        browser.switch_to.active_element.send_keys(Keys.TAB)
+        focused = browser.switch_to.active_element
+        reached.append(focused.get_attribute("id") or focused.tag_name)
+        if focused.tag_name != "input":
+            shown = browser.execute_script("return getComputedStyle(arguments[0]).outlineStyle", focused)
+            assert shown != "none", focused.get_attribute("outerHTML")
+    assert reached == ["a", "a", "a", "a", "a", "summary", "name", "button", "a"]
+    visit(browser, f"{proofs.base}/p/{VALID}?lang=en#{proofs.code(VALID)}")
+    browser.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB, Keys.ENTER)
+    assert browser.switch_to.active_element.get_attribute("id") == "content"
+    assert browser.execute_script("return location.hash").removeprefix("#") == proofs.code(VALID)
