@@ -1,8 +1,8 @@
 """The federation file, which is also the trust bundle: whom a verifier believes, signed by keys it pinned.
 
 One canonical JSON file `{"federation": …, "lists": {…}, "note": NOTE}`. The note, a C2SP signed note by one or more
-keys of the federation, covers the federation; status lists carry signatures of their own (docs/format.md,
-"Federation file"). No host is believed because it served something: keys come from here alone.
+keys of the federation, covers the federation; status lists carry signatures of their own (docs/proofs.md,
+"Trust bundle"). No host is believed because it served something: keys come from here alone.
 """
 
 from __future__ import annotations

@@ -24,22 +24,22 @@ class Issued(NamedTuple):
 def check_evidence(credential: Credential, region: str, log_keys: Sequence[VerifyingKey]) -> Issued:
     """Raise Invalid or Untrusted unless the region's log holds the event that issued exactly this credential.
 
-    Steps 4a to 4d of docs/proofs.md, "Checking a proof".
+    Step 4 of docs/proofs.md, "Checking a proof".
     """
     if isinstance(credential.evidence, UnsetType):
         raise Untrusted("the credential carries no evidence")
     (found,) = credential.evidence
-    event = events.decode(found.event.encode())  # 4a: a canonical body
-    if not isinstance(event, events.ProofIssued):  # 4b: by which this region issued a proof
+    event = events.decode(found.event.encode())  # a canonical body
+    if not isinstance(event, events.ProofIssued):  # by which this region issued a proof
         raise Untrusted(f"the event in evidence is {events.type_name(event)}, which issues nothing")
     if (event.issuer, event.ledger) != (f"region:{region}", region):
         raise Untrusted(f"the event in evidence was issued by {event.issuer} to the ledger of {event.ledger}")
     _check_same(credential, event)
-    return Issued(event, _receipt(found, log_keys))  # 4d: and it stands in the region's log
+    return Issued(event, _receipt(found, log_keys))  # and it stands in the region's log
 
 
 def _check_same(credential: Credential, event: events.ProofIssued) -> None:
-    if event.subject != f"proof:{credential.proof_id}":  # 4c: this one, of this content, at this place
+    if event.subject != f"proof:{credential.proof_id}":  # this one, of this content, at this place
         raise Untrusted("the event in evidence issued another proof")
     if event.format != "vc":
         raise Untrusted("the event in evidence issued an SD-JWT")
