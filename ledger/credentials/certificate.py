@@ -35,12 +35,17 @@ def render(credential: bytes, page: str, *, seal: bytes | None = None) -> bytes:
     """
     found = decode(credential)
     if missing := missing_glyphs(found.name_of_holder or ""):
-        raise Invalid(f"no typeface for {', '.join(f'{one} (U+{ord(one):04X})' for one in missing)}")
+        raise Invalid(f"no typeface for {', '.join(map(_told, missing))}")
     data = view(found, page) | ({} if seal is None else {"seal": list(check_seal(seal))})
     inputs = {"data": json.dumps(data, ensure_ascii=False), "credential": credential.decode()}
-    pdf = _compiler().compile(
-        format="pdf", pdf_standards=_STANDARD, sys_inputs=inputs, timestamp=int(issued_at(found).timestamp())
-    )
+    issued = int(issued_at(found).timestamp())
+    try:
+        pdf = _compiler().compile(format="pdf", pdf_standards=_STANDARD, sys_inputs=inputs, timestamp=issued)
+    except typst.TypstError as error:
+        if seal is None:
+            raise
+        # Only the seal is not ours: all else is text that has been looked at.
+        raise Invalid(f"a seal that cannot be printed: {error.message:.200}") from None
     if not isinstance(pdf, bytes):
         raise TypeError("typst gave something other than one document")
     return pdf
@@ -53,6 +58,11 @@ def check_seal(seal: bytes) -> bytes:
     if not seal.startswith(b"\x89PNG\r\n\x1a\n") and not seal.lstrip().startswith((b"<svg", b"<?xml")):
         raise Invalid("a seal is a PNG or an SVG image")
     return seal
+
+
+def _told(character: str) -> str:
+    point = f"U+{ord(character):04X}"
+    return f"{character} ({point})" if character.isprintable() else point
 
 
 # -- the compiler ---------------------------------------------------------------------------------

@@ -61,7 +61,12 @@ def _advances(family: str) -> dict[int, int]:
 def missing_glyphs(text: str) -> list[str]:
     """The characters of a text that no typeface of ours can show, each once, in the order met."""
     maps = [_advances(family) for family in _FILES]
-    return [one for one in dict.fromkeys(text) if not any(ord(one) in known for known in maps)]
+    return [one for one in dict.fromkeys(text) if _unseen(one) or not any(ord(one) in known for known in maps)]
+
+
+def _unseen(character: str) -> bool:
+    """Controls, formats and line ends: some typefaces list them, and show nothing."""
+    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 
 
 def showable(text: str) -> str:

@@ -63,9 +63,15 @@ def sign_pdf(pdf: bytes, signer: SimpleSigner, at: datetime) -> bytes:
             session.system_time = at
             return session
 
+    class KeepingMetadata(IncrementalPdfFileWriter):
+        """What the document says of itself stays as written: pyHanko would put its own name and the hour there."""
+
+        def _update_meta(self) -> None:
+            pass
+
     metadata = PdfSignatureMetadata(field_name=_FIELD, md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES)
     output = io.BytesIO()
-    AtGivenTime(metadata, signer).sign_pdf(IncrementalPdfFileWriter(io.BytesIO(pdf)), output=output)
+    AtGivenTime(metadata, signer).sign_pdf(KeepingMetadata(io.BytesIO(pdf)), output=output)
     return output.getvalue()
 
 
