@@ -161,5 +161,6 @@ def test_a_token_and_a_code_keep_the_name_too():
         assert not {"name", "name_hash"} & as_json(verdict)["statement"].keys()
         assert (name_matches(verdict, " 林小明"), name_matches(verdict, "林大明")) == (True, False)
     assert (as_json(token)["name"], as_json(code)["name"]) == ("林＊明", None)
+    assert name_matches(replace(code, outcome=Outcome.INVALID), "林小明") is None
     unnamed = verdict_on(issuing.qr(credential(name=None)).encode(), "code")
     assert name_matches(unnamed, "林小明") is None
