@@ -197,9 +197,10 @@ NOT_ISSUED: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize("suite", [JCS, RDFC])
 @pytest.mark.parametrize("reason", NOT_ISSUED)
-def test_not_issued(reason: str):
-    assert refused_by_issuer(NOT_ISSUED[reason])
+def test_not_issued(reason: str, suite: str):
+    assert refused_by_issuer(NOT_ISSUED[reason], cryptosuite=suite)
 
 
 def test_what_is_out_of_the_ordinary_but_right_is_issued():
@@ -278,6 +279,30 @@ def test_not_verified(reason: str, suite: str):
     assert found["verified"] is False
     assert [error["type"] for error in found["errors"]] == [found["type"]]
     assert found["detail"]
+
+
+KEY = CredentialKey(SigningKey(ISSUER, b"\1" * 32))
+SIGNED_AND_REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "other-purpose": ({}, {"proofPurpose": "authentication"}, "not for assertionMethod"),
+    "expired": ({}, {"expires": "2026-11-22T07:59:59Z"}, "has expired"),
+    "key-of-another-did": (
+        {"issuer": "did:key:z6MkpJySvETLnxhQG9DzEdmKJtysBDjuuTeDfUj1uNNCUqcj"},
+        {"verificationMethod": f"did:key:z6MkpJySvETLnxhQG9DzEdmKJtysBDjuuTeDfUj1uNNCUqcj#{KEY.multikey}"},
+        "its did:key has not",
+    ),
+    "another-issuer": ({"issuer": "did:key:z6MkpJySvETLnxhQG9DzEdmKJtysBDjuuTeDfUj1uNNCUqcj"}, {}, "no proof is by"),
+    "undefined-term": ({"@context": [vcdm.V2], "type": ["VerifiableCredential"]}, {}, "not defined"),
+    "created-no-date": ({}, {"created": "invalidDate"}, "not a date"),
+}
+
+
+@pytest.mark.parametrize("reason", SIGNED_AND_REFUSED)
+def test_properly_signed_and_refused_all_the_same(reason: str):
+    changes, options, said = SIGNED_AND_REFUSED[reason]
+    document = v2(**changes)
+    proof = {name: value for name, value in issue(v2(), cryptosuite=JCS)["proof"].items() if name != "proofValue"}
+    signed = sign(document, {**proof, "@context": document["@context"], **options}, KEY)
+    assert said in verify({**document, "proof": signed})["detail"]
 
 
 def test_contexts_may_be_added_only_behind_those_that_a_proof_repeats():
@@ -369,8 +394,7 @@ def test_a_proof_of_a_chain_covers_the_one_before_it():
     first = issue(v2(), id="urn:uuid:26329423-bec9-4b2e-88cb-a7c7d9dc4544")
     before = first["proof"]
     options = {name: value for name, value in before.items() if name not in {"id", "proofValue"}}
-    key = CredentialKey(SigningKey(ISSUER, b"\1" * 32))
-    second = sign({**first, "proof": [before]}, {**options, "previousProof": before["id"]}, key, vcproofs.canoniser())
+    second = sign({**first, "proof": [before]}, {**options, "previousProof": before["id"]}, KEY, vcproofs.canoniser())
     assert verify({**first, "proof": [before, second]})["verified"] is True
     assert verify({**first, "proof": [second]})["verified"] is False
     other = issue(v2(), id=before["id"], created="2026-01-01T00:00:00Z")["proof"]
