@@ -37,6 +37,7 @@ OPEN_BADGES: Final[dict[str, Any]] = {
         "@protected": True,
         "id": "@id",
         "type": "@type",
+        # Of `extensions.json` beside it: a credential has to bring this term in its own @context for others to read it.
         "1EdTechJsonSchemaValidator2019": (
             "https://purl.imsglobal.org/spec/vccs/v1p0/context.json#1EdTechJsonSchemaValidator2019"
         ),
