@@ -88,6 +88,11 @@ AUTHORITIES: dict[str, tuple[set[str], dict[str, Any]]] = {
     "region.established/1": ({"region"}, {}),
     "region.key_added/1": ({"region"}, {}),
     "region.key_revoked/1": ({"region"}, {}),
+    "region.credential_key_added/1": ({"region"}, {}),
+    "region.credential_key_revoked/1": ({"region"}, {}),
+    "region.closed/1": ({"region"}, {}),
+    "proof.issued/1": ({"region"}, {}),
+    "proof.revoked/1": ({"region"}, {}),
     "organisation.registered/1": ({"region"}, {"subject": organisation(99)}),
     "organisation.key_added/1": ({"region", "group"}, {"subject": GROUP, "key": vkey(GROUP, 9)}),
     "organisation.key_revoked/1": (

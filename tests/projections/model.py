@@ -89,6 +89,8 @@ class Model:
         self.status = dict.fromkeys(organisations, "active")
         self.heirs: dict[str, str | None] = {}
         self.frozen: set[str] = set()
+        self.changed: dict[str, int] = {}
+        """By volunteer: where an entry that had been recorded last changed."""
 
     @property
     def size(self) -> int:
@@ -197,10 +199,12 @@ class Model:
                     for one in self.entries.values()
                     if one.signed == (subject, event["key_id"]) and one.version >= suspect
                 )
-                self._dispute(suspects, event["issuer"])
+                self._dispute(suspects, event["issuer"], position)
             case [_, "disclaimed"]:
                 self.frozen.add(subject)
-                self._dispute((one for one in self.entries.values() if one.volunteer == subject), event["issuer"])
+                self._dispute(
+                    (one for one in self.entries.values() if one.volunteer == subject), event["issuer"], position
+                )
             case [_, "suspended" | "dissolved" as status]:
                 self.status[subject] = status
                 self.heirs[subject] = event.get("successor")
@@ -216,6 +220,7 @@ class Model:
             self.entries[entry.id] = entry
         else:
             entry = self.entries[event["entry"]]
+            self.changed[entry.volunteer] = position
         if act in {"recorded", "corrected"}:
             before = entry if entry.fields else None
             after = Entry("", 0, "", "", "", False, 0, fields=event)
@@ -236,10 +241,11 @@ class Model:
         else:  # withdrawn or annulled
             entry.withdrawn = True
 
-    def _dispute(self, entries: Iterable[Entry], issuer: str) -> None:
+    def _dispute(self, entries: Iterable[Entry], issuer: str, position: int) -> None:
         for entry in entries:
             if not entry.withdrawn:
                 entry.disputed = issuer
+                self.changed[entry.volunteer] = position
 
     # -- what it comes to -------------------------------------------------------------------------------
 

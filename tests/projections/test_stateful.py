@@ -136,6 +136,8 @@ class Life(Actions):
             assert {tuple(heading): (minutes, count) for *heading, minutes, count in found} == totals(
                 self.model, *headings
             )
+        found = rows(cursor, f"SELECT 'volunteer:' || volunteer, position FROM {self.projections[0].schema}.changed")
+        assert dict(found) == self.model.changed
 
     def compare_view(self) -> None:
         """The state that a page shows of each entry; and what counts of one volunteer never overlaps."""

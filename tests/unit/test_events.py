@@ -10,12 +10,13 @@ import rfc8785
 
 from ledger import events
 from ledger.errors import Invalid
-from ledger.limits import BODY_BYTES_MAX, ENTRY_MINUTES_MAX, LONG_TEXT_MAX, SHORT_TEXT_MAX
+from ledger.limits import BODY_BYTES_MAX, ENTRY_MINUTES_MAX, LONG_TEXT_MAX, SHORT_TEXT_MAX, STATUS_LIST_SIZE
 from tests.builders import (
     ABSENT,
     ACTIVITY,
     AUTHORITY,
     GROUP,
+    PROOF,
     REGION,
     STATION,
     VOLUNTEER,
@@ -26,6 +27,7 @@ from tests.builders import (
     vectors,
     vkey,
 )
+from tests.proofs import token_key
 
 HOURS = "hours.recorded/1"
 KINDS = sorted(events.CATALOGUE)
@@ -96,7 +98,7 @@ def test_a_missing_field_is_refused(kind: str):
 def test_a_value_of_the_wrong_kind_is_refused(kind: str, value: Any):
     for name in fields(kind):
         pointer = pointer_of(kind, **{name: value})
-        inside = {"place", "name", "consent"} if value == {} else set()
+        inside = {"place", "name", "consent", "status"} if value == {} else set()
         assert pointer.split("/")[1] == name if name in inside else pointer == f"/{name}"
 
 
@@ -268,6 +270,30 @@ LONG, SHORT = "长" * LONG_TEXT_MAX, "短" * SHORT_TEXT_MAX
         ("organisation.key_revoked/1", {"suspect_from": -1}, "/suspect_from"),
         ("organisation.key_revoked/1", {"suspect_from": 2**53}, "/suspect_from"),
         ("organisation.key_revoked/1", {"suspect_from": None}, "/suspect_from"),
+        # proofs of service
+        ("proof.issued/1", {"subject": PROOF}, "/subject"),
+        ("proof.issued/1", {"subject": f"proof:{PROOF.upper()}"}, "/subject"),
+        ("proof.issued/1", {"credential": IDENTITY[:-1] + "V"}, "/credential"),
+        ("proof.issued/1", {"holder": VOLUNTEER}, "/holder"),
+        ("proof.issued/1", {"format": "jwt"}, "/format"),
+        ("proof.issued/1", {"status": {"list": "442000-1", "index": 0}}, "/status/list"),
+        ("proof.issued/1", {"status": {"list": f"{REGION}-t1", "index": 0}}, "/status/list"),
+        ("proof.issued/1", {"format": "sd-jwt"}, "/status/list"),
+        ("proof.issued/1", {"status": {"list": f"{REGION}-0", "index": 0}}, "/status/list"),
+        ("proof.issued/1", {"status": {"list": f"{REGION}-1", "index": -1}}, "/status/index"),
+        ("proof.issued/1", {"status": {"list": f"{REGION}-1", "index": STATUS_LIST_SIZE}}, "/status/index"),
+        ("proof.issued/1", {"status": {"list": f"{REGION}-1", "index": 0, "extra": 1}}, "/status/extra"),
+        ("proof.issued/1", {"status": {"list": f"{REGION}-1"}}, "/status/index"),
+        ("proof.issued/1", {"replaces": f"proof:{PROOF}"}, "/replaces"),
+        ("proof.revoked/1", {"reason": "Corrected"}, "/reason"),
+        ("proof.revoked/1", {"subject": VOLUNTEER}, "/subject"),
+        ("proof.revoked/1", {"detail": LONG + "长"}, "/detail"),
+        ("region.credential_key_added/1", {"use": "token"}, "/use"),
+        ("region.credential_key_added/1", {"use": "log"}, "/use"),
+        ("region.credential_key_added/1", {"multikey": token_key().multikey}, "/use"),
+        ("region.credential_key_added/1", {"multikey": vkey(AUTHORITY)}, "/multikey"),
+        ("region.credential_key_added/1", {"multikey": token_key().multikey[:-1], "use": "token"}, "/multikey"),
+        ("region.credential_key_added/1", {"did": "did:key:z6Mk"}, "/did"),
         # organisations
         ("organisation.registered/1", {"subject": STATION[:-1] + "Q"}, "/subject"),
         ("organisation.registered/1", {"subject": VOLUNTEER}, "/subject"),
@@ -324,6 +350,11 @@ def test_a_field_is_refused(kind: str, changes: dict[str, Any], pointer: str):
         ("organisation.dissolved/1", {"successor": ABSENT}),
         ("organisation.key_revoked/1", {"suspect_from": ABSENT}),
         ("organisation.key_revoked/1", {"suspect_from": 2**53 - 1}),
+        ("proof.issued/1", {"status": {"list": f"{REGION}-2", "index": STATUS_LIST_SIZE - 1}}),
+        ("proof.issued/1", {"status": {"list": f"{REGION}-t1", "index": 0}, "format": "sd-jwt"}),
+        ("proof.issued/1", {"replaces": PROOF}),
+        ("proof.revoked/1", {"detail": LONG}),
+        ("region.credential_key_added/1", {"multikey": token_key().multikey, "use": "token"}),
     ],
 )
 def test_a_field_is_accepted(kind: str, changes: dict[str, Any]):
