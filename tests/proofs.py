@@ -87,6 +87,9 @@ def credential(
             criteria=model.Criteria(narrative="由记录单位据实记录 · Recorded by the recording units named"),
         ),
         service=statement or service(),
+        narrative="150 分钟志愿服务 · 150 minutes of volunteer service",
+        activityStartDate="2026-01-01T00:00:00+08:00",
+        activityEndDate="2026-11-22T23:59:59+08:00",
     )
     subject = replace(subject, identifier=(identity,)) if name else subject
     schema = "https://purl.imsglobal.org/spec/ob/v3p0/schema/json/ob_v3p0_achievementcredential_schema.json"

@@ -24,7 +24,8 @@ from ledger.errors import Invalid, Unavailable
 _OB: Final = "https://purl.imsglobal.org/spec/vc/ob/vocab.html#"
 _SCHEMA: Final = "https://schema.org/"
 _BOOLEAN: Final = "https://www.w3.org/2001/XMLSchema#boolean"
-"""As Open Badges writes it, with https: another IRI than that of XML Schema, and part of what is signed."""
+_DATE: Final = "https://www.w3.org/2001/XMLSchema#date"
+"""As Open Badges writes them, with https: another IRI than that of XML Schema, and part of what is signed."""
 
 
 def _scoped(name: str, **terms: Any) -> dict[str, Any]:
@@ -38,9 +39,6 @@ OPEN_BADGES: Final[dict[str, Any]] = {
         "id": "@id",
         "type": "@type",
         # Of `extensions.json` beside it: a credential has to bring this term in its own @context for others to read it.
-        "1EdTechJsonSchemaValidator2019": (
-            "https://purl.imsglobal.org/spec/vccs/v1p0/context.json#1EdTechJsonSchemaValidator2019"
-        ),
         "OpenBadgeCredential": {"@id": _OB + "OpenBadgeCredential"},
         "Achievement": _scoped(
             "Achievement",
@@ -50,6 +48,8 @@ OPEN_BADGES: Final[dict[str, Any]] = {
         "AchievementSubject": _scoped(
             "AchievementSubject",
             achievement={"@id": _OB + "achievement"},
+            activityEndDate={"@id": _OB + "activityEndDate", "@type": _DATE},
+            activityStartDate={"@id": _OB + "activityStartDate", "@type": _DATE},
             identifier={"@id": _OB + "identifier", "@container": "@set"},
         ),
         "Evidence": _scoped("Evidence"),

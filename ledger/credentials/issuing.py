@@ -91,6 +91,8 @@ def make_credential(statement: model.Statement, place: Place, issued: str, name:
             type=("AchievementSubject",),
             achievement=_achievement(place.base, place.region, star),
             service=statement,
+            narrative=narrative(statement),
+            **_period(statement),
             identifier=(identity,) if name else UNSET,
         ),
         credentialSchema=(model.Schema(id=_SCHEMA, type="1EdTechJsonSchemaValidator2019"),),
@@ -102,6 +104,29 @@ def make_credential(statement: model.Statement, place: Place, issued: str, name:
             statusListCredential=listed,
         ),
     )
+
+
+def narrative(statement: model.Statement) -> str:
+    """A statement in a sentence, in Chinese and English."""
+    if isinstance(statement, model.StarStatement):
+        star = statement.star
+        return f"{star.title}（截至 {statement.day}） · {star.title_en} as of {statement.day}"
+    hours, minutes = divmod(statement.minutes, 60)
+    words = ("志願服務", "小時") if statement.region in TRADITIONAL else ("志愿服务", "小时")
+    return (
+        f"{statement.first} 至 {statement.last} {words[0]} {hours} {words[1]} {minutes} 分"
+        f" · {hours} h {minutes} min of volunteer service from {statement.first} to {statement.last}"
+    )
+
+
+def _period(statement: model.Statement) -> dict[str, Any]:
+    """First and last moment of a period of days, as badges have it; China has one time zone."""
+    if isinstance(statement, model.StarStatement):
+        return {}
+    return {
+        "activityStartDate": f"{statement.first}T00:00:00+08:00",
+        "activityEndDate": f"{statement.last}T23:59:59+08:00",
+    }
 
 
 def _words(region: str, star: bool) -> _Words:

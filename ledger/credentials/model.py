@@ -37,6 +37,9 @@ TERMS: Final[dict[str, Any]] = {
     "service": {"@id": "urn:yongzhi:vocab:service", "@type": "@json"},
     "event": "urn:yongzhi:vocab:event",
     "tlogProof": "urn:yongzhi:vocab:tlogProof",
+    "1EdTechJsonSchemaValidator2019": (
+        "https://purl.imsglobal.org/spec/vccs/v1p0/context.json#1EdTechJsonSchemaValidator2019"
+    ),
 }
 """Our own terms: they travel in `@context` itself, so that nobody has to fetch them."""
 CONTEXT: Final[list[Any]] = [*CONTEXTS, TERMS]
@@ -202,6 +205,9 @@ class Subject(Part, frozen=True, kw_only=True):
     type: tuple[Literal["AchievementSubject"]]
     achievement: Achievement
     service: Statement
+    narrative: Annotated[LongText, Meta(description="the same in a sentence, for software that knows only badges")]
+    activityStartDate: Time | UnsetType = UNSET  # noqa: N815
+    activityEndDate: Time | UnsetType = UNSET  # noqa: N815
     identifier: tuple[Identity] | UnsetType = UNSET
 
 
