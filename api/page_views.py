@@ -18,6 +18,7 @@ from api import verdicts
 from api.page_texts import LANGUAGES, NAMES, Wording, catalogue
 from api.verdicts import Text
 from ledger.credentials.model import ServiceStatement, Statement
+from ledger.credentials.verdict import Result, Step
 from ledger.errors import NotFound
 
 _FOLDER: Final = Path(__file__).parent
@@ -97,7 +98,9 @@ def _script_texts(language: str) -> Mapping[str, str]:
         "step": verdicts.STEPS,
         "finding": {f"{code}.{result}": text for (code, result), text in verdicts.FINDINGS.items()},
     }
-    found = {f"{name}.{key}": text[place] for name, table in tables.items() for key, text in table.items()}
+    skipped = Step(number=5, code="dates", result=Result.SKIPPED)
+    found = {"finding.skipped": verdicts.finding(skipped)[place]}
+    found |= {f"{name}.{key}": text[place] for name, table in tables.items() for key, text in table.items()}
     own = {key: text[place] for key, text in catalogue().items() if key.startswith(_SCRIPT_KEYS)}
     return found | own
 

@@ -8,17 +8,22 @@ import importlib.util
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.webdriver import Chrome
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 
 PHONE: Final = (375, 812)
 DESKTOP: Final = (1280, 900)
+_WAIT_SECONDS_MAX: Final = 20
 _FLAGS: Final = (
     "--headless=new",
     "--no-sandbox",
@@ -35,7 +40,7 @@ _FONTS: Final = ("cvttf_NotoSansCJK_Regular", "cvttf_NotoSansCJK_Bold")
 
 
 @contextlib.contextmanager
-def browser(*, scripts: bool = True, dark: bool = False) -> Iterator[webdriver.Chrome]:
+def browser(*, scripts: bool = True, dark: bool = False) -> Iterator[Chrome]:
     """A browser with a profile of its own, its console kept; skips the test where there is none."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
@@ -72,13 +77,13 @@ def _fontconfig(folder: Path) -> Path:
     return path
 
 
-def resize(found: webdriver.Chrome, size: tuple[int, int], scale: float = 1) -> None:
+def resize(found: Chrome, size: tuple[int, int], scale: float = 1) -> None:
     """Set what the page sees of the window, exactly; `scale` is pixels of the picture a CSS pixel."""
     metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": scale, "mobile": size[0] < 600}
     found.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
 
-def photograph(found: webdriver.Chrome, path: Path) -> None:
+def photograph(found: Chrome, path: Path) -> None:
     """The whole page as a picture."""
     height = found.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
     clip = {"x": 0, "y": 0, "width": height["width"], "height": height["height"], "scale": 1}
@@ -86,6 +91,36 @@ def photograph(found: webdriver.Chrome, path: Path) -> None:
     path.write_bytes(base64.b64decode(shot["data"]))
 
 
-def complaints(found: webdriver.Chrome) -> list[str]:
+def complaints(found: Chrome) -> list[str]:
     """What the console holds of errors and warnings since it was last asked, such as violations of the policy."""
     return [entry["message"] for entry in found.get_log("browser") if entry["level"] in {"SEVERE", "WARNING"}]
+
+
+# -- what a reader does and sees --------------------------------------------------------------------------
+
+
+def visit(browser: Chrome, address: str) -> None:
+    """Open a page anew and wait until its scripts are done, if it has any and they run."""
+    browser.get("about:blank")
+    complaints(browser)
+    browser.get(address)
+    if browser.find_elements(By.CSS_SELECTOR, "script[src]"):
+        wait_for(browser, "main[data-ready]")
+
+
+def text_of(browser: Chrome, selector: str) -> str:
+    return str(browser.find_element(By.CSS_SELECTOR, selector).text)
+
+
+def outcome(browser: Chrome) -> str:
+    return str(browser.find_element(By.ID, "answer").get_attribute("class")).removeprefix("answer answer-")
+
+
+def wait_for(browser: Chrome, selector: str) -> None:
+    until(browser, lambda found: bool(found.find_elements(By.CSS_SELECTOR, selector)))
+
+
+def until(browser: Chrome, condition: Callable[[Chrome], bool]) -> None:
+    """Wait; while one page makes way for the next, its elements are stale or gone."""
+    wait = WebDriverWait(browser, _WAIT_SECONDS_MAX, 0.05, [StaleElementReferenceException, NoSuchElementException])
+    wait.until(condition)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import httpx2
 import pytest
 from selenium.webdriver import Chrome
 
@@ -27,3 +28,9 @@ def plain_browser() -> Iterator[Chrome]:
     """A browser that runs no scripts."""
     with chromium.browser(scripts=False) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def client(proofs: Proofs) -> Iterator[httpx2.Client]:
+    with httpx2.Client(base_url=proofs.base) as client:
+        yield client

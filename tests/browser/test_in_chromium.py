@@ -3,52 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.wait import WebDriverWait
 
 from api import verdicts
 from api.page_texts import LANGUAGES, catalogue
 from ledger.credentials.verdict import Outcome
 from tests.browser import chromium
+from tests.browser.chromium import outcome, text_of, until, visit, wait_for
 from tests.browser.site import FIRST, HOSTILE, NAMELESS, STAR, VALID, Proofs
-from tests.contract import javascript
-
-SECONDS_MAX = 20
-AXE = Path(__file__).parent / "axe"
-
-
-def visit(browser: Chrome, address: str) -> None:
-    """Open a page anew and wait until its scripts are done, if it has any and they run."""
-    browser.get("about:blank")
-    chromium.complaints(browser)
-    browser.get(address)
-    if browser.find_elements(By.CSS_SELECTOR, "script[src]"):
-        wait_for(browser, "main[data-ready]")
-
-
-def text_of(browser: Chrome, selector: str) -> str:
-    return str(browser.find_element(By.CSS_SELECTOR, selector).text)
-
-
-def outcome(browser: Chrome) -> str:
-    return str(browser.find_element(By.ID, "answer").get_attribute("class")).removeprefix("answer answer-")
-
-
-def wait_for(browser: Chrome, selector: str) -> None:
-    until(browser, lambda found: bool(found.find_elements(By.CSS_SELECTOR, selector)))
-
-
-def until(browser: Chrome, condition: Callable[[Chrome], bool]) -> None:
-    """Wait; while one page makes way for the next, its elements are stale or gone."""
-    wait = WebDriverWait(browser, SECONDS_MAX, 0.05, [StaleElementReferenceException, NoSuchElementException])
-    wait.until(condition)
-
 
 # -- the page of a proof ----------------------------------------------------------------------------------
 
@@ -70,25 +36,30 @@ def test_the_code_in_the_address_is_checked_and_agrees(
 def test_a_code_with_other_minutes_is_said_to_disagree(browser: Chrome, proofs: Proofs) -> None:
     sealed = proofs.code(VALID, minutes=6000, first="2025-01-01")
     visit(browser, f"{proofs.base}/p/{VALID}?lang=en#{sealed}")
-    assert text_of(browser, "#code-result [role=alert]") == catalogue()["js.code.differs"].en
+    assert text_of(browser, "#alarm .told") == catalogue()["js.code.differs"].en
     told = text_of(browser, "#code-result table")
     for part in ("100 h", "32 h 35 min", "1 January 2025", "1 January 2026"):
         assert part in told
     assert "Last day" not in told
+    # What is said of the certificate at hand comes first, and louder than what the server says of the number.
+    first, second = browser.find_elements(By.CSS_SELECTOR, ".answer")
+    assert (first.get_attribute("id"), second.get_attribute("class")) == ("alarm", "answer answer-valid doubted")
+    assert first.size["height"] > second.size["height"]
+    assert browser.title.startswith(catalogue()["js.code.word"].en)
 
 
 @pytest.mark.parametrize("changed", ["proof", "level", "digest"])
 def test_a_code_of_another_proof_or_content_is_said_to_disagree(browser: Chrome, proofs: Proofs, changed: str) -> None:
     changes = {"proof": STAR, "level": 5, "digest": b"\0" * 32}
     visit(browser, f"{proofs.base}/p/{VALID}?lang=en#{proofs.code(VALID, **{changed: changes[changed]})}")
-    assert text_of(browser, "#code-result [role=alert]") == catalogue()["js.code.differs"].en
+    assert text_of(browser, "#alarm .told") == catalogue()["js.code.differs"].en
 
 
 def test_a_forged_code_is_said_not_to_hold(browser: Chrome, proofs: Proofs) -> None:
     sealed = proofs.code(VALID)
     for forged in (sealed[:-4] + "AAAA", "x" * 60, "<script>alert(1)</script>"):
         visit(browser, f"{proofs.base}/p/{VALID}?lang=en#{forged}")
-        assert text_of(browser, "#code-result [role=alert]") == catalogue()["js.code.bad"].en
+        assert text_of(browser, "#alarm .told") == catalogue()["js.code.bad"].en
         assert browser.find_element(By.CSS_SELECTOR, "#code-result .step-failed").is_displayed()
     assert chromium.complaints(browser) == []
 
@@ -239,68 +210,3 @@ def test_without_scripts_everything_is_answered_by_the_server(
         browser.find_element(By.CSS_SELECTOR, "#ask button").click()
         wait_for(browser, f".answer-{expected}")
         assert browser.switch_to.active_element.get_attribute("id") == "answer"
-
-
-# -- how it looks and feels -------------------------------------------------------------------------------
-
-VIEWS = {
-    "front": "/",
-    "verify": "/verify",
-    "valid": f"/p/{VALID}",
-    "revoked": f"/p/{FIRST}",
-    "hostile": f"/p/{HOSTILE}",
-    "star": f"/p/{STAR}",
-    "missing": "/p/none",
-}
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("view", VIEWS)
-def test_pages_fit_every_width(
-    browser: Chrome, proofs: Proofs, tmp_path_factory: pytest.TempPathFactory, view: str, language: str
-) -> None:
-    folder = tmp_path_factory.mktemp("pictures")
-    fragment = f"#{proofs.code(VALID)}" if view == "valid" else ""
-    visit(browser, f"{proofs.base}{VIEWS[view]}?lang={language}{fragment}")
-    for name, size in (("phone", chromium.PHONE), ("desktop", chromium.DESKTOP), ("narrow", (320, 640))):
-        chromium.resize(browser, size)
-        chromium.photograph(browser, path := folder / f"{view}-{language}-{name}.png")
-        assert path.read_bytes().startswith(b"\x89PNG")
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0], name
-    # 200 % zoom on a desk is half its width.
-    chromium.resize(browser, (chromium.DESKTOP[0] // 2, chromium.DESKTOP[1] // 2), scale=2)
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= chromium.DESKTOP[0] // 2
-
-
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_pages_break_no_rule_of_accessibility(browser: Chrome, proofs: Proofs, dark: bool) -> None:
-    axe = (javascript.install(AXE) / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-    scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
-    for view, path in VIEWS.items():
-        fragment = f"#{proofs.code(VALID)}" if view == "valid" else ""
-        visit(browser, f"{proofs.base}{path}?lang=en{fragment}")
-        browser.execute_script(axe)
-        for size in (chromium.PHONE, chromium.DESKTOP):
-            chromium.resize(browser, size)
-            found = browser.execute_async_script("axe.run().then(arguments[arguments.length - 1])")
-            assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == [], (view, size)
-            assert len(found["passes"]) > 10
-
-
-def test_everything_can_be_reached_by_keyboard(browser: Chrome, proofs: Proofs) -> None:
-    chromium.resize(browser, chromium.DESKTOP)
-    visit(browser, f"{proofs.base}/p/{VALID}?lang=en#{proofs.code(VALID)}")
-    reached = []
-    for _ in range(9):
-        browser.switch_to.active_element.send_keys(Keys.TAB)
-        focused = browser.switch_to.active_element
-        reached.append(focused.get_attribute("id") or focused.tag_name)
-        if focused.tag_name != "input":
-            shown = browser.execute_script("return getComputedStyle(arguments[0]).outlineStyle", focused)
-            assert shown != "none", focused.get_attribute("outerHTML")
-    assert reached == ["a", "a", "a", "a", "a", "summary", "name", "button", "a"]
-    visit(browser, f"{proofs.base}/p/{VALID}?lang=en#{proofs.code(VALID)}")
-    browser.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB, Keys.ENTER)
-    assert browser.switch_to.active_element.get_attribute("id") == "content"
-    assert browser.execute_script("return location.hash").removeprefix("#") == proofs.code(VALID)

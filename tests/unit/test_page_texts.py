@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from api import page_views
-from api.page_texts import LANGUAGES, NAMES, TRADITIONAL, Wording, catalogue, choose_language
+from api.page_texts import LANGUAGES, NAMES, Wording, catalogue, choose_language
 from ledger.codes import CATEGORIES, EVIDENCE
+from ledger.credentials.issuing import TRADITIONAL
 from ledger.credentials.verdict import Outcome, Result
 from ledger.errors import NotFound
 
@@ -53,7 +54,7 @@ def test_simplified_and_traditional_are_not_mixed_up() -> None:
 def test_no_page_asks_for_a_text_that_is_missing_and_none_is_left_over() -> None:
     groups = {key.partition(".")[0] for key in catalogue()}
     sources = [*TEMPLATES, *SCRIPTS, API / "pages.py", API / "page_texts.py", API / "page_views.py"]
-    files = {"page.js", "page.css", "page.py", "icon.svg", "parts.html"}
+    files = {"page.js", "frame.css", "page.py", "icon.svg", "parts.html"}
     asked = {key for key in quoted(sources) if key.partition(".")[0] in groups} - files
     templates = {f"{path.stem}.html" for path in TEMPLATES}
     assert asked - catalogue().keys() - templates == set()
@@ -86,9 +87,9 @@ def test_scripts_are_given_every_text_that_they_ask_for(language: str) -> None:
 def test_static_files_have_their_types_and_no_address_but_their_own() -> None:
     version = page_views.static_version()
     assert page_views.static_file(version, "verify/page.js")[1] == "text/javascript; charset=utf-8"
-    assert page_views.static_file(version, "page.css")[1] == "text/css; charset=utf-8"
+    assert page_views.static_file(version, "frame.css")[1] == "text/css; charset=utf-8"
     assert page_views.static_file(version, "icon.svg")[1] == "image/svg+xml"
-    for wrong in (("0" * 16, "page.css"), (version, "texts.json"), (version, "../pages.py"), (version, "")):
+    for wrong in (("0" * 16, "frame.css"), (version, "texts.json"), (version, "../pages.py"), (version, "")):
         with pytest.raises(NotFound):
             page_views.static_file(*wrong)
 
@@ -96,7 +97,7 @@ def test_static_files_have_their_types_and_no_address_but_their_own() -> None:
 def test_nothing_is_fetched_from_elsewhere() -> None:
     names = {"http://www.w3.org/2000/svg", "https://www.w3.org/ns/credentials/v2"}  # never fetched
     names.add("https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json")
-    for path in [*TEMPLATES, *SCRIPTS, API / "static" / "page.css", API / "static" / "icon.svg"]:
+    for path in [*TEMPLATES, *SCRIPTS, API / "static" / "frame.css", API / "static" / "icon.svg"]:
         found = set(re.findall(r'https?://[^"\s]+', path.read_text(encoding="utf-8"))) - names
         assert {one for one in found if "[" not in one and "\\" not in one} == set(), path
 

@@ -29,15 +29,13 @@ export function concat(...parts) {
   return whole;
 }
 
-export const equal = (one, other) =>
-  one.length === other.length && one.every((byte, index) => byte === other[index]);
+export const equal = (one, other) => one.length === other.length && one.every((byte, index) => byte === other[index]);
 
 export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
 export const toBase64 = (bytes) => btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 
-export const toBase64url = (bytes) =>
-  toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+export const toBase64url = (bytes) => toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 
 /** Standard base64, padded, in its one canonical spelling. */
 export function fromBase64(text) {
@@ -61,8 +59,7 @@ export function fromBase64url(text) {
 
 export const sha256 = async (bytes) => new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 
-const importKey = (publicKey) =>
-  crypto.subtle.importKey("raw", publicKey, { name: "Ed25519" }, false, ["verify"]);
+const importKey = (publicKey) => crypto.subtle.importKey("raw", publicKey, { name: "Ed25519" }, false, ["verify"]);
 
 /** Whether this browser knows Ed25519; it needs https, or this machine. */
 export async function knowsEd25519() {
@@ -78,7 +75,8 @@ export async function knowsEd25519() {
 
 /** Throw Untrusted unless the 64 bytes are the key's Ed25519 signature (RFC 8032) over the message. */
 export async function verifyEd25519(publicKey, signature, message) {
-  if (publicKey.length !== 32 || signature.length !== 64) throw new Invalid("an Ed25519 key has 32 bytes, a signature 64");
+  if (publicKey.length !== 32 || signature.length !== 64)
+    throw new Invalid("an Ed25519 key has 32 bytes, a signature 64");
   const key = await importKey(publicKey);
   if (!(await crypto.subtle.verify({ name: "Ed25519" }, key, signature, message))) {
     throw new Untrusted("the signature does not verify");

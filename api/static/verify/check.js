@@ -11,14 +11,18 @@ import { seconds, timeText } from "./time.js";
 
 export const STEPS = ["form", "issuer", "signature", "evidence", "dates", "status"];
 const CLOCK_AHEAD_MAX = 300;
-const CONTEXTS = ["https://www.w3.org/ns/credentials/v2", "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json"];
+const CONTEXTS = [
+  "https://www.w3.org/ns/credentials/v2",
+  "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json",
+];
 const TERMS = {
   service: { "@id": "urn:yongzhi:vocab:service", "@type": "@json" },
   event: "urn:yongzhi:vocab:event",
   tlogProof: "urn:yongzhi:vocab:tlogProof",
 };
 const MEMBERS = new Set(
-  "@context credentialSchema credentialStatus credentialSubject evidence id issuer name proof type validFrom validUntil".split(" "),
+  ("@context credentialSchema credentialStatus credentialSubject evidence id issuer name proof type validFrom " +
+    "validUntil").split(" "),
 );
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -135,12 +139,15 @@ function readCredential(text) {
 function findIssuer(course, credential, proof, trust) {
   const region = trust.byDid(credential.issuer.id);
   if (!region) throw new Untrusted(`${credential.issuer.id} is not in the trust bundle`);
-  if (credential.credentialSubject.service.region !== region.region) throw new Untrusted("it states service of another region");
-  if (credential.id !== `${region.base}/p/${proof}`) throw new Untrusted(`the proof's address is not one of ${region.base}`);
+  if (credential.credentialSubject.service.region !== region.region)
+    throw new Untrusted("it states service of another region");
+  if (credential.id !== `${region.base}/p/${proof}`)
+    throw new Untrusted(`the proof's address is not one of ${region.base}`);
   const list = new RegExp(`^${region.region}-[1-9][0-9]{0,8}$`);
   const url = credential.credentialStatus.statusListCredential;
   const name = url.slice(url.lastIndexOf("/") + 1);
-  if (!list.test(name) || url !== `${region.base}/status/${name}`) throw new Untrusted("its status list is not the region's");
+  if (!list.test(name) || url !== `${region.base}/status/${name}`)
+    throw new Untrusted("its status list is not the region's");
   nameIssuer(course, region, seconds(credential.validFrom));
   return region;
 }
@@ -197,7 +204,8 @@ async function checkCode(course, text, trust) {
     reached = "issuer";
     region = trust.byCode(code);
     if (!region) throw new Untrusted(`region ${code} is not in the trust bundle`);
-    if (text.includes("#") && !text.startsWith(`${region.base}/p/`)) throw new Untrusted(`not a page of ${region.base}`);
+    if (text.includes("#") && !text.startsWith(`${region.base}/p/`))
+      throw new Untrusted(`not a page of ${region.base}`);
     const key = await trust.codeKey(region, kid);
     reached = "signature";
     return key;

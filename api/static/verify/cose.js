@@ -1,6 +1,17 @@
 // The signed code in the QR of a certificate: a tagged COSE_Sign1 (RFC 9052, 4.2), EdDSA.
 
-import { Invalid, Untrusted, concat, equal, fromBase64url, hex, sha256, toBase64url, utf8, verifyEd25519 } from "./bytes.js";
+import {
+  Invalid,
+  Untrusted,
+  concat,
+  equal,
+  fromBase64url,
+  hex,
+  sha256,
+  toBase64url,
+  utf8,
+  verifyEd25519,
+} from "./bytes.js";
 import { Tag, decode } from "./cbor.js";
 
 const COSE_SIGN1 = 18;
@@ -59,7 +70,13 @@ function openEnvelope(bytes) {
   }
   const [header, unprotected, payload, signature] = envelope.value;
   const whole = [header, payload, signature].every((part) => part instanceof Uint8Array);
-  if (envelope.value.length !== 4 || !whole || !(unprotected instanceof Map) || unprotected.size || signature.length !== 64) {
+  if (
+    envelope.value.length !== 4 ||
+    !whole ||
+    !(unprotected instanceof Map) ||
+    unprotected.size ||
+    signature.length !== 64
+  ) {
     throw new Invalid("not a COSE_Sign1 of byte strings with an empty unprotected header");
   }
   return { header, payload, signature };
@@ -67,7 +84,13 @@ function openEnvelope(bytes) {
 
 function kidOf(header) {
   const kid = header instanceof Map ? header.get(KID) : undefined;
-  if (!kid || header.size !== 2 || header.get(ALGORITHM) !== EDDSA || !(kid instanceof Uint8Array) || kid.length !== 8) {
+  if (
+    !kid ||
+    header.size !== 2 ||
+    header.get(ALGORITHM) !== EDDSA ||
+    !(kid instanceof Uint8Array) ||
+    kid.length !== 8
+  ) {
     throw new Invalid("not a protected header of alg EdDSA and kid");
   }
   return hex(kid);
@@ -75,7 +98,14 @@ function kidOf(header) {
 
 // Sig_structure (RFC 9052, 4.4), without external data.
 function toBeSigned(header, payload) {
-  return concat(new Uint8Array([0x84]), head(3, 10), utf8("Signature1"), bytesItem(header), head(2, 0), bytesItem(payload));
+  return concat(
+    new Uint8Array([0x84]),
+    head(3, 10),
+    utf8("Signature1"),
+    bytesItem(header),
+    head(2, 0),
+    bytesItem(payload),
+  );
 }
 
 const bytesItem = (bytes) => concat(head(2, bytes.length), bytes);
@@ -102,7 +132,7 @@ function readPayload(payload) {
 }
 
 const kindOf = (value) =>
-  value instanceof Uint8Array ? "bytes" : { number: "number", string: "text" }[typeof value] ?? "another";
+  value instanceof Uint8Array ? "bytes" : ({ number: "number", string: "text" }[typeof value] ?? "another");
 
 function plain(code) {
   const region = String(code.region).padStart(6, "0");
@@ -125,7 +155,8 @@ function plain(code) {
 
 function day(number) {
   const found = new Date(number * DAY_MS);
-  if (Number.isNaN(found.getTime()) || found.getUTCFullYear() > 9999) throw new Invalid("the code's period is not one");
+  if (Number.isNaN(found.getTime()) || found.getUTCFullYear() > 9999)
+    throw new Invalid("the code's period is not one");
   return found.toISOString().slice(0, 10);
 }
 

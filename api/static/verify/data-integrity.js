@@ -10,7 +10,15 @@ import { parseBase58 } from "./multikey.js";
 export const JCS = "eddsa-jcs-2022";
 export const RDFC = "eddsa-rdfc-2022";
 const PROOFS_MAX = 4;
-const MEMBERS = new Set(["@context", "created", "cryptosuite", "proofPurpose", "proofValue", "type", "verificationMethod"]);
+const MEMBERS = new Set([
+  "@context",
+  "created",
+  "cryptosuite",
+  "proofPurpose",
+  "proofValue",
+  "type",
+  "verificationMethod",
+]);
 
 /** Throw Untrusted unless all JCS proofs of the document hold, under keys that `findKey(method)` gives. */
 export async function checkProofs(document, findKey) {

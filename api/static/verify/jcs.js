@@ -3,7 +3,8 @@
 import { Invalid, utf8 } from "./bytes.js";
 
 const DEPTH_MAX = 12;
-const TOKEN = /[\t\n\r ]*(?:([{}[\],:])|("(?:[^"\\\u0000-\u001f]|\\.)*")|(-?(?:0|[1-9][0-9]*))(?![0-9.eE])|(true|false|null))/y;
+const TOKEN =
+  /[\t\n\r ]*(?:([{}[\],:])|("(?:[^"\\\u0000-\u001f]|\\.)*")|(-?(?:0|[1-9][0-9]*))(?![0-9.eE])|(true|false|null))/y;
 const BLANK = /[\t\n\r ]*$/y;
 const WORDS = { true: true, false: false, null: null };
 
@@ -105,7 +106,9 @@ export function canonicalise(value) {
   if (typeof value === "number" && !Number.isFinite(value)) throw new Invalid("a number that JSON has not");
   if (value === null || typeof value !== "object") return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonicalise).join(",")}]`;
-  const members = Object.keys(value).sort().map((key) => `${canonicalise(key)}:${canonicalise(value[key])}`);
+  const members = Object.keys(value)
+    .sort()
+    .map((key) => `${canonicalise(key)}:${canonicalise(value[key])}`);
   return `{${members.join(",")}}`;
 }
 

@@ -1,7 +1,7 @@
 // /p/{id}: the signed code behind the `#` never reaches the server; it is checked here and held against the page.
 
 import { check } from "./check.js";
-import { element, note, steps } from "./render.js";
+import { alarm, element, note, steps } from "./render.js";
 
 // Members of the code, and how a reader is shown them.
 const COMPARED = {
@@ -27,7 +27,17 @@ export async function checkProofPage(main, prepare, texts, now) {
     return;
   }
   const verdict = await check(sealed, trust, fetchList, now());
-  place.replaceChildren(...tell(verdict, main.dataset, texts));
+  const { problem: wrong, parts } = tell(verdict, main.dataset, texts);
+  place.replaceChildren(...parts);
+  if (wrong) doubt(texts.get(wrong), texts);
+}
+
+// The server's answer is about the proof of this address; what somebody holds is another thing, and comes first.
+function doubt(text, texts) {
+  const answer = document.getElementById("answer");
+  answer.classList.add("doubted");
+  answer.before(alarm(text, texts));
+  document.title = `${texts.get("js.code.word")} · ${document.title}`;
 }
 
 /** Where code and page differ: `[{name, code, page}]`, in the words of the page. */
@@ -43,7 +53,11 @@ export function differences(verdict, page, texts) {
     found.push({ name, code, page: onPage });
   }
   if (["revoked", "expired"].includes(verdict.outcome) && page.outcome === "valid") {
-    found.push({ name: "outcome", code: texts.get(`outcome.${verdict.outcome}`), page: texts.get(`outcome.${page.outcome}`) });
+    found.push({
+      name: "outcome",
+      code: texts.get(`outcome.${verdict.outcome}`),
+      page: texts.get(`outcome.${page.outcome}`),
+    });
   }
   return found;
 }
@@ -58,17 +72,23 @@ function tell(verdict, page, texts) {
   );
   if (verdict.outcome === "invalid") {
     how.open = true;
-    return [note(texts.get("js.code.bad"), false), how];
+    return { problem: "js.code.bad", parts: [how] };
   }
   const found = differences(verdict, page, texts);
-  if (found.length) return [note(texts.get("js.code.differs"), false), table(found, texts), how];
-  return [note(texts.get(page.digest ? "js.code.good" : "js.code.only"), true), how];
+  if (found.length) return { problem: "js.code.differs", parts: [table(found, texts), how] };
+  return { parts: [note(texts.get(page.digest ? "js.code.good" : "js.code.only"), true), how] };
 }
 
 function table(found, texts) {
   const heads = ["js.code.field", "js.code.in_code", "js.code.on_page"];
   const rows = found.map(({ name, code, page }) =>
-    element("tr", {}, element("th", { scope: "row" }, texts.get(`claim.${name}`)), element("td", {}, code), element("td", {}, page)),
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, texts.get(`claim.${name}`)),
+      element("td", {}, code),
+      element("td", {}, page),
+    ),
   );
   return element(
     "table",

@@ -11,7 +11,13 @@ const ICONS = {
   question: ["path", { d: "M8.6 9.2a3.5 3.5 0 1 1 5 3.1c-1.1.6-1.6 1.2-1.6 2.5M12 18.2v.1" }],
   dash: ["path", { d: "M7 12h10" }],
 };
-const OUTCOME_ICONS = { valid: "check", revoked: "ban", expired: "clock", "status-unknown": "question", invalid: "cross" };
+const OUTCOME_ICONS = {
+  valid: "check",
+  revoked: "ban",
+  expired: "clock",
+  "status-unknown": "question",
+  invalid: "cross",
+};
 const RESULT_ICONS = { passed: "check", failed: "cross", unknown: "question", skipped: "dash" };
 
 /** An element with attributes and children; strings become text. */
@@ -42,7 +48,23 @@ function icon(name) {
 export function note(text, good) {
   const kind = good ? "good" : "bad";
   const role = good ? "status" : "alert";
-  return element("p", { class: `note note-${kind}`, role, tabindex: "-1" }, icon(good ? "check" : "cross"), ` ${text}`);
+  return element(
+    "p",
+    { class: `note note-${kind}`, role, tabindex: "-1" },
+    icon(good ? "check" : "cross"),
+    ` ${text}`,
+  );
+}
+
+/** As big as an answer, above it: the code in the reader's hands is not to be believed, whatever the page says. */
+export function alarm(text, texts) {
+  return element(
+    "section",
+    { class: "answer answer-invalid", id: "alarm", role: "alert", tabindex: "-1" },
+    element("span", { class: "stamp" }, icon("cross")),
+    element("p", { class: "word" }, texts.get("js.code.word")),
+    element("div", { class: "told" }, element("p", {}, text)),
+  );
 }
 
 /** The big answer. */
@@ -60,12 +82,12 @@ export function answer(verdict, texts) {
 
 /** The numbered steps. */
 export function steps(verdict, texts) {
-  return element("ol", { class: "steps" }, ...verdict.steps.map((step) => stepItem(step, texts)));
+  return element("ol", { class: "steps" }, ...verdict.steps.map((step) => stepItem(step, verdict.format, texts)));
 }
 
-function stepItem(step, texts) {
-  const { number, code, result, detail } = step;
-  const key = `finding.${code}.${result}`;
+function stepItem({ number, code, result, detail }, format, texts) {
+  const notAsked = result === "skipped" && (code !== "evidence" || format === "vc");
+  const key = notAsked ? "finding.skipped" : `finding.${code}.${result}`;
   const lines = [
     element(
       "p",
@@ -88,20 +110,30 @@ function stepItem(step, texts) {
 export function statement(verdict, texts) {
   if (verdict.outcome === "invalid") return [];
   const stated = verdict.statement;
-  const title = element("h2", { id: "stated-title" }, texts.get(verdict.format === "code" ? "stated.code" : "stated.title"));
+  const title = element(
+    "h2",
+    { id: "stated-title" },
+    texts.get(verdict.format === "code" ? "stated.code" : "stated.title"),
+  );
   const parts = [title, headline(stated, texts)];
   if (Array.isArray(stated.lines)) parts.push(table(stated, texts));
   parts.push(facts(verdict, texts));
-  return [element("section", { class: "certificate", "aria-labelledby": "stated-title" }, ...parts)];
+  const kind = verdict.outcome === "valid" ? "certificate" : "certificate void";
+  return [element("section", { class: kind, "aria-labelledby": "stated-title" }, ...parts)];
 }
 
 function headline(stated, texts) {
   const star = stated.star?.level ?? stated.level;
   const minutes = stated.minutes ?? stated.star.minutes;
   const last = stated.last ?? stated.day;
-  const parts = [labelled(texts.get("stated.minutes"), element("strong", { class: "hours" }, texts.duration(minutes)))];
+  const parts = [
+    labelled(texts.get("stated.minutes"), element("strong", { class: "hours" }, texts.duration(minutes))),
+  ];
   parts.push(labelled(texts.get("stated.period"), element("span", {}, texts.period(stated.first ?? last, last))));
-  if (star !== undefined) parts.push(labelled(texts.get("stated.star"), element("span", { class: "stars" }, "★".repeat(Math.min(star, 5)))));
+  if (star !== undefined)
+    parts.push(
+      labelled(texts.get("stated.star"), element("span", { class: "stars" }, "★".repeat(Math.min(star, 5)))),
+    );
   return element("div", { class: "headline" }, ...parts);
 }
 

@@ -24,7 +24,7 @@ export async function openList(text, url, findKey) {
     validUntil: document.validUntil === undefined ? null : seconds(document.validUntil),
     isRevoked(index) {
       if (!Number.isInteger(index) || index < 0 || index >= SIZE) throw new Invalid("an index that the list has not");
-      return (bits[index >> 3] & (0x80 >> index % 8)) !== 0;
+      return (bits[index >> 3] & (0x80 >> (index % 8))) !== 0;
     },
   };
 }

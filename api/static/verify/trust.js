@@ -24,7 +24,8 @@ export async function openBundle(text, now) {
     throw new Untrusted("the note of the trust bundle is about another federation");
   }
   const good = await Promise.all(federation.keys.map((key) => isSigned(signed, key)));
-  if (good.filter(Boolean).length < Math.max(federation.threshold, 1)) throw new Untrusted("too few sign the trust bundle");
+  if (good.filter(Boolean).length < Math.max(federation.threshold, 1))
+    throw new Untrusted("too few sign the trust bundle");
   if (now >= seconds(federation.expires)) throw new Untrusted(`the trust bundle expired at ${federation.expires}`);
   return new Trust(federation.regions, lists ?? {});
 }

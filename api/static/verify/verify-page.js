@@ -96,7 +96,11 @@ async function compareName(verdict, name, texts) {
 }
 
 // Width, case, blanks and the form of the middle dot do not count.
-const plain = (name) => name.normalize("NFKC").replace(/[\s·・•]/g, "").toLowerCase();
+const plain = (name) =>
+  name
+    .normalize("NFKC")
+    .replace(/[\s·・•]/g, "")
+    .toLowerCase();
 
 function howChecked(verdict, texts, form) {
   const button = element("button", { type: "button", class: "plain" }, texts.get("js.ask_server"));
