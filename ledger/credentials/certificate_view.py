@@ -130,8 +130,12 @@ def _holder(name: str | None, words: Words, families: list[str]) -> dict[str, An
 def _service(statement: ServiceStatement, words: Words, family: str, room: float) -> dict[str, Any]:
     others = None if statement.others is UNSET else statement.others
     activities = len(statement.lines) + (others.activities if others else 0)
-    rows = [_row(line, words, family) for line in statement.lines]
-    shown, padding = _fitting(rows, room, more=others is not None)
+    # Where there is room, more of what was done is told; with many lines there never is.
+    for most in (3, 2, 1) if len(statement.lines) <= _ROWS_MAX else (1,):
+        rows = [_row(line, words, family, most) for line in statement.lines]
+        shown, padding = _fitting(rows, room, more=others is not None)
+        if shown == len(rows):
+            break
     hidden = statement.lines[shown:]
     more: dict[str, Any] = {}
     if hidden or others:
@@ -149,14 +153,14 @@ def _service(statement: ServiceStatement, words: Words, family: str, room: float
     }
 
 
-def _row(line: Line, words: Words, family: str) -> list[Cell]:
+def _row(line: Line, words: Words, family: str, most: int) -> list[Cell]:
     category = words.category(line.category)
     content = f"{category['zh']} {category['en']}：{line.content}"
     days = [line.first] if line.first == line.last else [line.first, line.last]
     return [
         {
             "main": wrap(line.activity_name, family, _NAME_PT, _WHAT_MM, 2),
-            "small": wrap(content, family, _SMALL_PT, _WHAT_MM, 1),
+            "small": wrap(content, family, _SMALL_PT, _WHAT_MM, most),
             "size": _NAME_PT,
         },
         {"main": wrap(line.organisation_name, family, _NAME_PT, _WHO_MM, 2), "size": _NAME_PT},
