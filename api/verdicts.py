@@ -132,9 +132,7 @@ FINDINGS: Final[Mapping[tuple[str, Result], Text]] = {
         "nothing shows that the region's log holds its issuing",
     ),
     ("evidence", Result.SKIPPED): Text(
-        "此种证明不含账本凭据",
-        "此種證明不含賬本憑據",
-        "a proof of this kind carries no evidence, or an earlier step failed",
+        "此种证明不含账本凭据", "此種證明不含賬本憑據", "a proof of this kind carries no evidence"
     ),
     ("dates", Result.PASSED): Text("在有效期内", "在有效期內", "within its dates"),
     ("dates", Result.FAILED): Text("已过期或尚未生效", "已過期或尚未生效", "expired, or not valid yet"),
@@ -271,7 +269,7 @@ def statement(verdict: Verdict) -> dict[str, Any] | None:
     if verdict.outcome is Outcome.INVALID:
         return None
     if verdict.credential is not None:
-        found: dict[str, Any] = msgspec.to_builtins(verdict.credential.credentialSubject.service)
+        found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(verdict.credential.credentialSubject.service))
         return found
     if verdict.claims is None:
         return None

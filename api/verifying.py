@@ -16,6 +16,7 @@ from rich.text import Text as Line
 from api import cli_common, verdicts
 from api.cli_common import REFUSED
 from api.fetching import StatusLists, fetch_bundle
+from api.page_texts import Wording
 from api.verdicts import Text, mask
 from ledger import federation
 from ledger.credentials.sd_jwt import Binding
@@ -36,7 +37,6 @@ EXITS: Final = {
 }
 """Exit status by outcome."""
 _OWN_KEY: Final = Path("keys", "federation.pub")
-_TRADITIONAL: Final = ("810000", "820000")
 _STYLES: Final = {Outcome.VALID: "bold green", Outcome.STATUS_UNKNOWN: "bold yellow"}
 _NAMES: Final = {
     True: "姓名相符 · The name is the holder's",
@@ -208,31 +208,27 @@ def _write(path: Path, data: bytes) -> None:
 # -- showing ------------------------------------------------------------------------------------------
 
 
-def chinese(region: str | None) -> int:
-    """The place in a Text of the Chinese that people of a region read: simplified 0, traditional 1."""
-    return 1 if region in _TRADITIONAL else 0
-
-
 def _show(verdict: Verdict, name: str | None, matches: bool | None) -> None:
-    spelling = chinese(verdict.region)
+    chinese, english = Wording(Wording.written_in(verdict.region or "")), Wording("en")
 
     def both(text: Text) -> str:
-        return f"{text[spelling]} · {text.en}"
+        return f"{chinese.pick(text)} · {text.en}"
 
     for step in verdict.steps:
         mark, style = _MARKS[step.result]
         why = f" ({step.detail})" if step.detail and step.result is not Result.PASSED else ""
         title, found = both(verdicts.STEPS[step.code]), both(verdicts.finding(step, verdict.format))
         _line(f"{mark} {step.number} {title}: {found}{why}", style)
-    outcome, explained = verdicts.OUTCOMES[verdict.outcome], verdicts.explanation(verdict)
-    _line(f"\n{both(outcome)}", _STYLES.get(verdict.outcome, "bold red"))
-    _line(explained[spelling])
-    _line(explained.en)
+    _line(f"\n{both(verdicts.OUTCOMES[verdict.outcome])}", _STYLES.get(verdict.outcome, "bold red"))
+    for wording in (chinese, english):
+        _line(wording.pick(verdicts.explanation(verdict)))
     if verdict.outcome is not Outcome.INVALID:
-        _show_stated(verdict, name, matches)
+        _show_stated(verdict, matches, chinese, english)
+        if name is not None:
+            _line(_NAMES[matches], "green" if matches else "red")
 
 
-def _show_stated(verdict: Verdict, name: str | None, matches: bool | None) -> None:
+def _show_stated(verdict: Verdict, matches: bool | None, chinese: Wording, english: Wording) -> None:
     stated = verdicts.holder(verdict)
     shown = {
         "签发 Issuer": f"{verdict.issuer_name} ({verdict.region})",
@@ -240,13 +236,15 @@ def _show_stated(verdict: Verdict, name: str | None, matches: bool | None) -> No
         "签发时间 Issued": verdict.issued,
         "替代证明 Replaced by": verdict.replacement,
         "姓名 Name": stated and (stated if matches else mask(stated)),
-        **(verdicts.statement(verdict) or {}),
     }
     for label, value in shown.items():
         if value is not None:
-            _line(f"  {label}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
-    if name is not None:
-        _line(_NAMES[matches], "green" if matches else "red")
+            _line(f"  {label}: {value}")
+    for key, claim in (verdicts.statement(verdict) or {}).items():
+        said = [wording.claim("claim.kind" if key == "kind" else key, claim) for wording in (chinese, english)]
+        lines = [zh if zh == en else f"{zh} / {en}" for zh, en in zip(*said, strict=True)]
+        if lines:
+            _line(f"  {chinese.named('claim', key)} {english.named('claim', key)}: " + "\n    ".join(lines))
 
 
 def _line(text: str, style: str = "") -> None:
@@ -259,4 +257,4 @@ def _tell_failures(lists: Lists) -> None:
         cli_common.errors.print(error.detail, soft_wrap=True)
 
 
-__all__ = ["EXITS", "chinese", "mask", "trust", "verify"]
+__all__ = ["EXITS", "mask", "trust", "verify"]
