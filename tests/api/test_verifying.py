@@ -89,7 +89,7 @@ def test_a_valid_proof(work):
         "有效 · Valid",
         "惠州市 · Huizhou (441300)",
         "林＊明",
-        "150",
+        "Elders living alone · 1 · 2 h 30 min",
     ):
         assert text in shown.stdout, text
     assert "林小明" not in shown.stdout
