@@ -130,12 +130,7 @@ def _holder(name: str | None, words: Words, families: list[str]) -> dict[str, An
 def _service(statement: ServiceStatement, words: Words, family: str, room: float) -> dict[str, Any]:
     others = None if statement.others is UNSET else statement.others
     activities = len(statement.lines) + (others.activities if others else 0)
-    # Where there is room, more of what was done is told; with many lines there never is.
-    for most in (3, 2, 1) if len(statement.lines) <= _ROWS_MAX else (1,):
-        rows = [_row(line, words, family, most) for line in statement.lines]
-        shown, padding = _fitting(rows, room, more=others is not None)
-        if shown == len(rows):
-            break
+    rows, shown, padding = _rows(statement.lines, words, family, room, more=others is not None)
     hidden = statement.lines[shown:]
     more: dict[str, Any] = {}
     if hidden or others:
@@ -147,10 +142,25 @@ def _service(statement: ServiceStatement, words: Words, family: str, room: float
         "total": words.time(statement.minutes),
         "count": words("count", entries=statement.entries, activities=activities),
         "columns": [words(name) for name in ("what", "who", "when", "time")],
-        "rows": rows[:shown],
+        "rows": rows,
         "padding": padding,
         **more,
     }
+
+
+def _rows(
+    lines: tuple[Line, ...], words: Words, family: str, room: float, *, more: bool
+) -> tuple[list[list[Cell]], int, float]:
+    """The rows that fit, how many they are, and how much room is left about each, mm."""
+    # With few lines there is room to tell more of what was done; with many there never is.
+    for most in (3, 2) if len(lines) <= _ROWS_MAX else ():
+        rows = [_row(line, words, family, most) for line in lines]
+        shown, padding = _fitting(rows, room, more=more)
+        if shown == len(rows):
+            return rows, shown, padding
+    rows = [_row(line, words, family, 1) for line in lines[: _ROWS_MAX + 1]]
+    shown, padding = _fitting(rows, room, more=more)
+    return rows[:shown], shown, padding
 
 
 def _row(line: Line, words: Words, family: str, most: int) -> list[Cell]:

@@ -43,20 +43,9 @@ _LIST: Final = re.compile(r"([0-9]{6})-(?:0|[1-9][0-9]{0,8})")
 _PAGE: Final = re.compile(r"https?://[!-~]{1,300}/p/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 _KEYS: Final = {
-    "proof": 1,
-    "region": 2,
-    "list": 3,
-    "index": 4,
-    "issued": 5,
-    "kind": 6,
-    "minutes": 7,
-    "entries": 8,
-    "first": 9,
-    "last": 10,
-    "digest": 11,
-    "level": 12,
-    "name": 13,
-}
+    "proof": 1, "region": 2, "list": 3, "index": 4, "issued": 5, "kind": 6, "minutes": 7, "entries": 8,
+    "first": 9, "last": 10, "digest": 11, "level": 12, "name": 13,
+}  # fmt: skip
 _OPTIONAL: Final = {"level", "name"}
 _KINDS: Final = ("service", "star")
 
