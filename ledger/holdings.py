@@ -77,7 +77,10 @@ _decoder: Final = msgspec.json.Decoder(Holding)
 
 def encode(holding: Holding) -> bytes:
     """The canonical bytes of a holding, checked as a receiver would check them."""
-    data = msgspec.json.encode(holding, order="sorted")
+    try:
+        data = msgspec.json.encode(holding, order="sorted")
+    except UnicodeEncodeError:
+        raise Invalid("a lone surrogate is no text") from None
     decode(data)
     return data
 
