@@ -217,6 +217,11 @@ def check(world: World) -> None:
             f"SELECT event_id FROM {world.schema}.identities EXCEPT SELECT event_id FROM {world.schema}.events"
         )
         assert cursor.fetchall() == []
+        cursor.execute(
+            f"SELECT h.proof, h.event_id FROM {world.schema}.holdings h EXCEPT SELECT p.id, e.event_id"
+            f" FROM {world.schema}.proofs p JOIN {world.schema}.events e USING (position)"
+        )
+        assert cursor.fetchall() == []
         assert _stored_records(cursor, world) == _decided_records(cursor, world)
 
 
