@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from api.statuses import NAME
 from ledger import federation
-from ledger.credentials import model, reading, verify
+from ledger.credentials import model, verify
 from ledger.credentials.sd_jwt import Binding
 from ledger.credentials.steps import CODES
 from ledger.credentials.verdict import Outcome, Result, Step, Verdict
 from ledger.domain.state import Proof
-from ledger.errors import Busy, LedgerError, NotFound
+from ledger.errors import Busy, NotFound
 from ledger.federation import Federation, Trust
 from ledger.ids import check_uuid, format_time
 from ledger.keys import SigningKey
@@ -47,9 +46,7 @@ class ShownProof:
         if tried >= NAME_GUESSES_MAX:
             raise Busy("too many names were tried for this proof: ask again in an hour", retry_after=_HOUR)
         name = self.credential.name_of_holder if self.credential else None
-        matches = name is not None and hmac.compare_digest(
-            "".join(text.split()).encode(), "".join(name.split()).encode()
-        )
+        matches = name is not None and verdicts.same_name(name, text)
         self._region.note_access(self._proof, "name", "", "matches" if matches else "does not match")
         return matches
 
@@ -121,12 +118,8 @@ class Checking:
 
     def check_upload(self, data: bytes, binding: Binding | None = None) -> Verdict:
         """Check what somebody presents; a proof issued here also tells why it was revoked, and what replaces it."""
-        try:
-            upload = reading.read(data)
-        except LedgerError as error:
-            return verify.unreadable(error.detail)
         now = max((region.ledger.now() for region in self._regions.values()), default=0)
-        return self._explained(verify.check(upload, self.trust(), self.status_list, now, binding))
+        return self._explained(verify.check_data(data, self.trust(), self.status_list, now, binding))
 
     def revocation(self, proof: str) -> tuple[str, str | None] | None:
         """Why a proof issued here was revoked, and the proof that replaces it; None when it stands or is unknown."""

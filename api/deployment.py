@@ -118,8 +118,16 @@ class Deployment:
         self._take_proof_keys(region)
 
     def change_proof_keys(self, region: str, base: str | None = None) -> ProofKeys:
-        """Make the keys that sign proofs of service, or new ones; those before stay good until they are revoked."""
-        did = did_of(base, region) if base else self.proof_keys(region).did
+        """Make the keys that sign proofs of service, or new ones; those before stay good until they are revoked.
+
+        `base` is where the region is served. It stands in every proof, so only the first keys decide on it.
+        """
+        present = self.proof_keys_or_none(region)
+        if present is None and base is None:
+            raise Invalid("where is the region served? Its proofs will name that address: give it with --url")
+        did = did_of(base, region) if base else present.did if present else ""
+        if present is not None and present.did != did:
+            raise Invalid(f"the proofs of {region} name {present.base}: their address cannot change")
         self._submit(region, self._make_proof_keys(region, did))
         return self._take_proof_keys(region)
 

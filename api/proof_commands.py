@@ -136,7 +136,7 @@ def _volunteers(text: str) -> list[str]:
 @click.command("proof-keys")
 @cli_common.data
 @cli_common.region
-@click.option("--url", help="Where the region is served; needed the first time, or when it moved. 服务网址")
+@click.option("--url", help="Where the region is served, for its first keys. 服务网址")
 @cli_common.told
 def proof_keys(data: Path, region: str, url: str | None) -> None:
     """Make new keys for signing proofs; those before stay good until they are revoked. 更换证明签发密钥

@@ -306,13 +306,22 @@ class Proving:
         return found
 
     def revoke(self, proof: str, reason: events.RevocationReason, detail: str | None = None) -> None:
-        """Revoke a proof; one that is revoked already stays as it is."""
-        event = events.ProofRevoked(**self._common(f"proof:{proof}"), reason=reason, detail=detail or UNSET)
-        try:
-            self._commit([event], {})
-        except Refused as refused:
-            if [one.code for one in refused.problems] != ["proof-revoked"]:
-                raise
+        """Revoke a proof and the tokens made of it; one that is revoked already stays as it is."""
+        for one in (proof, *self._tokens_of(proof)):
+            event = events.ProofRevoked(**self._common(f"proof:{one}"), reason=reason, detail=detail or UNSET)
+            try:
+                self._commit([event], {})
+            except Refused as refused:
+                if [problem.code for problem in refused.problems] != ["proof-revoked"]:
+                    raise
+
+    def _tokens_of(self, proof: str) -> list[str]:
+        """The SD-JWTs made of a credential that stand; nothing public tells that they belong together."""
+        volunteer = self.holding(proof).volunteer
+        with self._ledger.database.read() as cursor:
+            standing = proofs.standing_of(cursor, self._ledger.schema, volunteer)
+            held = vault.read_holdings(cursor, self._ledger.schema, standing)
+        return [one.proof for one in held if holdings.decode(one.holding).of == proof]
 
     def still_holds(self, proof: str) -> tuple[bool, int]:
         """Whether the record still says what the proof says, and how many events that takes into account."""

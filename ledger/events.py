@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ledger import canonical
 from ledger.codes import CATEGORIES, EVIDENCE, ORGANISATION_KINDS, is_region
+from ledger.credentials.did import base_of
 from ledger.credentials.keys import parse_multikey
 from ledger.errors import Invalid
 from ledger.ids import (
@@ -61,7 +62,7 @@ Digest = Annotated[str, _pattern("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", "SHA-256
 KeyId = Annotated[str, _pattern("[0-9a-f]{8}", "C2SP key id, eight hexadecimal digits")]
 VKey = Annotated[str, Meta(max_length=400, description="C2SP verifier key `<name>+<id>+<base64>`")]
 Multikey = Annotated[str, _pattern("z[1-9A-HJ-NP-Za-km-z]{40,59}", "Multikey of Ed25519 or P-256, base58")]
-Did = Annotated[str, Meta(max_length=ORIGIN_MAX, pattern=r"\Adid:web:[A-Za-z0-9.%:_-]+\Z", description="did:web")]
+Did = Annotated[str, _pattern("did:web:[A-Za-z0-9.%:_-]{1,200}", "`did:web:` + host + `:regions:` + code")]
 ListName = Annotated[
     str, _pattern("[0-9]{6}-t?[1-9][0-9]{0,5}", "region code, `-`, `t` for tokens, and a number from 1")
 ]
@@ -220,6 +221,7 @@ class RegionCredentialKeyAdded(Event, tag="region.credential_key_added/1", froze
     use: Annotated[Literal["credential", "token"], Meta(description="Ed25519 signs credentials, P-256 tokens")]
 
     def check(self) -> None:
+        _at("/did", base_of, self.did)
         public = _at("/multikey", parse_multikey, self.multikey)
         if (len(public) == 32) is not (self.use == "credential"):
             raise Invalid("an Ed25519 key signs credentials, a P-256 key tokens", "/use")

@@ -19,6 +19,8 @@ const TERMS = {
   service: { "@id": "urn:yongzhi:vocab:service", "@type": "@json" },
   event: "urn:yongzhi:vocab:event",
   tlogProof: "urn:yongzhi:vocab:tlogProof",
+  "1EdTechJsonSchemaValidator2019":
+    "https://purl.imsglobal.org/spec/vccs/v1p0/context.json#1EdTechJsonSchemaValidator2019",
 };
 const MEMBERS = new Set(
   ("@context credentialSchema credentialStatus credentialSubject evidence id issuer name proof type validFrom " +
