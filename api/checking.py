@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from api import verdicts
 from api.statuses import NAME
 from ledger import federation
 from ledger.credentials import model, verify
