@@ -17,6 +17,8 @@ from ledger.errors import Corrupt, Unavailable
 from ledger.keys import VerifyingKey
 
 _WAIT_SECONDS: Final = 60
+_LINES: Final = 20
+"""Of what `verify` says: enough to see the outcome and how it came about."""
 
 console = Console()
 
@@ -91,7 +93,9 @@ class Proofs:
         arguments = ["verify", str(self._file(proof)), "--bundle", str(bundle), "--key", str(self._pinned), "--offline"]
         console.print(f"$ yongzhi verify {self._file(proof)} --bundle {bundle} --key … --offline", soft_wrap=True)
         done = subprocess.run([sys.executable, "-m", "api", *arguments], capture_output=True, text=True, check=False)
-        console.print(done.stdout.rstrip(), soft_wrap=True, highlight=False, markup=False)
+        lines = done.stdout.rstrip().splitlines()
+        shown = lines[:_LINES] + ["  …"] * (len(lines) > _LINES)
+        console.print("\n".join(shown), soft_wrap=True, highlight=False, markup=False)
         if done.returncode != expected:
             raise Corrupt(f"the demonstration found otherwise: verify ended with {done.returncode}: {done.stderr}")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 from rich.console import Console
@@ -241,10 +241,20 @@ def _show_stated(verdict: Verdict, matches: bool | None, chinese: Wording, engli
         if value is not None:
             _line(f"  {label}: {value}")
     for key, claim in (verdicts.statement(verdict) or {}).items():
-        said = [wording.claim("claim.kind" if key == "kind" else key, claim) for wording in (chinese, english)]
-        lines = [zh if zh == en else f"{zh} / {en}" for zh, en in zip(*said, strict=True)]
+        if key == "lines":
+            lines = [_activity(one) for one in claim]
+        else:
+            said = [wording.claim("claim.kind" if key == "kind" else key, claim) for wording in (chinese, english)]
+            lines = [zh if zh == en else f"{zh} / {en}" for zh, en in zip(*said, strict=True)]
         if lines:
             _line(f"  {chinese.named('claim', key)} {english.named('claim', key)}: " + "\n    ".join(lines))
+
+
+def _activity(line: Mapping[str, Any]) -> str:
+    """One activity, short: what is read in a terminal is compared with paper."""
+    hours, minutes = divmod(line.get("minutes", 0), 60)
+    days = " – ".join(dict.fromkeys(str(line.get(name, "")) for name in ("first", "last")))
+    return f"{hours}:{minutes:02}  {line.get('activity_name')} — {line.get('organisation_name')}  {days}"
 
 
 def _line(text: str, style: str = "") -> None:
