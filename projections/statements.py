@@ -115,10 +115,13 @@ class Statements:
     def _lines(
         self, cursor: Cursor, table: str, values: Sequence[Any]
     ) -> tuple[tuple[model.Line, ...], model.Others | None]:
-        """The activities with the most minutes, and the sum of the others; words are those last signed."""
+        """The activities with the most minutes, and the sum of the others.
+
+        The words of a line are those of its last entry: a correction of another entry does not change them.
+        """
         cursor.execute(
             "SELECT issuer, activity, category, count(*), sum(minutes)::bigint, min(day)::text, max(day)::text,"
-            f" max(version) FROM {table} GROUP BY issuer, activity, category"
+            f" (array_agg(version ORDER BY position DESC))[1] FROM {table} GROUP BY issuer, activity, category"
             " ORDER BY 5 DESC, 6, issuer, activity, category",
             values,
         )
