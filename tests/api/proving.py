@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from ledger import events, holdings
@@ -21,7 +22,7 @@ from tests.integration.world import World
 if TYPE_CHECKING:
     from tests.api.site import Site
 
-YEAR = {"first": "2026-01-01", "last": "2026-12-31"}
+YEAR: dict[str, Any] = {"first": "2026-01-01", "last": "2026-12-31"}
 """A period that holds all that is recorded here."""
 CONSENT = "同意书 2026-18"
 
@@ -88,7 +89,7 @@ def draft(
 
 def token_draft(world: World, proof: str | None = None, index: int = 17, **changes: Any) -> Draft:
     """The same of an SD-JWT."""
-    held = holding(credential=model.UNSET, token="eyJpc3MiOiIifQ", of=builders.PROOF)
+    held = holding(credential=UNSET, token="eyJpc3MiOiIifQ", of=builders.PROOF)
     status = {"list": f"{world.region}-t1", "index": index}
     return draft(world, proof, held=held, **{"format": "sd-jwt", "status": status, **changes})
 
