@@ -31,9 +31,9 @@ _NOTE_PT: Final = 7.4
 _NOTE_SMALL_PT: Final = 6.5
 _NOTE_MM: Final = 158.0
 _NOTE_GAP_MM: Final = 1.5
-_ROWS_AND_NOTES_MM: Final = 113.0
+_ROWS_AND_NOTES_MM: Final = 112.0
 """Height that is left for the rows and the notes together."""
-_PADDING_MM: Final = (1.9, 1.5, 1.1, 0.65)
+_PADDING_MM: Final = (1.9, 1.5, 1.1, 0.85, 0.7)
 """Above and below a row: the widest with which all rows fit."""
 _ROWS_MAX: Final = 12
 _HOLDER_MM: Final = 125.0

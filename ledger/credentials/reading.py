@@ -52,8 +52,8 @@ _LOOKED_FOR: Final = (
 
 _PAGE: Final = re.compile(r"https?://[!-~]{1,300}/p/[0-9a-f-]{36}#[A-Za-z0-9_-]+")
 _SD_JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+~[A-Za-z0-9_.~-]*")
-_BARE_CODE: Final = re.compile(r"0oR[A-Za-z0-9_-]+")
-"""base64url of a tagged COSE_Sign1."""
+_BARE_CODE: Final = re.compile(r"0oR[A-Za-z0-9_-]{150,}")
+"""base64url of a tagged COSE_Sign1, whose signature alone has 86 characters."""
 _ATTACHED: Final = re.compile(r"proof-[0-9a-f-]{36}\.json")
 
 _QR: Final = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
