@@ -18,12 +18,11 @@ from api.proving import Ask, Proving
 from ledger.app import Ledger
 from ledger.credentials import model
 from ledger.domain.state import Volunteer
-from ledger.errors import LedgerError, NotFound
+from ledger.errors import NotFound
 from ledger.holdings import Request
 from ledger.ids import issuer_kind
 from ledger.store import batches
 from ledger.store.batches import Batch, Item, Progress
-from ledger.store.postgres import DatabaseError
 
 logger = logging.getLogger("yongzhi.batches")
 
@@ -44,6 +43,8 @@ class Batches:
         self._wake = threading.Event()
         self._wake.set()
         self._stopping = threading.Event()
+        self.failure: str | None = None
+        """Why no batch gets on, if so; it is tried again every second."""
         self._thread = threading.Thread(target=self._run, name=f"batches-{ledger.region}", daemon=True)
         self._thread.start()
 
@@ -94,9 +95,12 @@ class Batches:
             try:
                 while not self._stopping.is_set() and self._step():
                     pass
-            except (LedgerError, DatabaseError) as error:
-                logger.warning("batch waits", extra={"region": self._ledger.region, "reason": str(error)})
-                threading.Timer(RETRY_SECONDS, self._wake.set).start()
+                self.failure = None
+            except Exception as error:  # whatever it is, the other batches and the server go on
+                self.failure = f"{type(error).__name__}: {error}"
+                logger.warning("batch waits", exc_info=error, extra={"region": self._ledger.region})
+                self._stopping.wait(RETRY_SECONDS)
+                self._wake.set()
 
     def _step(self) -> bool:
         """Issue the next few proofs of the oldest batch; whether there was anything to do."""

@@ -19,7 +19,7 @@ from ledger.errors import Busy, NotFound
 from ledger.federation import Federation, Trust
 from ledger.ids import check_uuid, format_time
 from ledger.keys import SigningKey
-from ledger.limits import NAME_GUESSES_MAX, TRUST_BUNDLE_SECONDS
+from ledger.limits import CHECKS_AT_ONCE, NAME_GUESSES_MAX, TRUST_BUNDLE_SECONDS
 from ledger.store import proofs
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _DAY: Final = 24 * 3600
 _HOUR: Final = 3600
+_PATIENCE_SECONDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Checking:
         self._regions = regions
         self._key = key
         self._lock = threading.Lock()
+        self._room = threading.BoundedSemaphore(CHECKS_AT_ONCE)
         self._known: tuple[tuple[int, ...], Trust] | None = None
 
     # -- whom to trust --------------------------------------------------------------------------------
@@ -119,8 +121,13 @@ class Checking:
 
     def check_upload(self, data: bytes, binding: Binding | None = None) -> Verdict:
         """Check what somebody presents; a proof issued here also tells why it was revoked, and what replaces it."""
-        now = max((region.ledger.now() for region in self._regions.values()), default=0)
-        return self._explained(verify.check_data(data, self.trust(), self.status_list, now, binding))
+        if not self._room.acquire(timeout=_PATIENCE_SECONDS):
+            raise Busy("too many proofs are being checked", retry_after=2)
+        try:
+            now = max((region.ledger.now() for region in self._regions.values()), default=0)
+            return self._explained(verify.check_data(data, self.trust(), self.status_list, now, binding))
+        finally:
+            self._room.release()
 
     def revocation(self, proof: str) -> tuple[str, str | None] | None:
         """Why a proof issued here was revoked, and the proof that replaces it; None when it stands or is unknown."""

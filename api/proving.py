@@ -19,7 +19,7 @@ from ledger.app import Ledger
 from ledger.committer import Committer
 from ledger.credentials import certificate, code, issuing, model, sd_jwt
 from ledger.credentials.keys import digest
-from ledger.domain.state import Proof, Region
+from ledger.domain.state import Proof, Region, Volunteer
 from ledger.errors import Busy, Invalid, LedgerError, NotFound, NotYet, Refused
 from ledger.holdings import Holding, Request
 from ledger.identities import Details
@@ -204,10 +204,13 @@ class Proving:
         return f"{region.zh} · {region.en}"
 
     def _name(self, volunteer: str) -> str:
-        """The name last seen in private details."""
+        """The name that a station last saw in a document; what a person says of itself is not stated."""
+        record = self._ledger.record(Volunteer, volunteer)
+        if record is None or record.status != "verified":
+            raise Invalid("no station has verified this person, so no name can be stated", "/named")
         kept = self._ledger.private(volunteer)
         if not kept:
-            raise Invalid("no name is kept of this person, so none can be stated", "/named")
+            raise Invalid("no name is kept of this person any more, so none can be stated", "/named")
         return msgspec.json.decode(kept[-1].details, type=Details).name
 
     # -- handing out ----------------------------------------------------------------------------------

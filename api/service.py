@@ -27,7 +27,7 @@ from ledger.domain import state
 from ledger.errors import Invalid, LedgerError, NotFound, NotYet, Unavailable
 from ledger.federation import Trust
 from ledger.ids import format_time
-from ledger.limits import CHECKPOINT_INTERVAL
+from ledger.limits import ACCESSES_SHOWN_MAX, CHECKPOINT_INTERVAL
 from ledger.log import Publisher, parse_checkpoint
 from ledger.recognition import Recognised
 from ledger.store import proofs
@@ -95,10 +95,11 @@ class Region:
         return self._proofs
 
     def note_access(self, proof: str, action: str, by: str, outcome: str) -> None:
-        """Write down, for its holder to read, that somebody looked at a proof."""
+        """Write down, for its holder to read, that somebody looked at a proof; no more in an hour than is shown."""
         with self.ledger.database.transaction() as cursor:
-            row = proofs.Access(proof, self.ledger.now(), action, by, outcome)
-            proofs.note_accesses(cursor, self.ledger.schema, [row])
+            now = self.ledger.now()
+            access = proofs.Access(proof, now, action, by, outcome)
+            proofs.note_access(cursor, self.ledger.schema, access, now - 3600, ACCESSES_SHOWN_MAX)
 
     def certificate(self, proof: str) -> bytes:
         """The certificate of a proof, with the region's seal if there is one."""
@@ -144,10 +145,21 @@ class Region:
             return parse_checkpoint(notes.parse(self.publisher.published or "").text).size
         return 0
 
+    def positions(self) -> dict[str, int]:
+        """How many events each part that follows the log has taken into account."""
+        found = {self.runner.projection.name: self.runner.position}
+        return found if self._proofs is None else found | {"proofs": self._proofs.watching.position}
+
+    def parts(self) -> dict[str, str | None]:
+        """Everything that runs by itself, and why it stopped or does not get on, if so."""
+        found = {"log": self.publishing.failure, self.runner.projection.name: self.runner.failure}
+        if self._proofs is None:
+            return found
+        return found | {"proofs": self._proofs.watching.failure, "batches": self._proofs.batches.failure}
+
     def failures(self) -> dict[str, str]:
         """What has stopped and needs an operator."""
-        parts = {"log": self.publishing.failure, self.runner.projection.name: self.runner.failure}
-        return {f"{self.code} {name}": reason for name, reason in parts.items() if reason is not None}
+        return {f"{self.code} {name}": reason for name, reason in self.parts().items() if reason is not None}
 
     def close(self) -> None:
         """Commit what is queued, sign what was committed, and stop."""
@@ -279,10 +291,10 @@ class Service:
         self.metrics.waiting_bytes.set(self.waiting_bytes)
         for code, region in self.regions.items():
             self.metrics.published_size.labels(code).set(region.published_size())
-            name = region.runner.projection.name
-            self.metrics.projection_position.labels(code, name).set(region.runner.position)
-            self.metrics.failed.labels(code, "log").set(region.publishing.failure is not None)
-            self.metrics.failed.labels(code, name).set(region.runner.failure is not None)
+            for name, position in region.positions().items():
+                self.metrics.projection_position.labels(code, name).set(position)
+            for name, failure in region.parts().items():
+                self.metrics.failed.labels(code, name).set(failure is not None)
             with contextlib.suppress(LedgerError, DatabaseError):
                 self.metrics.log_size.labels(code).set(region.ledger.head().size)
 

@@ -9,7 +9,7 @@ from typing import Final
 from api.proving import Proving
 from ledger.app import Ledger
 from ledger.domain.state import Volunteer
-from ledger.errors import LedgerError, NotFound
+from ledger.errors import LedgerError, NotFound, Unavailable
 from ledger.events import RevocationReason
 from ledger.store import proofs
 from ledger.store.postgres import DatabaseError
@@ -34,8 +34,12 @@ class Watching:
         self._proving = proving
         self._looked = (0, 0)
         """Up to where changes, and proofs issued, were looked at."""
-        self.position = -1
+        self.position = 0
         """Every event before it is reflected in what is revoked."""
+        self._again: set[str] = set()
+        """Proofs that could not be compared: to be tried with the next change."""
+        self.failure: str | None = None
+        """Why a proof could not be compared, if one could not."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"proofs-{ledger.region}", daemon=True)
         self._thread.start()
@@ -62,15 +66,31 @@ class Watching:
         totals = self._runner.projection.schema
         with self._ledger.database.read() as cursor:
             found = proofs.suspects(cursor, self._ledger.schema, totals, *self._looked)
-        for proof in found:
+        self.failure = None
+        for proof in dict.fromkeys([*self._again, *found]):
             if self._stopping.is_set():
                 return True
-            self._compare(proof)
+            self._try_to_compare(proof)
         self._looked = (applied, issued)
         self.position = applied
         return True
 
+    def _try_to_compare(self, proof: str) -> None:
+        """One proof that cannot be compared does not keep the others from it."""
+        try:
+            self._compare(proof)
+        except (Unavailable, DatabaseError):
+            raise
+        except Exception as error:
+            self._again.add(proof)
+            self.failure = f"proof {proof}: {type(error).__name__}: {error}"
+            logger.error("proof not compared", exc_info=error, extra={"region": self._ledger.region})
+        else:
+            self._again.discard(proof)
+
     def _compare(self, proof: str) -> None:
+        if self._proving.record(proof).revoked is not None:
+            return
         try:
             holds, seen = self._proving.still_holds(proof)
         except NotFound:

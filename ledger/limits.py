@@ -93,6 +93,8 @@ NAME_GUESSES_MAX: Final = 20
 """Names that may be tried on the page of one proof within an hour."""
 VERIFY_BYTES_MAX: Final = 8 * 1024 * 1024
 """A file that is handed in to be checked."""
+CHECKS_AT_ONCE: Final = 8
+"""Proofs that one server checks at a time; others wait a little, then the answer is 429."""
 STATUS_LIST_SIZE: Final = 131_072
 """Indexes of one status list: the least that hides one holder among others (W3C Bitstring Status List, 6.1)."""
 STATUS_LIST_SECONDS: Final = 7 * 24 * 3600

@@ -9,7 +9,7 @@ from psycopg2.extensions import cursor as Cursor
 
 from ledger.domain.state import CredentialKeyRecord, Proof
 from ledger.store import copying
-from ledger.store.copying import BIGINT, TEXT, UUID, VOLUNTEER
+from ledger.store.copying import VOLUNTEER
 from ledger.store.decisions import TABLES
 
 
@@ -126,10 +126,13 @@ def credential_keys(cursor: Cursor, schema: str) -> list[CredentialKeyRecord]:
 # -- who looked -----------------------------------------------------------------------------------
 
 
-def note_accesses(cursor: Cursor, schema: str, rows: Sequence[Access]) -> None:
-    """Write down who looked."""
-    columns = {"proof": UUID, "at": BIGINT, "action": TEXT, "by": TEXT, "outcome": TEXT}
-    copying.copy(cursor, f"{schema}.accesses", columns, rows)
+def note_access(cursor: Cursor, schema: str, access: Access, since: int, limit: int) -> None:
+    """Write down who looked, unless there are `limit` accesses to that proof at or after a unix second already."""
+    cursor.execute(
+        f"INSERT INTO {schema}.accesses SELECT %s, %s, %s, %s, %s WHERE"
+        f" (SELECT count(*) FROM {schema}.accesses WHERE proof = %s AND at >= %s) < %s",
+        (*access, access.proof, since, limit),
+    )
 
 
 def accesses(cursor: Cursor, schema: str, proof: str, limit: int) -> list[Access]:
@@ -164,7 +167,7 @@ __all__ = [
     "list_names",
     "list_state",
     "mark_seen",
-    "note_accesses",
+    "note_access",
     "standing_of",
     "suspects",
 ]
