@@ -99,10 +99,7 @@ class Proofs:
         positions = {proof: self.log.append(body) for proof, body in bodies.items()}
         for filler in range(5):
             self.log.append(b"%d" % filler)
-        self.files = {
-            proof: issuing.finish(plain[proof], EVENT, bodies[proof], self.log.receipt(positions[proof]), self.key)
-            for proof in plain
-        }
+        self.files = {proof: self._finish(plain[proof], bodies[proof], positions[proof]) for proof in plain}
 
     @property
     def regions(self) -> Mapping[str, object]:
@@ -183,12 +180,20 @@ class Proofs:
         }
         return canonical(event)
 
+    def issue(self, found: model.Credential, body: bytes | None = None) -> bytes:
+        """The file of one more credential, whatever it says, under an event that the log holds."""
+        body = self.event(found) if body is None else body
+        return self._finish(found, body, self.log.append(body))
+
+    def _finish(self, found: model.Credential, body: bytes, position: int) -> bytes:
+        return issuing.finish(found, EVENT, body, self.log.receipt(position), self.key)
+
     # -- what is published ------------------------------------------------------------------------
 
-    def trust(self) -> federation.Trust:
-        return federation.open_bundle(self.bundle(), [signing_key("federation.example").verifier], self.now)
+    def trust(self, bundle: bytes | None = None) -> federation.Trust:
+        return federation.open_bundle(bundle or self.bundle(), [signing_key("federation.example").verifier], self.now)
 
-    def bundle(self) -> bytes:
+    def bundle(self, **changes: Any) -> bytes:
         """The trust bundle, with this region and no lists."""
         region = federation.Region(
             region=REGION,
@@ -200,6 +205,7 @@ class Proofs:
             credential_keys=(self.key.multikey,),
             token_keys=(token_key().multikey,),
             witness_keys=(),
+            **changes,
         )
         stated = federation.Federation(
             name="federation.example",

@@ -5,16 +5,17 @@ import dataclasses
 import json
 from typing import Any
 
+import cbor2
 import pytest
 from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from ledger.credentials import code, data_integrity, issuing, model, status_list
+from ledger.credentials import code, data_integrity, model, reading, status_list, verify
 from ledger.keys import SigningKey
 from tests.browser.modules import call, data, refusals, values
-from tests.browser.site import ERASED, EVENT, FIRST, INDEXES, LIST, VALID, Proofs
-from tests.builders import REGION
+from tests.browser.site import ERASED, FIRST, INDEXES, LIST, VALID, Proofs
+from tests.builders import REGION, canonical
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
 INTEGERS = st.integers(-(2**53) + 1, 2**53 - 1)
@@ -56,17 +57,25 @@ def test_a_code_that_was_not_sealed_by_the_region_is_refused(proofs: Proofs) -> 
         code.describe(model.decode(proofs.files[VALID]), proofs.now, b"\1" * 8),
         dataclasses.replace(proofs.key, key=SigningKey(proofs.key.did, b"\7" * 32)),
     )
+    # Signed by the region's key, under the name of another.
+    _, unprotected, payload, _ = cbor2.loads(raw).value
+    header = cbor2.dumps({1: -8, 4: b"12345678"}, canonical=True)
+    signed = proofs.key.sign(cbor2.dumps(["Signature1", header, b"", payload]))
+    renamed = cbor2.dumps(cbor2.CBORTag(18, [header, unprotected, payload, signed]), canonical=True)
+    public = proofs.key.key.verifier.public.hex()
+    named = {"keys": {f"{REGION} {b'12345678'.hex()}": public}}
     stolen = {"keys": {f"{REGION} {code.key_id(SigningKey('x', b'7' * 32).verifier.public).hex()}": "00" * 32}}
     calls = [
         call("cose", "openCode", last, keys_of(proofs)),
         call("cose", "openCode", forged, keys_of(proofs)),
         call("cose", "openCode", sealed, stolen),
+        call("cose", "openCode", base64.urlsafe_b64encode(renamed).decode().rstrip("="), named),
         call("cose", "openCode", f"{proofs.base}/p/{FIRST}#{sealed}", keys_of(proofs)),
         call("cose", "openCode", sealed + "A", keys_of(proofs)),
         call("cose", "openCode", "", keys_of(proofs)),
         call("cose", "openCode", f"ftp://x/p/{VALID}#{sealed}", keys_of(proofs)),
     ]
-    assert refusals(calls) == ["untrusted"] * 4 + ["invalid"] * 3
+    assert refusals(calls) == ["untrusted"] * 5 + ["invalid"] * 3
 
 
 # -- documents ----------------------------------------------------------------------------------------
@@ -98,6 +107,8 @@ def test_proof_sets_hold_only_whole_and_by_the_issuer(proofs: Proofs) -> None:
         {**document, "proof": spoil([jcs, rdfc], 0, **{"@context": document["@context"][:1]})},
         {**document, "proof": spoil([jcs, rdfc], 0, extra="x")},
     ]
+    # Even a key that is known signs for its own name alone.
+    find["keys"][stranger] = proofs.key.key.verifier.public.hex()
     calls = [call("data-integrity", "checkProofs", one, find) for one in [document, *bad]]
     assert refusals(calls) == ["value"] + ["untrusted"] * len(bad)
 
@@ -123,16 +134,18 @@ def test_a_status_list_of_another_or_with_other_bits_is_refused(proofs: Proofs) 
     short = json.loads(text)
     short["credentialSubject"]["encodedList"] = "uH4sIAAAAAAAA"
     resigned = data_integrity.secure({k: v for k, v in short.items() if k != "proof"}, proofs.key, short["validFrom"])
+    renamed = data_integrity.secure({**none, "id": url + "0"}, proofs.key, short["validFrom"])
     calls = [
         call("status-list", "openList", text, url + "0", find),
         call("status-list", "openList", json.dumps(none), url, find),
+        call("status-list", "openList", json.dumps(renamed), url, find),
         call("status-list", "openList", json.dumps(short), url, find),
         call("status-list", "openList", text, url, {"keys": {}}),
         call("status-list", "openList", json.dumps(resigned), url, find),
         call("status-list", "openList", "{}", url, find),
         call("status-list", "openList", text, url, find, then=("isRevoked", 131_072)),
     ]
-    assert refusals(calls) == ["untrusted"] * 4 + ["invalid"] * 3
+    assert refusals(calls) == ["untrusted"] * 5 + ["invalid"] * 3
 
 
 # -- the whole check ----------------------------------------------------------------------------------
@@ -181,16 +194,56 @@ def test_without_a_current_list_the_status_is_unknown_but_for_what_was_revoked(p
 
 def test_a_proof_of_the_future_or_past_its_end_has_expired(proofs: Proofs) -> None:
     early = call("check", "check", proofs.files[VALID].decode(), trust(proofs), lists(proofs), proofs.now - 200_000)
-    ending = replace(model.decode(proofs.files[VALID]), validUntil=proofs.issued)
-    bare = replace(ending, evidence=UNSET, proof=UNSET)
-    position = proofs.log.append(body := proofs.event(bare))
-    file = file_of(proofs, bare, body, position)
-    late = call("check", "check", file, trust(proofs), lists(proofs), proofs.now)
+    ended = proofs.issue(bare(proofs, validUntil=proofs.issued))
+    late = call("check", "check", ended.decode(), trust(proofs), lists(proofs), proofs.now)
     assert [answer["outcome"] for answer in values([early, late])] == ["expired", "expired"]
 
 
-def file_of(proofs: Proofs, credential: model.Credential, body: bytes, position: int) -> str:
-    return issuing.finish(credential, EVENT, body, proofs.log.receipt(position), proofs.key).decode()
+def bare(proofs: Proofs, **changes: Any) -> model.Credential:
+    """A credential before it is signed, with something else in it."""
+    return replace(model.decode(proofs.files[VALID]), evidence=UNSET, proof=UNSET, **changes)
+
+
+def test_what_the_region_signed_and_should_not_have_fails_at_the_same_step(proofs: Proofs) -> None:
+    status, subject = (getattr(bare(proofs), name) for name in ("credentialStatus", "credentialSubject"))
+    listed = replace(status, statusListCredential="http://elsewhere.example/status/441300-1")
+    elsewhere = replace(subject, service=replace(subject.service, region="810000"))
+    event = json.loads(proofs.event(bare(proofs)))
+    wrong = {
+        "address": (proofs.issue(bare(proofs, id=f"{proofs.base}/q/{VALID}")), "issuer"),
+        "list": (
+            proofs.issue(bare(proofs, credentialStatus=listed)),
+            "issuer",
+        ),
+        "region": (proofs.issue(bare(proofs, credentialSubject=elsewhere)), "issuer"),
+        "spelling": (proofs.issue(bare(proofs), json.dumps(event).encode()), "evidence"),
+    }
+    for member, value in {
+        "type": "proof.revoked/1",
+        "subject": f"proof:{FIRST}",
+        "format": "sd-jwt",
+        "credential": event["holder"],
+        "status": {"index": 1, "list": LIST},
+    }.items():
+        wrong[member] = (proofs.issue(bare(proofs), canonical({**event, member: value})), "evidence")
+    calls = [
+        call("check", "check", file.decode(), trust(proofs), lists(proofs), proofs.now) for file, _ in wrong.values()
+    ]
+    for (name, (file, expected)), answer in zip(wrong.items(), values(calls), strict=True):
+        for steps in (answer["steps"], [dataclasses.asdict(step) for step in proofs.check_upload(file).steps]):
+            assert [step["code"] for step in steps if step["result"] == "failed"] == [expected], name
+
+
+def test_what_a_region_signed_after_it_closed_is_not_believed(proofs: Proofs) -> None:
+    bundle = proofs.bundle(closed="2026-01-01T00:00:00Z")
+    closed = {"trust": bundle.decode(), "now": proofs.now}
+    texts = [proofs.files[VALID].decode(), f"{proofs.base}/p/{VALID}#{proofs.code(VALID)}"]
+    answers = values([call("check", "check", text, closed, lists(proofs), proofs.now) for text in texts])
+    for text, answer in zip(texts, answers, strict=True):
+        upload = reading.read(text.encode())
+        verdict = verify.check(upload, proofs.trust(bundle), proofs.status_list, proofs.now)
+        assert (answer["outcome"], verdict.outcome) == ("invalid", "invalid")
+        assert answer["steps"][1]["result"] == verdict.steps[1].result == "failed"
 
 
 def test_a_bundle_that_its_keys_did_not_sign_is_refused(proofs: Proofs) -> None:
