@@ -207,6 +207,7 @@ def bare(proofs: Proofs, **changes: Any) -> model.Credential:
 def test_what_the_region_signed_and_should_not_have_fails_at_the_same_step(proofs: Proofs) -> None:
     status, subject = (getattr(bare(proofs), name) for name in ("credentialStatus", "credentialSubject"))
     listed = replace(status, statusListCredential="http://elsewhere.example/status/441300-1")
+    tokens = replace(status, statusListCredential=f"{proofs.base}/status/{REGION}-t1")
     elsewhere = replace(subject, service=replace(subject.service, region="810000"))
     event = json.loads(proofs.event(bare(proofs)))
     wrong = {
@@ -215,6 +216,7 @@ def test_what_the_region_signed_and_should_not_have_fails_at_the_same_step(proof
             proofs.issue(bare(proofs, credentialStatus=listed)),
             "issuer",
         ),
+        "tokens": (proofs.issue(bare(proofs, credentialStatus=tokens)), "issuer"),
         "region": (proofs.issue(bare(proofs, credentialSubject=elsewhere)), "issuer"),
         "spelling": (proofs.issue(bare(proofs), json.dumps(event).encode()), "evidence"),
     }
