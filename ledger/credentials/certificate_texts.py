@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from ledger.codes import CATEGORIES, EVIDENCE
+
+Pair = dict[str, str]
+"""`zh` and `en`."""
 
 TRADITIONAL_REGIONS: Final = ("81", "82")
 """First digits of the regions whose documents are in traditional Chinese: Hong Kong and Macau."""
@@ -94,7 +98,7 @@ class Words:
     def __init__(self, region: str) -> None:
         self.traditional = region[:2] in TRADITIONAL_REGIONS
 
-    def __call__(self, name: str, **values: object) -> dict[str, str]:
+    def __call__(self, name: str, **values: object) -> Pair:
         """A text of WORDS with its places filled; a value that is such a pair itself fills each with its own."""
         simplified, traditional, english = WORDS[name]
         return {
@@ -102,17 +106,17 @@ class Words:
             for language, form in (("zh", traditional if self.traditional else simplified), ("en", english))
         }
 
-    def category(self, code: str) -> dict[str, str]:
+    def category(self, code: str) -> Pair:
         """The name of a category."""
         chinese, english = CATEGORIES[code]
         return {"zh": _CATEGORIES_TRADITIONAL[code] if self.traditional else chinese, "en": english}
 
-    def evidence(self, code: str) -> dict[str, str]:
+    def evidence(self, code: str) -> Pair:
         """The name of an evidence grade."""
         chinese, english = EVIDENCE[code]
         return {"zh": _EVIDENCE_TRADITIONAL[code] if self.traditional else chinese, "en": english}
 
-    def time(self, minutes: int) -> dict[str, str]:
+    def time(self, minutes: int) -> Pair:
         """`125 小时 30 分` and `125 h 30 min`; no minutes are left out, no hours only below one."""
         hours, rest = divmod(minutes, 60)
         parts = [self("hours", hours=hours)] if hours or not rest else []
@@ -120,11 +124,22 @@ class Words:
         return {language: " ".join(part[language] for part in parts) for language in ("zh", "en")}
 
 
-def day(iso: str) -> dict[str, str]:
+def day(iso: str) -> Pair:
     """`2026年11月22日` and `22 November 2026` of `2026-11-22`."""
     year, month, number = (int(part) for part in iso.split("-"))
     name = _MONTHS[month - 1] if 1 <= month <= len(_MONTHS) else str(month)
     return {"zh": f"{year}年{month}月{number}日", "en": f"{number} {name} {year}"}
+
+
+def beside(name: Pair, value: Pair) -> Pair:
+    """A name and its value, in each language."""
+    return {language: f"{name[language]} {value[language]}" for language in ("zh", "en")}
+
+
+def listed(pairs: Iterable[Pair]) -> Pair:
+    """Each language's items side by side."""
+    found = list(pairs)
+    return {"zh": "、".join(one["zh"] for one in found), "en": ", ".join(one["en"] for one in found)}
 
 
 def _part(value: object, language: str) -> object:

@@ -6,7 +6,7 @@ before it is set and nothing runs over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from msgspec import UNSET, UnsetType
 
 from ledger.credentials import fonts
 from ledger.credentials.certificate_lines import LEADING_PT, POINT_MM, lines_height, qr, size_for, wrap
-from ledger.credentials.certificate_texts import Words, day
+from ledger.credentials.certificate_texts import Pair, Words, beside, day, listed
 from ledger.credentials.model import Credential, Filter, Line, ServiceStatement, StarStatement, Statement
 
 _CHINA: Final = timezone(timedelta(hours=8))
@@ -36,6 +36,12 @@ _ROWS_AND_NOTES_MM: Final = 112.0
 _PADDING_MM: Final = (1.9, 1.5, 1.1, 0.85, 0.7)
 """Above and below a row: the widest with which all rows fit."""
 _ROWS_MAX: Final = 12
+_TOTAL_PT: Final = 21.0
+_STARS_MM: Final = 24.0
+"""Of the stars, and about the reasons for them."""
+_REASON_PT: Final = 9.0
+_REASON_MM: Final = 124.0
+_REASON_GAP_MM: Final = 2.6
 _HOLDER_MM: Final = 125.0
 _NAME_MAX_PT: Final = 24.0
 _NAME_LEAST_PT: Final = 12.0
@@ -46,8 +52,6 @@ _FOOT_MM: Final = 60.0
 _ISSUER_MAX: Final = 120
 """Characters of the issuer's name in one language."""
 
-Pair = dict[str, str]
-"""`zh` and `en`."""
 Cell = dict[str, Any]
 """`main` and `small` lines; `size` of the former, pt."""
 Note = dict[str, list[str]]
@@ -62,11 +66,11 @@ def view(credential: Credential, page: str) -> dict[str, Any]:
     issued = issued_at(credential).astimezone(_CHINA)
     holder = _holder(credential.name_of_holder, words, families)
     notes = _notes(statement, words, families[0], urlsplit(page).netloc)
+    room = _ROWS_AND_NOTES_MM - sum(map(_note_height, notes)) - lines_height((len(holder["lines"]) - 1, _NAMES_PT))
     if isinstance(statement, ServiceStatement):
-        room = _ROWS_AND_NOTES_MM - sum(map(_note_height, notes)) - lines_height((len(holder["lines"]) - 1, _NAMES_PT))
         body = _service(statement, words, families[0], room)
     else:
-        body = _star(statement, words, families[0])
+        body = _star(statement, words, families[0], room)
     return body | {
         "fonts": families,
         "region": "hk" if words.traditional else "cn",
@@ -136,10 +140,11 @@ def _service(statement: ServiceStatement, words: Words, family: str, room: float
     if hidden or others:
         minutes = sum(line.minutes for line in hidden) + (others.minutes if others else 0)
         more = {"more": words("more", count=activities - shown) | {"time": _time(words.time(minutes))}}
+    total = words.time(statement.minutes)
     return {
         "title": words("service-title"),
         "statement": words("statement", first=day(statement.first), last=day(statement.last)),
-        "total": words.time(statement.minutes),
+        "total": total | _title_sizes(total, family),
         "count": words("count", entries=statement.entries, activities=activities),
         "columns": [words(name) for name in ("what", "who", "when", "time")],
         "rows": rows,
@@ -230,10 +235,10 @@ def _scheme(statement: StarStatement, words: Words) -> Pair:
 
 def _service_notes(statement: ServiceStatement, words: Words) -> Iterator[Pair]:
     if statement.grades:
-        grades = (_beside(words.evidence(one.evidence), words.time(one.minutes)) for one in statement.grades)
-        yield words("grades", what=_listed(grades))
+        grades = (beside(words.evidence(one.evidence), words.time(one.minutes)) for one in statement.grades)
+        yield words("grades", what=listed(grades))
     if statement.filter is not UNSET:
-        yield words("filter", what=_listed(_limits(statement.filter, words)))
+        yield words("filter", what=listed(_limits(statement.filter, words)))
     if statement.star is not UNSET:
         star = statement.star
         yield words("star", title={"zh": star.title, "en": star.title_en}, scheme=star.scheme)
@@ -251,33 +256,40 @@ def _limits(filter_: Filter, words: Words) -> Iterator[Pair]:
         yield from (words.evidence(one) for one in filter_.evidence)
 
 
-def _beside(name: Pair, value: Pair) -> Pair:
-    return {language: f"{name[language]} {value[language]}" for language in ("zh", "en")}
-
-
-def _listed(pairs: Iterable[Pair]) -> Pair:
-    """Each language's items side by side."""
-    found = list(pairs)
-    return {"zh": "、".join(one["zh"] for one in found), "en": ", ".join(one["en"] for one in found)}
-
-
 # -- star -----------------------------------------------------------------------------------------
 
 
-def _star(statement: StarStatement, words: Words, family: str) -> dict[str, Any]:
+def _star(statement: StarStatement, words: Words, family: str, room: float) -> dict[str, Any]:
     star = statement.star
     stars = "★" * star.level if star.level <= _STARS_MAX else f"★ × {star.level}"
-    reasons = [
-        {"zh": "\n".join(wrap(zh, family, 9, 124, 2)), "en": "\n".join(wrap(en, family, 7.4, 124, 2))}
-        for zh, en in zip(statement.explanation, statement.explanation_en, strict=False)
-    ]
+    title = {"zh": fonts.showable(star.title), "en": fonts.showable(star.title_en)}
     return {
         "title": words("star-title"),
         "statement": words("star-statement", day=day(statement.day)),
         "stars": stars,
-        "total": {"zh": fonts.showable(star.title), "en": fonts.showable(star.title_en)},
+        "total": title | _title_sizes(title, family),
         "count": words("star-count", time=words.time(star.minutes)),
         "rows": [],
-        "reasons": reasons[:8],
+        "reasons": list(_reasons(statement, family, room - _STARS_MM)),
         "reasons_label": words("reasons"),
+        "reason_gap": _REASON_GAP_MM,
+        "reason_size": _REASON_PT,
     }
+
+
+def _reasons(statement: StarStatement, family: str, room: float) -> Iterator[Note]:
+    """As many as fit, from the first on; all of them are in the credential."""
+    for zh, en in zip(statement.explanation, statement.explanation_en, strict=False):
+        reason = {
+            "zh": wrap(zh, family, _REASON_PT, _REASON_MM, 2),
+            "en": wrap(en, family, _NOTE_PT, _REASON_MM, 2),
+        }
+        room -= lines_height((len(reason["zh"]), _REASON_PT), (len(reason["en"]), _NOTE_PT)) + _REASON_GAP_MM
+        if room < 0:
+            break
+        yield reason
+
+
+def _title_sizes(title: Pair, family: str) -> dict[str, list[float]]:
+    room = _HEAD_MM / POINT_MM
+    return {"sizes": [size_for(_TOTAL_PT, title["zh"], family, room, 0), size_for(10, title["en"], family, room, 0)]}

@@ -235,6 +235,19 @@ def test_it_stays_one_page(
     assert len(rendered(given).pages) == 1
 
 
+def test_a_star_certificate_with_all_that_may_be_said_stays_one_page() -> None:
+    star = model.StarStatement(
+        region=REGION,
+        day="2026-11-22",
+        star=replace(STAR, level=7, scheme="x" * 120, title="级" * 120, title_en="W" * 120),
+        explanation=("依据" * 900,) * 12,
+        explanation_en=("because " * 200,) * 12,
+    )
+    given = credential(star, name="W" * 120)
+    given = replace(given, issuer=replace(given.issuer, name="市" * 900 + " · " + "City " * 200))
+    assert len(rendered(given).pages) == 1
+
+
 @given(st.text(max_size=300), st.floats(5, 80), st.integers(1, 4))
 def test_lines_are_no_wider_than_their_place(text: str, width: float, most: int) -> None:
     lines = certificate_lines.wrap(text, fonts.SERIF_SC, 8, width, most)

@@ -79,6 +79,8 @@ EDITS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "askew": lambda image: image.rotate(17, expand=True, fillcolor=(90, 80, 70)),
     "from the side": lambda image: image.transform(image.size, Image.Transform.PERSPECTIVE, PERSPECTIVE),
     "dim": lambda image: ImageEnhance.Brightness(image).enhance(0.25),
+    "hardly lit": lambda image: ImageEnhance.Brightness(image).enhance(0.04),
+    "hardly printed": lambda image: ImageEnhance.Contrast(image).enhance(0.05),
     "pale": lambda image: ImageEnhance.Contrast(image).enhance(0.3),
     "soft": lambda image: image.filter(ImageFilter.GaussianBlur(1.6)),
     "large": lambda image: image.resize((4200, 3300)),
