@@ -331,10 +331,9 @@ class Proving:
         holding = self.holding(proof)
         stated = self._statements.state(holding.volunteer, holding.request, holding.entries)
         statement = holding.statement
-        level = statement.star.level if isinstance(statement.star, model.StarLevel) else 0
-        if level:
-            day = format_time(self._ledger.now())[:10]
-            if self._statements.recognise(holding.volunteer, day).level < level:
+        if isinstance(star := statement.star, model.StarLevel):
+            found = self._statements.recognise(holding.volunteer, format_time(self._ledger.now())[:10])
+            if (found.level, found.minutes) < (star.level, star.minutes):
                 return False, stated.seen
         if isinstance(statement, model.ServiceStatement):
             return msgspec.structs.replace(statement, star=UNSET) == stated.statement, stated.seen
