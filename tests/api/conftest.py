@@ -35,6 +35,15 @@ def site(database: Database, tmp_path_factory: pytest.TempPathFactory, by_hand: 
         check(site.other)
 
 
+@pytest.fixture(scope="module")
+def proving(database: Database, tmp_path_factory: pytest.TempPathFactory, by_hand: None) -> Iterator[Site]:
+    """The same with the keys to issue proofs of service."""
+    with Site(tmp_path_factory.mktemp("data"), database, proofs=True) as site:
+        yield site
+        check(site.world)
+        check(site.other)
+
+
 @pytest.fixture
 def world(site: Site) -> World:
     return site.world

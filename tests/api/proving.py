@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -14,10 +15,11 @@ from msgspec.structs import replace
 from ledger import events, holdings
 from ledger.credentials import model
 from ledger.credentials.keys import digest
+from ledger.store import proofs as queries
 from tests import builders, proofs
-from tests.builders import AUTHORITY, REGION, SALT, STATION, VOLUNTEER
-from tests.integration.waiting import eventually
-from tests.integration.world import World
+from tests.builders import AUTHORITY, REGION, SALT, STATION, VOLUNTEER, vkey
+from tests.integration.waiting import DEADLINE_SECONDS, eventually
+from tests.integration.world import World, span
 
 if TYPE_CHECKING:
     from tests.api.site import Site
@@ -150,16 +152,45 @@ class Holder:
         assert isinstance(found, model.ServiceStatement)
         return found
 
+    def serve(self, start: str, end: str, **changes: Any) -> str:
+        """An entry; its id."""
+        return self.site.world.record("hours.recorded/1", subject=self.name, **span(start, end, **changes))
+
+    def change(self, act: str, entry: str, **changes: Any) -> None:
+        """Something happens to an entry, as the station wants it unless `changes` name another."""
+        self.site.world.record(f"hours.{act}/1", subject=self.name, entry=entry, **changes)
+
     def revoked(self, proof: str) -> dict[str, Any]:
         """The proof once it is revoked, which is waited for."""
         return eventually(lambda: (found := self.shown(proof))["state"] == "revoked" and found)
 
 
+_people = count(1)
+
+
+def newcomer(site: Site, *spans: tuple[str, str], named: bool = False, **changes: Any) -> Holder:
+    """A volunteer with a key, and with entries from one clock time to another, all of one day."""
+    name = f"volunteer:0199a1c2-0000-7000-9000-{next(_people):012x}"
+    if named:
+        site.world.register(name, builders.details(name="林小明", id_number=f"E{next(_people):08}"), key=vkey(name))
+    else:
+        site.world.enrol(name)
+    found = Holder(site, name)
+    for start, end in spans:
+        found.serve(start, end, **changes)
+    return found
+
+
 def settled(site: Site) -> None:
-    """Until everything in the log is reflected in what is revoked."""
-    size = site.world.size
-    watching = site.service.regions[REGION].proofs.watching
-    eventually(lambda: watching.position >= size)
+    """Until whatever the log says so far has been compared with every proof that it may concern."""
+    region, world = site.service.regions[REGION], site.world
+    assert region.runner.wait(world.size - 1, DEADLINE_SECONDS)
+
+    def suspects() -> list[str]:
+        with world.database.read() as cursor:
+            return queries.suspects(cursor, world.schema, region.runner.projection.schema, 0, 0)
+
+    eventually(lambda: not suspects())
 
 
 def listed(site: Site, name: str = f"{REGION}-1") -> bytes:
@@ -181,6 +212,7 @@ __all__ = [
     "draft",
     "holding",
     "listed",
+    "newcomer",
     "revocation",
     "settled",
     "token_draft",
