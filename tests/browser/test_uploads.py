@@ -1,16 +1,18 @@
 """What is handed in to be checked, over HTTP: forms, files, forgeries and arbitrary bytes."""
 
 import dataclasses
+import io
 import json
 import re
 
 import httpx2
 import pytest
+import segno
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.page_texts import LANGUAGES
-from ledger.credentials import verify
+from ledger.credentials import certificate, verify
 from ledger.credentials.verdict import Outcome, Verdict
 from ledger.limits import VERIFY_BYTES_MAX
 from tests.browser.reading import outcome, said
@@ -31,6 +33,20 @@ def test_a_file_is_checked_on_the_server(client: httpx2.Client, proofs: Proofs) 
     assert "林小明" not in answer.text
     assert f'href="/p/{VALID}?lang=en"' in answer.text
     assert outcome(check(client, proofs.files[FIRST]).text) == Outcome.REVOKED
+
+
+def test_a_certificate_and_a_photo_of_its_code_are_checked(client: httpx2.Client, proofs: Proofs) -> None:
+    address = f"{proofs.base}/p/{VALID}#{proofs.code(VALID)}"
+    printed = check(client, certificate.render(proofs.files[VALID], address))
+    assert outcome(printed.text) == Outcome.VALID
+    assert "西湖景区文明旅游引导" in said(printed.text)
+    picture = io.BytesIO()
+    segno.make(address).save(picture, kind="png", scale=4)
+    photo = check(client, picture.getvalue(), name="林小明")
+    assert outcome(photo.text) == Outcome.VALID
+    assert "What the QR code says" in said(photo.text)
+    assert "32 h 35 min" in said(photo.text)
+    assert "note-good" in photo.text
 
 
 def test_nothing_of_a_forgery_is_shown(client: httpx2.Client, proofs: Proofs) -> None:
