@@ -10,6 +10,7 @@ import pytest
 from api import page_views
 from api.page_texts import LANGUAGES, NAMES, Wording, catalogue, choose_language
 from ledger.codes import CATEGORIES, EVIDENCE
+from ledger.credentials import model
 from ledger.credentials.issuing import TRADITIONAL
 from ledger.credentials.verdict import Outcome, Result
 from ledger.errors import NotFound
@@ -17,6 +18,7 @@ from ledger.errors import NotFound
 API = Path(__file__).parents[2] / "api"
 TEMPLATES = sorted((API / "templates").glob("*.html"))
 SCRIPTS = sorted((API / "static" / "verify").glob("*.js"))
+STYLES = sorted((API / "static").glob("*.css"))
 BUILT = ("category.", "evidence.", "claim.", "date.")
 """Groups whose keys are put together when a page is made."""
 
@@ -95,11 +97,17 @@ def test_static_files_have_their_types_and_no_address_but_their_own() -> None:
 
 
 def test_nothing_is_fetched_from_elsewhere() -> None:
-    names = {"http://www.w3.org/2000/svg", "https://www.w3.org/ns/credentials/v2"}  # never fetched
-    names.add("https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json")
-    for path in [*TEMPLATES, *SCRIPTS, API / "static" / "frame.css", API / "static" / "icon.svg"]:
+    # Names that are compared and never fetched: of SVG, and those of a credential's own @context.
+    names = {"http://www.w3.org/2000/svg"} | set(re.findall(r'https?://[^"]+', json.dumps(model.CONTEXT)))
+    for path in [*TEMPLATES, *SCRIPTS, *STYLES, API / "static" / "icon.svg"]:
         found = set(re.findall(r'https?://[^"\s]+', path.read_text(encoding="utf-8"))) - names
         assert {one for one in found if "[" not in one and "\\" not in one} == set(), path
+
+
+def test_scripts_expect_the_context_that_credentials_have() -> None:
+    text = (API / "static" / "verify" / "check.js").read_text(encoding="utf-8")
+    for name in re.findall(r'"([^"]{6,})"', json.dumps(model.CONTEXT)):
+        assert name in text
 
 
 def test_scripts_never_make_elements_of_text() -> None:

@@ -140,7 +140,7 @@ function readCredential(text) {
 
 function findIssuer(course, credential, proof, trust) {
   const region = trust.byDid(credential.issuer.id);
-  if (false) throw new Untrusted(`${credential.issuer.id} is not in the trust bundle`);
+  if (!region) throw new Untrusted(`${credential.issuer.id} is not in the trust bundle`);
   if (credential.credentialSubject.service.region !== region.region)
     throw new Untrusted("it states service of another region");
   if (credential.id !== `${region.base}/p/${proof}`)
