@@ -1,7 +1,6 @@
 """What stands on a certificate, word for word and line for line, before it is set.
 
-Lines are broken here, by the widths of the glyphs, so that however long the names are, what fits one page is known
-before it is set and nothing runs over.
+Lines are broken here, by the widths of the glyphs, so that however long the names are, nothing runs over one page.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _NOTE_PT: Final = 7.4
 _NOTE_SMALL_PT: Final = 6.5
 _NOTE_MM: Final = 158.0
 _NOTE_GAP_MM: Final = 1.5
-_ROWS_AND_NOTES_MM: Final = 112.0
+_ROWS_AND_NOTES_MM: Final = 111.5
 """Height that is left for the rows and the notes together."""
 _PADDING_MM: Final = (1.9, 1.5, 1.1, 0.85, 0.7)
 """Above and below a row: the widest with which all rows fit."""
@@ -47,6 +46,7 @@ _NAME_MAX_PT: Final = 24.0
 _NAME_LEAST_PT: Final = 12.0
 _NAMES_PT: Final = 11.0
 """Of a name that takes several lines."""
+_NAMES_GAP_MM: Final = 4.0
 _HEAD_MM: Final = 150.0
 _FOOT_MM: Final = 60.0
 _ISSUER_MAX: Final = 120
@@ -66,7 +66,7 @@ def view(credential: Credential, page: str) -> dict[str, Any]:
     issued = issued_at(credential).astimezone(_CHINA)
     holder = _holder(credential.name_of_holder, words, families)
     notes = _notes(statement, words, families[0], urlsplit(page).netloc)
-    room = _ROWS_AND_NOTES_MM - sum(map(_note_height, notes)) - lines_height((len(holder["lines"]) - 1, _NAMES_PT))
+    room = _ROWS_AND_NOTES_MM - sum(map(_note_height, notes)) - _more_names(len(holder["lines"]))
     if isinstance(statement, ServiceStatement):
         body = _service(statement, words, families[0], room)
     else:
@@ -99,6 +99,11 @@ def view(credential: Credential, page: str) -> dict[str, Any]:
 def issued_at(credential: Credential) -> datetime:
     """`validFrom` as an instant."""
     return datetime.fromisoformat(credential.validFrom)
+
+
+def _more_names(lines: int) -> float:
+    """What a name of several lines takes beyond the place of one line, mm."""
+    return lines_height((lines - 1, _NAMES_PT)) + _NAMES_GAP_MM if lines > 1 else 0.0
 
 
 def _issuer(name: str, family: str) -> dict[str, Any]:
