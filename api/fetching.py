@@ -11,9 +11,8 @@ import httpx2
 
 from ledger.errors import Invalid, LedgerError, TooLarge, Unavailable, Untrusted
 from ledger.federation import BUNDLE_BYTES_MAX, Trust
+from ledger.limits import STATUS_LIST_BYTES_MAX
 
-STATUS_BYTES_MAX: Final = 256 * 1024
-"""A status list of either kind as it is served."""
 _SECONDS_MAX: Final = 20
 """For one answer as a whole; a server that drips is given up."""
 _TIMEOUT: Final = httpx2.Timeout(10, connect=5)
@@ -66,7 +65,7 @@ class StatusLists:
         if self.trust.by_list(url) is None:
             raise Untrusted(f"{url:.200} is no status list of a region in the trust bundle")
         try:
-            return fetch(url, STATUS_BYTES_MAX)
+            return fetch(url, STATUS_LIST_BYTES_MAX)
         except LedgerError as error:
             self.failures.append(error)
             return self.trust.lists.get(url)

@@ -12,10 +12,11 @@ from typing import Any, Final
 from api import vcdm
 from api.vcdm import V1, V2, listed
 from ledger.credentials import contexts, data_integrity
-from ledger.credentials.data_integrity import JCS, PROOFS_MAX, RDFC
+from ledger.credentials.data_integrity import JCS, RDFC
 from ledger.credentials.keys import parse_multikey
 from ledger.credentials.model import CONTEXTS
 from ledger.errors import Untrusted
+from ledger.limits import SIGNATURES_MAX
 
 DATA_INTEGRITY: Final = "https://w3id.org/security/data-integrity/v2"
 _LEGACY: Final = "Ed25519Signature2020"
@@ -66,8 +67,8 @@ class Proofs:
         """
         proofs = document.get("proof")
         proofs = proofs if isinstance(proofs, list) else [proofs]
-        if not proofs or len(proofs) > PROOFS_MAX or not all(isinstance(proof, dict) for proof in proofs):
-            raise Untrusted(f"a proof is an object, or one to {PROOFS_MAX} of them")
+        if not proofs or len(proofs) > SIGNATURES_MAX or not all(isinstance(proof, dict) for proof in proofs):
+            raise Untrusted(f"a proof is an object, or one to {SIGNATURES_MAX} of them")
         bare = {name: value for name, value in document.items() if name != "proof"}
         self._quads(bare)
         controllers = {self._check_one(bare, proof, proofs, purpose, expected) for proof in proofs}

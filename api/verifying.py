@@ -23,10 +23,9 @@ from ledger.credentials.sd_jwt import Binding
 from ledger.credentials.verdict import Outcome, Result, Verdict
 from ledger.credentials.verify import Lists, check_data
 from ledger.errors import TooLarge, Unavailable
-from ledger.federation import BUNDLE_BYTES_MAX
 from ledger.ids import parse_time
 from ledger.keys import VerifyingKey, parse_vkey
-from ledger.limits import VERIFY_BYTES_MAX
+from ledger.limits import BUNDLE_BYTES_MAX, VERIFY_BYTES_MAX
 
 EXITS: Final = {
     Outcome.VALID: 0,

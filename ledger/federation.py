@@ -26,13 +26,9 @@ from ledger.errors import Invalid, TooLarge, Untrusted
 from ledger.events import Code, Origin, RegionName, Time, VKey
 from ledger.ids import ORIGIN_PATTERN, check_origin, check_region, instant
 from ledger.keys import SigningKey, VerifyingKey, parse_vkey
-from ledger.limits import CLOCK_AHEAD_MAX, NOTE_SIGNATURES_MAX, ORIGIN_MAX
+from ledger.limits import BUNDLE_BYTES_MAX, CLOCK_AHEAD_MAX, FEDERATION_BYTES_MAX, NOTE_SIGNATURES_MAX, ORIGIN_MAX
 
 HEADER: Final = "yongzhi.federation/1"
-FEDERATION_BYTES_MAX: Final = 4 * 1024 * 1024
-"""A federation without its lists: some 4,000 regions."""
-BUNDLE_BYTES_MAX: Final = 64 * 1024 * 1024
-"""A trust bundle with all status lists that it carries."""
 
 _LIST: Final = re.compile(r"([0-9]{6})-t?[1-9][0-9]{0,8}")
 

@@ -95,6 +95,24 @@ VERIFY_BYTES_MAX: Final = 8 * 1024 * 1024
 """A file that is handed in to be checked."""
 CHECKS_AT_ONCE: Final = 8
 """Proofs that one server checks at a time; others wait a little, then the answer is 429."""
+SIGNATURES_MAX: Final = 4
+"""Data Integrity proofs on one document."""
+STATUS_LIST_TTL: Final = 300
+"""Seconds after which whoever keeps a token status list asks for it again."""
+BINDING_SECONDS_MAX: Final = 300
+"""How old the signature of an SD-JWT's holder may be."""
+DISCLOSURES_MAX: Final = 1000
+"""Disclosures of one SD-JWT."""
+STATUS_LIST_BYTES_MAX: Final = 64 * 1024
+"""A status list as it is served: one whose every second bit is set takes less."""
+FEDERATION_BYTES_MAX: Final = 4 * 1024 * 1024
+"""A federation without its lists: some 4,000 regions."""
+BUNDLE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""A trust bundle with all status lists that it carries."""
+SCHEME_BYTES_MAX: Final = 64 * 1024
+"""The file of one award scheme."""
+SCHEME_LEVELS_MAX: Final = 20
+"""Levels of one scheme, and conditions of one level."""
 STATUS_LIST_SIZE: Final = 131_072
 """Indexes of one status list: the least that hides one holder among others (W3C Bitstring Status List, 6.1)."""
 STATUS_LIST_SECONDS: Final = 7 * 24 * 3600

@@ -19,11 +19,10 @@ from ledger.credentials.keys import CredentialKey, base58, parse_base58
 from ledger.credentials.model import Proof
 from ledger.errors import Invalid, NotFound, Untrusted
 from ledger.keys import SIGNATURE_BYTES, VerifyingKey
+from ledger.limits import SIGNATURES_MAX
 
 JCS: Final = "eddsa-jcs-2022"
 RDFC: Final = "eddsa-rdfc-2022"
-PROOFS_MAX: Final = 4
-"""Proofs of one document: two suites under an old and a new key."""
 
 FindKey = Callable[[str], bytes]
 """The public key (32 bytes) of a verification method that is trusted; raises Untrusted or NotFound for any other."""
@@ -106,8 +105,8 @@ def _proofs(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = document.get("proof")
     if not isinstance(found, list) or not found:
         raise Untrusted("no proof")
-    if len(found) > PROOFS_MAX:
-        raise Untrusted(f"more than {PROOFS_MAX} proofs")
+    if len(found) > SIGNATURES_MAX:
+        raise Untrusted(f"more than {SIGNATURES_MAX} proofs")
     issuer, seen = _issuer(document), set()
     for place, proof in enumerate(found):
         try:

@@ -15,12 +15,11 @@ import msgspec
 from ledger.credentials.jws import DEPTH_MAX, decode_base64url, parse_json
 from ledger.credentials.keys import base64url, digest
 from ledger.errors import Invalid, TooLarge, Untrusted
+from ledger.limits import DISCLOSURES_MAX
 
 ALGORITHM: Final = "sha-256"
 SALT_BYTES: Final = 16
 """Randomness of one salt, as RFC 9901, 9.3 advises."""
-DISCLOSURES_MAX: Final = 1000
-"""Disclosures of one SD-JWT."""
 _DIGESTS: Final = "_sd"
 _ALGORITHM: Final = "_sd_alg"
 _ELEMENT: Final = "..."

@@ -18,14 +18,12 @@ from ledger.credentials.keys import TokenKey, digest, jwk_of, multikey
 from ledger.credentials.model import ServiceStatement, Statement
 from ledger.credentials.statements import MEMBERS, Minutes, members
 from ledger.errors import Invalid, NotFound, TooLarge, Untrusted
-from ledger.limits import CLOCK_AHEAD_MAX, CREDENTIAL_BYTES_MAX
+from ledger.limits import BINDING_SECONDS_MAX, CLOCK_AHEAD_MAX, CREDENTIAL_BYTES_MAX
 
 TYP: Final = "dc+sd-jwt"
 BINDING_TYP: Final = "kb+jwt"
 SERVICE: Final = "urn:yongzhi:vct:service/1"
 STAR: Final = "urn:yongzhi:vct:star/1"
-BINDING_SECONDS_MAX: Final = 300
-"""How old the signature of a holder may be."""
 _PROTECTED: Final = frozenset({"iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "status", "iat", "aud", "region"})
 """Claims that are never hidden (draft-ietf-oauth-sd-jwt-vc, registered JWT claims), and those we rely on."""
 _ISSUER: Final = re.compile(r"(https?://[A-Za-z0-9.:\[\]-]+)(/regions/([0-9]{6}))")

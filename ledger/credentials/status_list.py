@@ -22,10 +22,8 @@ from ledger.credentials.keys import CredentialKey, base64url
 from ledger.credentials.model import STATUS_CONTEXT, Did, Part, Proof, Url
 from ledger.errors import Invalid, TooLarge, Untrusted
 from ledger.ids import format_time, instant
-from ledger.limits import STATUS_LIST_SIZE
+from ledger.limits import STATUS_LIST_BYTES_MAX, STATUS_LIST_SIZE
 
-STATUS_LIST_BYTES_MAX: Final = 64 * 1024
-"""A list whose every second bit is set takes less."""
 _BYTES: Final = STATUS_LIST_SIZE // 8
 _GZIP: Final = 16 + zlib.MAX_WBITS
 

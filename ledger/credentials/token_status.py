@@ -13,12 +13,10 @@ from typing import Any, Final
 from ledger.credentials import jws
 from ledger.credentials.keys import TokenKey, base64url
 from ledger.errors import Invalid, Untrusted
-from ledger.limits import STATUS_LIST_SIZE
+from ledger.limits import STATUS_LIST_SIZE, STATUS_LIST_TTL
 
 TYP: Final = "statuslist+jwt"
 MEDIA_TYPE: Final = "application/statuslist+jwt"
-TTL: Final = 300
-"""Seconds after which whoever keeps a list asks for it again; a list without an end is the last, and is kept."""
 _BYTES: Final = STATUS_LIST_SIZE // 8
 
 
@@ -50,7 +48,7 @@ def make(url: str, key: TokenKey, revoked: Collection[int], valid_from: int, val
         bits[index // 8] |= 1 << index % 8
     claims: dict[str, Any] = {"sub": url, "iat": valid_from}
     if valid_until is not None:
-        claims |= {"exp": valid_until, "ttl": TTL}
+        claims |= {"exp": valid_until, "ttl": STATUS_LIST_TTL}
     claims["status_list"] = {"bits": 1, "lst": base64url(zlib.compress(bits, 9))}
     return jws.sign(key, TYP, claims, key.multikey)
 

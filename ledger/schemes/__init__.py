@@ -21,6 +21,7 @@ from msgspec import UNSET, Meta, UnsetType
 from ledger import canonical
 from ledger.errors import Invalid, NotFound, TooLarge
 from ledger.events import Category, Evidence, ShortText
+from ledger.limits import SCHEME_BYTES_MAX, SCHEME_LEVELS_MAX
 from ledger.schemes.conditions import (
     AnyCondition,
     AwardsHeld,
@@ -31,11 +32,6 @@ from ledger.schemes.conditions import (
     check_distinct,
     more,
 )
-
-SCHEME_BYTES_MAX: Final = 64 * 1024
-"""One scheme file."""
-LEVELS_MAX: Final = 20
-"""Levels of one scheme, and conditions of one level."""
 
 Language = Literal["zh", "zh_hant", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("zh", "zh_hant", "en")
@@ -74,7 +70,7 @@ class Level(Form, frozen=True, kw_only=True):
 
     level: Annotated[Number, Meta(description="1 is the lowest")]
     title: Text
-    conditions: Annotated[tuple[AnyCondition, ...], Meta(min_length=1, max_length=LEVELS_MAX)]
+    conditions: Annotated[tuple[AnyCondition, ...], Meta(min_length=1, max_length=SCHEME_LEVELS_MAX)]
 
     def __post_init__(self) -> None:
         check_distinct(tuple(condition.measure for condition in self.conditions), "measure")
@@ -95,7 +91,7 @@ class Scheme(Form, frozen=True, kw_only=True):
     begins: Annotated[date | UnsetType, Meta(description="first day in force; absent when long before")] = UNSET
     ends: Annotated[date | UnsetType, Meta(description="last day in force; absent while it is")] = UNSET
     counts: Counts
-    levels: Annotated[tuple[Level, ...], Meta(min_length=1, max_length=LEVELS_MAX)]
+    levels: Annotated[tuple[Level, ...], Meta(min_length=1, max_length=SCHEME_LEVELS_MAX)]
 
     def __post_init__(self) -> None:
         check_distinct(self.regions, "region")

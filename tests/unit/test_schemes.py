@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from ledger import schemes
 from ledger.errors import Invalid, NotFound, TooLarge
+from ledger.limits import SCHEME_BYTES_MAX
 from tests.awards import minutes, scheme, scheme_file
 
 DAY = date(2026, 11, 22)
@@ -127,7 +128,7 @@ def test_hostile_bytes_are_refused(data, message):
 
 def test_a_huge_file_is_not_read():
     with pytest.raises(TooLarge):
-        schemes.parse(b" " * (schemes.SCHEME_BYTES_MAX + 1))
+        schemes.parse(b" " * (SCHEME_BYTES_MAX + 1))
 
 
 def test_a_folder_of_files(tmp_path):

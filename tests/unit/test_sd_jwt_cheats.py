@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from ledger.credentials import jws, sd_jwt
-from ledger.credentials.disclosures import DISCLOSURES_MAX, reveal
+from ledger.credentials.disclosures import reveal
 from ledger.credentials.keys import base64url, jwk_of
 from ledger.errors import Invalid, TooLarge, Untrusted
-from ledger.limits import CREDENTIAL_BYTES_MAX
+from ledger.limits import CREDENTIAL_BYTES_MAX, DISCLOSURES_MAX
 from tests import tokens
 from tests.tokens import (
     BINDING,

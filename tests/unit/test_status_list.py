@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ledger.credentials import data_integrity, model, status_list
 from ledger.credentials.keys import base64url
 from ledger.errors import Invalid, LedgerError, NotFound, TooLarge, Untrusted
-from ledger.limits import STATUS_LIST_SECONDS, STATUS_LIST_SIZE
+from ledger.limits import STATUS_LIST_BYTES_MAX, STATUS_LIST_SECONDS, STATUS_LIST_SIZE
 from tests import proofs
 from tests.builders import REGION
 
@@ -78,7 +78,7 @@ def test_a_list_of_any_pattern_is_within_the_limit():
     alternate = status_list.make(
         URL, KEY, [index for index in range(STATUS_LIST_SIZE) if index * index % 7 < 3], 0, None
     )
-    assert len(alternate) < status_list.STATUS_LIST_BYTES_MAX
+    assert len(alternate) < STATUS_LIST_BYTES_MAX
     assert status_list.open_list(alternate, URL, find_key).is_revoked(1)
 
 
@@ -117,7 +117,7 @@ REFUSED = {
     "too-many-bits": (signed(credentialSubject=packed(gzip.compress(b"\0" * 16_385))), URL, Invalid),
     "cut-short": (signed(credentialSubject=packed(gzip.compress(b"\0" * 16_384)[:-1])), URL, Invalid),
     "more-behind": (signed(credentialSubject=packed(gzip.compress(b"\0" * 16_384) + b"\0")), URL, Invalid),
-    "too-large": (MADE + b" " * status_list.STATUS_LIST_BYTES_MAX, URL, TooLarge),
+    "too-large": (MADE + b" " * STATUS_LIST_BYTES_MAX, URL, TooLarge),
     "other-spelling": (MADE.replace(b'"id":', b'"id": '), URL, Invalid),
     "nested": (b"[" * 60_000, URL, Invalid),
     "not-utf-8": (MADE.replace(b"did:web:", b"did:web\xff"), URL, Invalid),
@@ -134,7 +134,7 @@ def test_refused(reason: str):
 
 def test_a_list_that_would_unpack_to_much_is_not_unpacked():
     bomb = signed(credentialSubject=packed(gzip.compress(b"\0" * 30_000_000)))
-    assert len(bomb) < status_list.STATUS_LIST_BYTES_MAX
+    assert len(bomb) < STATUS_LIST_BYTES_MAX
     tracemalloc.start()
     try:
         with pytest.raises(Invalid, match="other than"):
