@@ -160,8 +160,7 @@ class Proving:
         )
         name = self._name(ask.volunteer) if ask.request.named else None
         credential = issuing.make_credential(statement, place, issued, name)
-        if missing := certificate.missing_glyphs(issuing.texts_of(credential)):
-            raise Invalid(f"the certificate's font cannot show: {' '.join(missing)}", "/name")
+        _check_glyphs(credential)
         holding = Holding(
             volunteer=ask.volunteer,
             salt=drafts.salt(),
@@ -231,6 +230,8 @@ class Proving:
 
         Only when the key that signed it was revoked is it signed anew, by the present one.
         """
+        if self.record(proof).format != "vc":
+            raise NotFound("this proof is a token: see `sd-jwt`")
         with self._ledger.database.read() as cursor:
             kept = vault.finished(cursor, self._ledger.schema, proof)
             valid = {key.multikey for key in proofs.credential_keys(cursor, self._ledger.schema)}
@@ -353,6 +354,15 @@ class Proving:
         if isinstance(outcome, LedgerError):
             raise outcome
         return outcome.first
+
+
+def _check_glyphs(credential: model.Credential) -> None:
+    """Raise Invalid, naming the characters, when the certificate's font lacks some."""
+    note = getattr(credential.credentialSubject.service, "note", UNSET)
+    texts = {"/named": credential.name_of_holder or "", "/note": note or "", "": issuing.texts_of(credential)}
+    for pointer, text in texts.items():
+        if missing := certificate.missing_glyphs(text):
+            raise Invalid(f"the certificate's font cannot show: {' '.join(missing)}", pointer)
 
 
 class Indexes:

@@ -36,8 +36,8 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     ] = UNSET
 
 
-def check_period(request: Request) -> None:
-    """Raise Invalid unless the period has days that exist, in their order, and lists that are not empty."""
+def check_request(request: Request) -> None:
+    """Raise Invalid unless the period has days that exist, in their order, lists are not empty, texts are text."""
     for name in ("first", "last"):
         try:
             date.fromisoformat(getattr(request, name))
@@ -45,6 +45,12 @@ def check_period(request: Request) -> None:
             raise Invalid("no such day", f"/{name}") from None
     if request.first > request.last:
         raise Invalid("the period ends before it begins", "/last")
+    for name in ("note", "consent"):
+        if isinstance(text := getattr(request, name), str):
+            try:
+                canonical.encode(text)
+            except Invalid as error:
+                raise Invalid(error.detail, f"/{name}") from None
     if isinstance(request.filter, model.Filter):
         for name in request.filter.__struct_fields__:
             if (wanted := getattr(request.filter, name)) is not UNSET and not 1 <= len(wanted) <= PROOF_LINES_MAX:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -12,6 +13,7 @@ import segno
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import PlainTextResponse, Response
 from msgspec import UNSET
+from msgspec.structs import replace
 from pydantic import BaseModel, ConfigDict, Field
 
 from api import access
@@ -60,7 +62,7 @@ class Selection(BaseModel):
         )
         try:
             found = msgspec.convert({**plain, **({"filter": chosen} if chosen else {})}, holdings.Request)
-            holdings.check_period(found)
+            holdings.check_request(found)
         except msgspec.ValidationError as error:
             raise Invalid(*holdings.explain(error)) from None
         return found
@@ -69,15 +71,15 @@ class Selection(BaseModel):
 class ProofIn(Selection):
     """What is asked for. A volunteer asks for itself; its station, or the region, with consent."""
 
+    first: str = Field("", description="first day, YYYY-MM-DD; of `replaces` alone, what was asked for before holds")
+    last: str = Field("", description="last day, inclusive")
     volunteer: str | None = Field(None, description="whose proof it is; default: who is signed in")
-    replaces: str | None = Field(None, description="a revoked proof: the same again, as the record now stands")
+    replaces: str | None = Field(None, description="a revoked proof; alone: the same again, as the record now stands")
 
-
-class Replacement(BaseModel):
-    """The same request again, for a proof that was revoked."""
-
-    model_config = ConfigDict(extra="forbid")
-    replaces: str
+    @property
+    def again(self) -> str | None:
+        """The proof that is asked for again, if nothing else is said but where the consent is kept."""
+        return self.replaces if self.model_fields_set <= {"replaces", "consent"} else None
 
 
 class ProofOut(BaseModel):
@@ -172,7 +174,7 @@ def _handed(region: Region, session: Session, proof: str, action: str, make: Cal
 
 
 @router.post("/proofs", status_code=201, summary="Issue a proof of service")
-async def issue(region: Served, session: Reader, asked: ProofIn | Replacement) -> ProofOut:
+async def issue(region: Served, session: Reader, asked: ProofIn) -> ProofOut:
     """Free of charge (Order 67, article 14). Waits until the totals have seen all that is in the log."""
     ask = await asyncio.to_thread(_ask, region, session, asked)
     region.check_writable()
@@ -181,18 +183,32 @@ async def issue(region: Served, session: Reader, asked: ProofIn | Replacement) -
     return await asyncio.to_thread(_shown, region, region.proofs.proving.record(issued.proof))
 
 
-def _ask(region: Region, session: Session, asked: ProofIn | Replacement) -> Ask:
-    if isinstance(asked, Replacement):
-        holding = _holding(region, session, asked.replaces)
-        return Ask(holding.volunteer, holding.request, asked.replaces)
-    volunteer = check_volunteer(asked.volunteer or session.issuer)
-    request = asked.request()
+def _ask(region: Region, session: Session, asked: ProofIn) -> Ask:
+    with _at("/replaces"):
+        replaced = None if asked.replaces is None else _holding(region, session, asked.replaces)
+    if replaced is not None and asked.again:
+        consent = UNSET if asked.consent is None else asked.consent
+        volunteer, request = replaced.volunteer, replace(replaced.request, consent=consent)
+        holdings.check_request(request)
+    else:
+        with _at("/volunteer"):
+            volunteer = check_volunteer(asked.volunteer or session.issuer)
+        request = asked.request()
     if not may_ask_for(region, session, volunteer):
         raise Forbidden("a proof is issued to the volunteer, the station that registered it, or the region")
+    if replaced is not None and replaced.volunteer != volunteer:
+        raise Invalid("the proof of somebody else", "/replaces")
     check_consent(session, volunteer, request)
-    if asked.replaces is not None:
-        _holding(region, session, asked.replaces)
     return Ask(volunteer, request, asked.replaces)
+
+
+@contextmanager
+def _at(pointer: str) -> Iterator[None]:
+    """Of what is wrong with a field, the place."""
+    try:
+        yield
+    except Invalid as error:
+        raise Invalid(error.detail, pointer) from None
 
 
 def wait_for_totals(region: Region) -> None:
@@ -278,12 +294,21 @@ def get_qr(region: Served, session: Reader, proof: str, accept: Annotated[str, H
 def issue_token(region: Served, session: Reader, proof: str, asked: TokenIn) -> TokenOut:
     """For a wallet (RFC 9901): the holder shows what is asked and no more. It is revoked with its credential."""
     region.check_writable()
-    holder = None if asked.jwk is None else jws.point_of(asked.jwk)
-    expires = None if asked.expires is None else parse_time(asked.expires)
+    with _at("/jwk"):
+        holder = None if asked.jwk is None else jws.point_of(asked.jwk)
+    with _at("/expires"):
+        expires = _expiry(region, asked)
     made = _handed(
         region, session, proof, "sd-jwt", lambda one: region.proofs.proving.issue_token(one, holder, expires)
     )
     return TokenOut(id=made[0], token=made[1])
+
+
+def _expiry(region: Region, asked: TokenIn) -> int | None:
+    found = None if asked.expires is None else parse_time(asked.expires)
+    if found is not None and found <= region.ledger.now():
+        raise Invalid("the token would have expired before it is made")
+    return found
 
 
 @router.get("/proofs/{proof}/sd-jwt", summary="An SD-JWT that was made", response_class=PlainTextResponse)

@@ -165,7 +165,7 @@ def pointer_of(**members: Any) -> str:
     """Where a request is refused."""
     try:
         found = msgspec.convert({"kind": "service", **YEAR, **members}, Request)
-        holdings.check_period(found)
+        holdings.check_request(found)
     except msgspec.ValidationError as error:
         detail, pointer = holdings.explain(error)
         assert detail
@@ -192,6 +192,9 @@ def pointer_of(**members: Any) -> str:
         ({"note": ""}, "/note"),
         ({"note": "x" * (LONG_TEXT_MAX + 1)}, "/note"),
         ({"consent": "\t"}, "/consent"),
+        ({"note": "甲\u202e"}, "/note"),
+        ({"note": "\ud800"}, "/note"),
+        ({"consent": "甲\x00"}, "/consent"),
         ({"filter": {"categories": ["elders"]}}, "/categories/0"),
         ({"filter": {"categories": []}}, "/categories"),
         ({"filter": {"activities": ["x"]}}, "/activities/0"),
@@ -205,4 +208,4 @@ def test_a_request_is_refused(members, pointer):
 
 
 def test_one_day_is_a_period():
-    holdings.check_period(Request(kind="service", first="2028-02-29", last="2028-02-29"))
+    holdings.check_request(Request(kind="service", first="2028-02-29", last="2028-02-29"))
