@@ -90,10 +90,10 @@ async def _internal(request: Request, error: Exception) -> Response:
 
 _LIMITS: Final = (
     ("/submissions", None),
-    ("/verify", VERIFY_BYTES_MAX),
+    ("/verify", 2 * VERIFY_BYTES_MAX),
     ("/proof-batches", BATCH_BYTES_MAX),
 )
-"""By how a path ends; submissions have limits of their own, all others `REQUEST_BYTES_MAX`."""
+"""By how a path ends; submissions and `/verify` have limits of their own below these, all others this alone."""
 
 
 class Bounded:

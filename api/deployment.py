@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from api import drafts
@@ -14,6 +15,7 @@ from ledger import audit as auditing
 from ledger import events, keys
 from ledger.app import Ledger
 from ledger.codes import region_name
+from ledger.credentials.certificate import check_seal
 from ledger.credentials.did import base_of, did_of
 from ledger.credentials.keys import (
     CredentialKey,
@@ -22,6 +24,7 @@ from ledger.credentials.keys import (
     load_token_key,
     save_token_key,
 )
+from ledger.credentials.pades import certificate_signer, sign_pdf
 from ledger.errors import Invalid, Unavailable
 from ledger.ids import check_origin, check_region
 from ledger.keys import SigningKey
@@ -30,6 +33,9 @@ from ledger.log import CheckpointFile, Publisher
 from ledger.store import embedded, proofs, schema
 from ledger.store.postgres import Database
 from ledger.submission import pack, seal
+
+PdfSigner = Callable[[bytes, datetime], bytes]
+"""Signs a PDF as of a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +152,19 @@ class Deployment:
         """The region's seal, `seals/<code>.png` or `.svg`, as certificates show it; None when there is none."""
         for path in (self.data / "seals" / f"{region}.png", self.data / "seals" / f"{region}.svg"):
             if path.exists():
-                return path.read_bytes()
+                return check_seal(path.read_bytes())
         return None
+
+    def pdf_signer(self, region: str) -> PdfSigner | None:
+        """What signs the region's certificates as PDF documents, with `keys/<code>.pades`; None when there is none.
+
+        The passphrase of that file, if it has one, is in `YONGZHI_PADES_PASSPHRASE`.
+        """
+        path = self.data / "keys" / f"{region}.pades"
+        if not path.exists():
+            return None
+        signer = certificate_signer(path, os.environ.get("YONGZHI_PADES_PASSPHRASE"))
+        return lambda pdf, at: sign_pdf(pdf, signer, at)
 
     def federation_key(self) -> SigningKey:
         """What signs the trust bundle of this deployment; made when it is first asked for."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from api.verdicts import Text
-from ledger.credentials.issuing import TRADITIONAL
+from ledger.codes import writes_traditional
 
 LANGUAGES: Final = ("zh-Hans", "zh-Hant", "en")
 NAMES: Final = {"zh-Hans": "简体", "zh-Hant": "繁體", "en": "English"}
@@ -36,7 +36,7 @@ def choose_language(asked: str | None, accepted: str, region: str | None) -> str
     if asked in LANGUAGES:
         return asked
     found = _accepted(accepted)
-    return "zh-Hant" if found != "en" and region in TRADITIONAL else found or "zh-Hans"
+    return "zh-Hant" if found != "en" and writes_traditional(region or "") else found or "zh-Hans"
 
 
 def _accepted(header: str) -> str | None:
@@ -78,7 +78,7 @@ class Wording:
     @staticmethod
     def written_in(region: str) -> str:
         """The language in which a region writes what it records."""
-        return "zh-Hant" if region in TRADITIONAL else "zh-Hans"
+        return "zh-Hant" if writes_traditional(region) else "zh-Hans"
 
     def duration(self, minutes: int) -> str:
         """Minutes as hours and minutes; never rounded."""

@@ -192,7 +192,7 @@ class Proving:
         recognised = self._statements.recognise(ask.volunteer, day)
         if request.kind == "star":
             return recognition.to_statement(recognised, self._ledger.region)
-        star = recognition.to_star_level(recognised) if recognised.level else UNSET
+        star = recognition.to_star_level(recognised, self._ledger.region) if recognised.level else UNSET
         return msgspec.structs.replace(stated.statement, star=star)
 
     def issuer_name(self) -> str:
@@ -357,12 +357,11 @@ class Proving:
 
 
 def _check_glyphs(credential: model.Credential) -> None:
-    """Raise Invalid, naming the characters, when the certificate's font lacks some."""
+    """Raise Invalid, naming the characters, when the certificate could not show the name or the note asked for."""
     note = getattr(credential.credentialSubject.service, "note", UNSET)
-    texts = {"/named": credential.name_of_holder or "", "/note": note or "", "": issuing.texts_of(credential)}
-    for pointer, text in texts.items():
-        if missing := certificate.missing_glyphs(text):
-            raise Invalid(f"the certificate's font cannot show: {' '.join(missing)}", pointer)
+    for pointer, text in (("/named", credential.name_of_holder), ("/note", note)):
+        if missing := certificate.missing_glyphs(text or ""):
+            raise Invalid(f"the certificate's typefaces cannot show: {' '.join(missing)}", pointer)
 
 
 class Indexes:

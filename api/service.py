@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from msgspec import UNSET
 
@@ -69,6 +70,7 @@ class Region:
         self.totals = TotalsView(self.ledger.database, self.ledger.schema)
         self._statements = Statements(self.ledger.database, self.ledger.schema, code)
         self._seal = deployment.seal_image(code)
+        self._sign_pdf = deployment.pdf_signer(code)
         keys = deployment.proof_keys_or_none(code)
         self._proofs = None if keys is None else self._open_proofs(deployment, keys)
 
@@ -102,8 +104,12 @@ class Region:
             proofs.note_access(cursor, self.ledger.schema, access, now - 3600, ACCESSES_SHOWN_MAX)
 
     def certificate(self, proof: str) -> bytes:
-        """The certificate of a proof, with the region's seal if there is one."""
-        return self.proofs.proving.certificate(proof, self._seal)
+        """The certificate of a proof, with the region's seal, and signed as a PDF, where there is what it takes."""
+        pdf = self.proofs.proving.certificate(proof, self._seal)
+        if self._sign_pdf is None:
+            return pdf
+        issued = self.ledger.rows_at([position := self.proofs.proving.record(proof).position])[position].recorded_at
+        return self._sign_pdf(pdf, datetime.fromtimestamp(issued, UTC))
 
     def recognise(self, volunteer: str) -> Recognised:
         """The star level that a volunteer's counted service comes to today."""

@@ -231,3 +231,8 @@ _NORMAL_FORMS: Final[Mapping[str, Callable[[str], str]]] = {
     "hk-id": _hk_id,
     "macau-id": _macau_id,
 }
+
+
+def writes_traditional(region: str) -> bool:
+    """Whether a region's documents are in traditional Chinese: those of Hong Kong (81) and Macau (82)."""
+    return region[:2] in ("81", "82")

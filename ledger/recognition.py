@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from ledger.codes import writes_traditional
 from ledger.credentials import model
 from ledger.errors import Invalid
 from ledger.schemes import Language, Level, Scheme, facts, wording
@@ -121,17 +122,21 @@ def _gap(line: Line, year: int, language: Language) -> str:
     )
 
 
-def to_star_level(found: Recognised) -> model.StarLevel:
-    """The level as a credential states it; raise Invalid when none is reached."""
+def to_star_level(found: Recognised, region: str) -> model.StarLevel:
+    """The level as a credential of the region states it; raise Invalid when none is reached."""
     if found.reached is None:
         raise Invalid(f"no level of {found.scheme.reference} is reached")
     return model.StarLevel(
         scheme=found.scheme.reference,
         level=found.level,
-        title=found.reached.title.zh,
+        title=found.reached.title.to(_chinese(region)),
         title_en=found.reached.title.en,
         minutes=found.minutes,
     )
+
+
+def _chinese(region: str) -> Language:
+    return "zh_hant" if writes_traditional(region) else "zh"
 
 
 def to_statement(found: Recognised, region: str) -> model.StarStatement:
@@ -139,8 +144,8 @@ def to_statement(found: Recognised, region: str) -> model.StarStatement:
     return model.StarStatement(
         region=region,
         day=found.day.isoformat(),
-        star=to_star_level(found),
-        explanation=explain(found, "zh"),
+        star=to_star_level(found, region),
+        explanation=explain(found, _chinese(region)),
         explanation_en=explain(found, "en"),
     )
 

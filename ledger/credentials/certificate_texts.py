@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from ledger.codes import CATEGORIES, EVIDENCE
+from ledger.codes import CATEGORIES, EVIDENCE, writes_traditional
 
 Pair = dict[str, str]
 """`zh` and `en`."""
 
-TRADITIONAL_REGIONS: Final = ("81", "82")
-"""First digits of the regions whose documents are in traditional Chinese: Hong Kong and Macau."""
 
 WORDS: Final[dict[str, tuple[str, str, str]]] = {
     "service-title": ("志愿服务记录证明", "志願服務記錄證明", "Certificate of volunteer service"),
@@ -96,7 +94,7 @@ class Words:
     """The words of one certificate, each as `{"zh": …, "en": …}`."""
 
     def __init__(self, region: str) -> None:
-        self.traditional = region[:2] in TRADITIONAL_REGIONS
+        self.traditional = writes_traditional(region)
 
     def __call__(self, name: str, **values: object) -> Pair:
         """A text of WORDS with its places filled; a value that is such a pair itself fills each with its own."""

@@ -9,12 +9,10 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from ledger.codes import writes_traditional
 from ledger.credentials import data_integrity, model
 from ledger.credentials.keys import CredentialKey
 from ledger.limits import LONG_TEXT_MAX
-
-TRADITIONAL: Final = frozenset({"810000", "820000"})
-"""Regions whose documents are written in traditional Chinese: Hong Kong and Macau."""
 
 _SCHEMA: Final = "https://purl.imsglobal.org/spec/ob/v3p0/schema/json/ob_v3p0_achievementcredential_schema.json"
 
@@ -112,7 +110,7 @@ def narrative(statement: model.Statement) -> str:
         star = statement.star
         return f"{star.title}（截至 {statement.day}） · {star.title_en} as of {statement.day}"
     hours, minutes = divmod(statement.minutes, 60)
-    words = ("志願服務", "小時") if statement.region in TRADITIONAL else ("志愿服务", "小时")
+    words = ("志願服務", "小時") if writes_traditional(statement.region) else ("志愿服务", "小时")
     return (
         f"{statement.first} 至 {statement.last} {words[0]} {hours} {words[1]} {minutes} 分"
         f" · {hours} h {minutes} min of volunteer service from {statement.first} to {statement.last}"
@@ -130,7 +128,7 @@ def _period(statement: model.Statement) -> dict[str, Any]:
 
 
 def _words(region: str, star: bool) -> _Words:
-    return (_STAR if star else _SERVICE)[region in TRADITIONAL]
+    return (_STAR if star else _SERVICE)[writes_traditional(region)]
 
 
 def _achievement(base: str, region: str, star: bool) -> model.Achievement:
@@ -165,15 +163,3 @@ def finish(credential: model.Credential, event_id: str, body: bytes, receipt: st
     document: dict[str, Any] = msgspec.json.decode(model.to_json(replace(credential, evidence=(evidence,))))
     secured = data_integrity.secure(document, key, credential.validFrom)
     return msgspec.json.encode(secured, order="sorted")
-
-
-def texts_of(credential: model.Credential) -> str:
-    """Every word that a certificate prints and that did not come from us."""
-    statement = credential.credentialSubject.service
-    texts = [credential.name_of_holder or "", credential.issuer.name]
-    if isinstance(statement, model.ServiceStatement):
-        texts += [
-            text for line in statement.lines for text in (line.activity_name, line.content, line.organisation_name)
-        ]
-        texts.append(statement.note or "")
-    return "".join(texts)

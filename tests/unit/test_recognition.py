@@ -201,7 +201,7 @@ def test_less_than_no_minutes_is_refused():
 
 def test_a_level_goes_into_a_credential():
     found = recognition.star_level(schemes.find("cn-2012/1"), Service(tallies=(tally(6000),)), DAY)
-    star = recognition.to_star_level(found)
+    star = recognition.to_star_level(found, REGION)
     assert star == model.StarLevel(
         scheme="cn-2012/1", level=1, title="一星级志愿者", title_en="One-star volunteer", minutes=6000
     )
@@ -216,7 +216,7 @@ def test_no_level_makes_no_statement():
     found = recognition.star_level(schemes.find("cn-2012/1"), Service(tallies=(tally(5999),)), DAY)
     assert (found.level, found.reached) == (0, None)
     with pytest.raises(Invalid, match="no level"):
-        recognition.to_star_level(found)
+        recognition.to_star_level(found, REGION)
 
 
 def test_the_minutes_a_level_rests_on():
