@@ -96,7 +96,7 @@ def in_sheet(data: bytes, old: str, new: str) -> bytes:
     def change(name: str, part: bytes) -> bytes:
         if name != "xl/worksheets/sheet1.xml":
             return part
-        part = part.replace(b" />", b"/>")  # openpyxl writes either, by the XML library it finds
+        part = part.replace(b"<v />", b"<v></v>")  # openpyxl writes either, by the XML library it finds
         assert old.encode() in part
         return part.replace(old.encode(), new.encode())
 
