@@ -48,7 +48,7 @@ format: $(DEV_STAMP)  ## rewrite the code in the agreed style
 
 # ./var is left alone: it may hold a ledger and its keys.
 clean:  ## remove the environment and everything derived
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .cache build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find ledger projections api tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 help:  ## this list
