@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from api import verdicts
-from api.statuses import NAME
 from ledger import federation
 from ledger.credentials import model, verify
 from ledger.credentials.sd_jwt import Binding
@@ -17,7 +16,7 @@ from ledger.credentials.verdict import Outcome, Result, Step, Verdict
 from ledger.domain.state import Proof
 from ledger.errors import Busy, NotFound
 from ledger.federation import Federation, Trust
-from ledger.ids import check_uuid, format_time
+from ledger.ids import check_uuid, format_time, parse_list_name
 from ledger.keys import SigningKey
 from ledger.limits import CHECKS_AT_ONCE, NAME_GUESSES_MAX, TRUST_BUNDLE_SECONDS
 from ledger.store import proofs
@@ -87,8 +86,8 @@ class Checking:
     def status_list(self, url: str) -> bytes | None:
         """A list of a region served here, by its address; None for any other address."""
         name = url.rpartition("/")[2]
-        match = NAME.fullmatch(name)
-        region = self._regions.get(match[1]) if match else None
+        found = parse_list_name(name)
+        region = self._regions.get(found.region) if found else None
         if region is None or not region.issues or region.proofs.statuses.url(name) != url:
             return None
         try:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
+import itertools
 import threading
+from collections.abc import Iterator
 from typing import Final
 
 from api.deployment import ProofKeys
@@ -11,10 +12,11 @@ from ledger.app import Ledger
 from ledger.credentials import status_list, token_status
 from ledger.domain.state import Region
 from ledger.errors import NotFound
+from ledger.ids import parse_list_name
 from ledger.limits import STATUS_LIST_SECONDS
 from ledger.store import log, proofs
+from ledger.store.postgres import Cursor
 
-NAME: Final = re.compile(r"([0-9]{6})-(t?)([1-9][0-9]{0,5})")
 BITSTRING: Final = "application/vc+json"
 TOKEN: Final = "application/statuslist+jwt"
 _DAY: Final = 24 * 3600
@@ -27,7 +29,7 @@ class StatusLists:
         self._ledger = ledger
         self._keys = keys
         self._lock = threading.Lock()
-        self._made: dict[str, tuple[tuple[int, int], bytes]] = {}
+        self._made: dict[str, tuple[tuple[int, int, bool], bytes]] = {}
 
     def url(self, name: str) -> str:
         """The address of a list."""
@@ -36,13 +38,19 @@ class StatusLists:
     def names(self) -> list[str]:
         """Every list in which an index was given out, and the first of each kind even before."""
         with self._ledger.database.read() as cursor:
-            given = proofs.list_names(cursor, self._ledger.schema)
-        return sorted({*given, f"{self._ledger.region}-1", f"{self._ledger.region}-t1"})
+            return [name for kind in ("", "t") for name in self._names(cursor, kind)]
+
+    def _names(self, cursor: Cursor, kind: str) -> Iterator[str]:
+        for number in itertools.count(1):
+            name = f"{self._ledger.region}-{kind}{number}"
+            if number > 1 and not proofs.is_begun(cursor, self._ledger.schema, name):
+                return
+            yield name
 
     def get(self, name: str) -> bytes:
         """The list as it is now; raise NotFound for a list that was never begun."""
-        match = NAME.fullmatch(name)
-        if match is None or match[1] != self._ledger.region or (match[3] != "1" and name not in self.names()):
+        found = parse_list_name(name)
+        if found is None or found.region != self._ledger.region or name not in self.names():
             raise NotFound("no such status list")
         closed, since = self._closed()
         with self._ledger.database.read() as cursor:
@@ -51,12 +59,12 @@ class StatusLists:
         if not closed:
             now = self._ledger.now()
             since = max([now - now % _DAY, *dates])
-        version = (last, since)
+        version = (last, since, closed)
         with self._lock:
             made = self._made.get(name)
             if made is None or made[0] != version:
                 until = None if closed else since + STATUS_LIST_SECONDS
-                made = self._made[name] = (version, self._make(name, bool(match[2]), revoked, since, until))
+                made = self._made[name] = (version, self._make(name, found.tokens, revoked, since, until))
         return made[1]
 
     def _closed(self) -> tuple[bool, int]:

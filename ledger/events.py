@@ -21,6 +21,7 @@ from ledger.credentials.keys import parse_multikey
 from ledger.errors import Invalid
 from ledger.ids import (
     ISSUER_PATTERN,
+    LIST_PATTERN,
     REGION_PATTERN,
     SOCIAL_CREDIT_PATTERN,
     TIME_PATTERN,
@@ -28,6 +29,7 @@ from ledger.ids import (
     check_issuer,
     check_origin,
     instant,
+    parse_list_name,
 )
 from ledger.keys import parse_vkey
 from ledger.limits import (
@@ -63,9 +65,7 @@ KeyId = Annotated[str, _pattern("[0-9a-f]{8}", "C2SP key id, eight hexadecimal d
 VKey = Annotated[str, Meta(max_length=400, description="C2SP verifier key `<name>+<id>+<base64>`")]
 Multikey = Annotated[str, _pattern("z[1-9A-HJ-NP-Za-km-z]{40,59}", "Multikey of Ed25519 or P-256, base58")]
 Did = Annotated[str, _pattern("did:web:[A-Za-z0-9.%:_-]{1,200}", "`did:web:` + host + `:regions:` + code")]
-ListName = Annotated[
-    str, _pattern("[0-9]{6}-t?[1-9][0-9]{0,5}", "region code, `-`, `t` for tokens, and a number from 1")
-]
+ListName = Annotated[str, _pattern(LIST_PATTERN, "region code, `-`, `t` for tokens, and a number from 1")]
 Origin = Annotated[str, Meta(max_length=ORIGIN_MAX, description="name of the region's log")]
 ShortText = Annotated[
     str,
@@ -471,8 +471,7 @@ class ProofIssued(Event, tag="proof.issued/1", frozen=True, kw_only=True):
     replaces: Annotated[Uuid | UnsetType, Meta(description="the revoked proof that this one replaces")] = UNSET
 
     def check(self) -> None:
-        region, _, number = self.status.list.partition("-")
-        if region != self.ledger or number.startswith("t") is not (self.format == "sd-jwt"):
+        if parse_list_name(self.status.list) != (self.ledger, self.format == "sd-jwt"):
             raise Invalid("a status list of another region or format", "/status/list")
 
 

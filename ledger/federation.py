@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -24,13 +23,12 @@ from ledger.credentials.keys import MULTIKEY_MAX, parse_multikey
 from ledger.credentials.model import Did, Url
 from ledger.errors import Invalid, TooLarge, Untrusted
 from ledger.events import Code, Origin, RegionName, Time, VKey
-from ledger.ids import ORIGIN_PATTERN, check_origin, check_region, instant
+from ledger.ids import ORIGIN_PATTERN, check_origin, check_region, instant, parse_list_name
 from ledger.keys import SigningKey, VerifyingKey, parse_vkey
 from ledger.limits import BUNDLE_BYTES_MAX, CLOCK_AHEAD_MAX, FEDERATION_BYTES_MAX, NOTE_SIGNATURES_MAX, ORIGIN_MAX
 
 HEADER: Final = "yongzhi.federation/1"
 
-_LIST: Final = re.compile(r"([0-9]{6})-t?[1-9][0-9]{0,8}")
 
 _Name = Annotated[str, Meta(max_length=ORIGIN_MAX, pattern=rf"\A(?:{ORIGIN_PATTERN})\Z")]
 _CredentialKey = Annotated[str, Meta(max_length=MULTIKEY_MAX, pattern=r"\Az6Mk[1-9A-Za-z]+\Z")]
@@ -152,9 +150,10 @@ class Trust:
 
     def by_list(self, url: str) -> Region | None:
         """The region whose status list has this address; None for any other address."""
-        match = _LIST.fullmatch(url.rpartition("/")[2])
-        found = self.region(match[1]) if match else None
-        return found if found is not None and match is not None and url == found.list_url(match[0]) else None
+        name = url.rpartition("/")[2]
+        listed = parse_list_name(name)
+        found = self.region(listed.region) if listed else None
+        return found if found is not None and url == found.list_url(name) else None
 
     def log_keys(self, origin: str) -> list[VerifyingKey]:
         """The keys that verify checkpoints of a log."""

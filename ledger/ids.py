@@ -8,7 +8,7 @@ import time
 import uuid
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Final, Literal, NewType
+from typing import Final, Literal, NamedTuple, NewType
 
 from ledger.codes import is_region, is_social_credit_code
 from ledger.errors import Invalid
@@ -34,6 +34,10 @@ ISSUER_PATTERN: Final = (
 ORIGIN_PATTERN: Final = rf"(?!org:|region:|volunteer:|yongzhi\.)[!-*,-~]{{1,{ORIGIN_MAX}}}"
 """Printable ASCII without space and plus (both are separators of C2SP signed notes)."""
 
+LIST_PATTERN: Final = rf"({REGION_PATTERN})-(t?)([1-9][0-9]{{0,5}})"
+"""Name of a status list: region, `t` for tokens, number."""
+
+_LIST = re.compile(LIST_PATTERN)
 _ISSUER = re.compile(ISSUER_PATTERN)
 _ORIGIN = re.compile(ORIGIN_PATTERN)
 _TIME = re.compile(TIME_PATTERN)
@@ -79,6 +83,19 @@ def check_origin(text: str) -> str:
     if not _ORIGIN.fullmatch(text):
         raise Invalid("an origin is printable ASCII without space or plus, and no issuer's name")
     return text
+
+
+class ListName(NamedTuple):
+    """A status list: whose, and whether it tells of tokens (SD-JWT) or of credentials."""
+
+    region: str
+    tokens: bool
+
+
+def parse_list_name(text: str) -> ListName | None:
+    """What the name of a status list says, such as `441300-1` or `441300-t1`; None for any other text."""
+    found = _LIST.fullmatch(text)
+    return None if found is None else ListName(found[1], bool(found[2]))
 
 
 def check_uuid(text: str) -> str:

@@ -10,11 +10,12 @@ from fastapi.responses import JSONResponse, Response
 from api import access
 from api.access import Served
 from api.service import Region
-from api.statuses import BITSTRING, NAME, TOKEN
+from api.statuses import BITSTRING, TOKEN
 from ledger.credentials import did, issuing, sd_jwt
 from ledger.credentials.keys import parse_multikey
 from ledger.domain.state import CredentialKeyRecord
 from ledger.errors import NotFound
+from ledger.ids import parse_list_name
 from ledger.store import proofs
 
 router = APIRouter(tags=["verification"])
@@ -51,12 +52,14 @@ def _issuer(region: Region) -> str:
 @router.get("/status/{name}", summary="A status list", response_class=Response)
 def status_list(request: Request, name: str) -> Response:
     """Bitstring Status List (credential) or Token Status List (`…-t<n>`, JWT); signed, dated, cacheable."""
-    match = NAME.fullmatch(name)
-    if match is None:
+    found = parse_list_name(name)
+    if found is None:
         raise NotFound("no such status list")
-    region = access.service(request).region(match[1])
+    region = access.service(request).region(found.region)
     # Plain JSON unless asked otherwise: older clients do not know application/vc.
-    kind = TOKEN if match[2] else BITSTRING if BITSTRING in request.headers.get("accept", "") else "application/json"
+    kind = (
+        TOKEN if found.tokens else BITSTRING if BITSTRING in request.headers.get("accept", "") else "application/json"
+    )
     return Response(region.proofs.statuses.get(name), media_type=kind, headers={**_LIST_CACHE, "vary": "accept"})
 
 

@@ -25,6 +25,7 @@ from ledger.codes import is_region
 from ledger.credentials.keys import CredentialKey, base64url
 from ledger.credentials.model import Credential, ServiceStatement, commitment
 from ledger.errors import Invalid, Untrusted
+from ledger.ids import parse_list_name
 from ledger.keys import SIGNATURE_BYTES, VerifyingKey
 from ledger.limits import INTEGER_MAX, STATUS_LIST_SIZE
 
@@ -39,7 +40,6 @@ _EDDSA: Final = -8
 _TAGGED: Final = b"\xd2"
 """Tag 18, of a COSE_Sign1: readers tell by it what they hold."""
 _EPOCH: Final = date(1970, 1, 1)
-_LIST: Final = re.compile(r"([0-9]{6})-(?:0|[1-9][0-9]{0,8})")
 _PAGE: Final = re.compile(r"https?://[!-~]{1,300}/p/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 _KEYS: Final = {
@@ -79,7 +79,7 @@ class Code:
     def __post_init__(self) -> None:
         for wrong, what in (
             (not is_region(self.region), "region"),
-            ((found := _LIST.fullmatch(self.list)) is None or found[1] != self.region, "status list"),
+            (parse_list_name(self.list) != (self.region, False), "status list"),
             (not 0 <= self.index < STATUS_LIST_SIZE, "index"),
             (not 0 <= self.issued < 2**40, "time of issue"),
             (self.kind not in _KINDS, "kind"),

@@ -96,15 +96,16 @@ def list_state(cursor: Cursor, schema: str, name: str) -> tuple[list[int], int]:
     return [index for index, _ in rows], max((position for _, position in rows), default=-1)
 
 
-def list_names(cursor: Cursor, schema: str) -> list[str]:
-    """Every status list in which an index was given out."""
-    cursor.execute(f"SELECT DISTINCT list FROM {schema}.proofs ORDER BY list")
-    return [row[0] for row in cursor]
+def is_begun(cursor: Cursor, schema: str, name: str) -> bool:
+    """Whether an index of a status list was given out."""
+    cursor.execute(f"SELECT EXISTS (SELECT FROM {schema}.proofs WHERE list = %s)", (name,))
+    row = cursor.fetchone()
+    return bool(row and row[0])
 
 
 def is_taken(cursor: Cursor, schema: str, listed: str, index: int) -> bool:
     """Whether an index of a status list was given to a proof."""
-    cursor.execute(f"SELECT 1 FROM {schema}.claims WHERE kind = 'status' AND key = %s", (f"{listed}/{index}",))
+    cursor.execute(f"SELECT 1 FROM {schema}.proofs WHERE list = %s AND index = %s", (listed, index))
     return cursor.fetchone() is not None
 
 
@@ -162,9 +163,9 @@ __all__ = [
     "credential_keys",
     "guesses_since",
     "held_by",
+    "is_begun",
     "is_taken",
     "issued_since",
-    "list_names",
     "list_state",
     "mark_seen",
     "note_access",

@@ -91,6 +91,7 @@ CREATE TABLE {schema}.proofs (
     id uuid PRIMARY KEY, position bigint NOT NULL, format text NOT NULL, list text NOT NULL, index bigint NOT NULL,
     revoked bigint, reason text, replaced_by uuid
 );
+CREATE UNIQUE INDEX proofs_index ON {schema}.proofs (list, index);
 CREATE INDEX proofs_revoked ON {schema}.proofs (list) WHERE revoked IS NOT NULL;
 CREATE INDEX proofs_position ON {schema}.proofs (position);
 CREATE TABLE {schema}.holdings (

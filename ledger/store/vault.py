@@ -123,7 +123,15 @@ def finished(cursor: Cursor, schema: str, proof: str) -> bytes | None:
 
 
 def erase(cursor: Cursor, schema: str, volunteer: str) -> int:
-    """Destroy a volunteer's details, holdings and key; how many rows of details there were."""
+    """Destroy a volunteer's details, holdings and key; how many rows of details there were.
+
+    And who looked at the proofs, and in which batches they were issued: either would tell whose they were.
+    """
+    cursor.execute(
+        f"DELETE FROM {schema}.accesses a USING {schema}.holdings h WHERE a.proof = h.proof AND h.volunteer = %s",
+        (VOLUNTEER.bind(volunteer),),
+    )
+    cursor.execute(f"DELETE FROM {schema}.batch_items WHERE volunteer = %s", (VOLUNTEER.bind(volunteer),))
     for table in (f"vault.{schema}", f"{schema}.holdings", f"{schema}.identities"):
         cursor.execute(f"DELETE FROM {table} WHERE volunteer = %s", (VOLUNTEER.bind(volunteer),))
     return cursor.rowcount
