@@ -123,6 +123,13 @@ class Site:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def reopen(self) -> Self:
+        """The same deployment at the same address, to be entered again: a process that has just begun."""
+        host, port = self.origin.split(":")
+        self._listening = socket.create_server((host, int(port)))
+        self.sign_out()
+        return self
+
     @property
     def url(self) -> str:
         return f"http://{self.origin}"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from api import proving as issuing
-from ledger.credentials import jws
+from ledger.credentials.keys import jwk_of
 from ledger.ids import format_time
 from ledger.limits import LONG_TEXT_MAX, PROOF_LINES_MAX, REQUEST_BYTES_MAX
 from tests import builders
@@ -17,7 +17,7 @@ from tests.integration.world import volunteer
 from tests.proofs import token_key
 from tests.tokens import payload_of
 
-JWK = jws.jwk_of(token_key(7).public)
+JWK = jwk_of(token_key(7).public)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+from typing import Any
 
 import pytest
 from msgspec import UNSET
@@ -232,7 +233,8 @@ def long_service(world: World, holder: Holder, minutes: int) -> list[str]:
     found = []
     for number, start in enumerate(range(0, minutes, 600)):
         day, given = f"2026-09-{number + 1:02}", min(600, minutes - start)
-        members = {"start": at("08:00", day), "end": at("18:00", day), "minutes": given, "activity": activity}
+        members: dict[str, Any] = {"start": at("08:00", day), "end": at("18:00", day), "minutes": given}
+        members |= {"activity": activity}
         found.append(world.record("hours.recorded/1", subject=holder.name, **members))
     return found
 
@@ -240,7 +242,7 @@ def long_service(world: World, holder: Holder, minutes: int) -> list[str]:
 def shorter(holder: Holder, entry: str, minutes: int) -> None:
     """The first of those entries has so many minutes now."""
     body = next(row for row in holder.site.world.ledger.stream(holder.name) if str(row.event_id) == entry).body
-    members = {name: value for name, value in json.loads(body).items() if name in ("activity", "start")}
+    members = {name: value for name, value in json.loads(body or b"").items() if name in ("activity", "start")}
     holder.change("corrected", entry, **members, end=at("18:00", members["start"][:10]), minutes=minutes)
 
 
