@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ledger import canonical
 from ledger.codes import CATEGORIES, EVIDENCE, ORGANISATION_KINDS, is_region
-from ledger.credentials.did import base_of
+from ledger.credentials.did import base_of, did_of
 from ledger.credentials.keys import parse_multikey
 from ledger.errors import Invalid
 from ledger.ids import (
@@ -221,7 +221,8 @@ class RegionCredentialKeyAdded(Event, tag="region.credential_key_added/1", froze
     use: Annotated[Literal["credential", "token"], Meta(description="Ed25519 signs credentials, P-256 tokens")]
 
     def check(self) -> None:
-        _at("/did", base_of, self.did)
+        if did_of(_at("/did", base_of, self.did), self.ledger) != self.did:
+            raise Invalid("the DID of another region", "/did")
         public = _at("/multikey", parse_multikey, self.multikey)
         if (len(public) == 32) is not (self.use == "credential"):
             raise Invalid("an Ed25519 key signs credentials, a P-256 key tokens", "/use")
