@@ -14,11 +14,11 @@ from typing import Final
 
 import msgspec
 
-from api.proving import Ask, Proving
+from api.proving import Ask, Issued, Proving
 from ledger.app import Ledger
 from ledger.credentials import model
 from ledger.domain.state import Volunteer
-from ledger.errors import NotFound
+from ledger.errors import Busy, LedgerError, NotFound, Unavailable
 from ledger.holdings import Request
 from ledger.ids import issuer_kind
 from ledger.store import batches
@@ -30,16 +30,24 @@ ISSUED_AT_ONCE: Final = 200
 """Proofs under one signature: few enough that what is wrong with the database costs little work."""
 RETRY_SECONDS: Final = 1.0
 _PAGE: Final = 200
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+"""What spreadsheets take for a formula; some take the wide forms for one too."""
 
 
 class Batches:
     """The batches of one region, worked on by a thread; what a crash cut short goes on after it."""
 
-    def __init__(self, ledger: Ledger, proving: Proving, certificate: Callable[[str], bytes]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        proving: Proving,
+        certificate: Callable[[str], bytes],
+        note_access: Callable[[str, str, str, str], None],
+    ) -> None:
         self._ledger = ledger
         self._proving = proving
         self._certificate = certificate
+        self._note_access = note_access
         self._wake = threading.Event()
         self._wake.set()
         self._stopping = threading.Event()
@@ -113,11 +121,22 @@ class Batches:
         items = self.items(batch.id, "waiting", limit=ISSUED_AT_ONCE)
         request = msgspec.json.decode(batch.request, type=Request)
         allowed = [item for item in items if self._may(batch.requester, item.volunteer)]
-        issued = self._proving.issue_all([Ask(item.volunteer, request, None, item.proof) for item in allowed])
+        issued = self._issue([Ask(item.volunteer, request, None, item.proof) for item in allowed])
         refused = [(item.number, "not registered by whoever asks") for item in items if item not in allowed]
         refused += [(item.number, one.problem.detail) for item, one in zip(allowed, issued, strict=True) if one.problem]
         self._settle(batch, refused)
         return True
+
+    def _issue(self, asks: Sequence[Ask]) -> list[Issued]:
+        """Together if that can be, else one by one, so that what is wrong with one keeps no other from its proof."""
+        try:
+            return self._proving.issue_all(asks)
+        except (Busy, Unavailable):
+            raise
+        except LedgerError as error:
+            if len(asks) == 1:
+                return [Issued(problem=error)]
+        return [issued for ask in asks for issued in self._issue([ask])]
 
     def _settle(self, batch: Batch, refused: Sequence[tuple[int, str]]) -> None:
         with self._ledger.database.transaction() as cursor:
@@ -131,12 +150,19 @@ class Batches:
 
     # -- fetching -------------------------------------------------------------------------------------
 
-    def archive(self, batch: str) -> Iterator[bytes]:
-        """The certificates of a batch as a ZIP, piece by piece, with `index.csv` at its end; nothing is kept of it."""
+    def archive(self, batch: str, by: str) -> Iterator[bytes]:
+        """The certificates of a batch as a ZIP, piece by piece, with `index.csv` at its end; nothing is kept of it.
+
+        Each holder can read that it was handed out, and to whom.
+        """
         sink = _Sink()
         rows = [("number", "volunteer", "name", "proof", "file", "problem")]
         with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
             for item, pdf, name in self._rendered(batch):
+                if pdf is None:
+                    rows.append((str(item.number), "", "", "", "", "erased"))
+                    continue
+                self._note_access(item.proof, "pdf", by, "handed out")
                 file = f"{item.number:05}-{item.proof}.pdf"
                 archive.writestr(zipfile.ZipInfo(file), pdf)
                 rows.append((str(item.number), item.volunteer, name or "", item.proof, file, ""))
@@ -149,15 +175,18 @@ class Batches:
             archive.writestr(zipfile.ZipInfo("index.csv"), _table(rows))
         yield sink.take()
 
-    def _rendered(self, batch: str) -> Iterator[tuple[Item, bytes, str | None]]:
+    def _rendered(self, batch: str) -> Iterator[tuple[Item, bytes | None, str | None]]:
         """Certificates in order, a few of them made ahead on the other core."""
         with ThreadPoolExecutor(2, "certificates") as pool:
             for items in self._pages(batch, "issued"):
                 yield from pool.map(self._render, items)
 
-    def _render(self, item: Item) -> tuple[Item, bytes, str | None]:
-        credential = self._proving.finished(item.proof).credential
-        return item, self._certificate(item.proof), model.decode(credential).name_of_holder
+    def _render(self, item: Item) -> tuple[Item, bytes | None, str | None]:
+        try:
+            credential = self._proving.finished(item.proof).credential
+            return item, self._certificate(item.proof), model.decode(credential).name_of_holder
+        except NotFound:  # erased while the others were made
+            return item, None, None
 
     def _pages(self, batch: str, state: str) -> Iterator[list[Item]]:
         after = 0

@@ -81,7 +81,7 @@ class Region:
             proving,
             StatusLists(self.ledger, keys),
             Watching(self.ledger, self.runner, proving),
-            Batches(self.ledger, proving, self.certificate),
+            Batches(self.ledger, proving, self.certificate, self.note_access),
         )
 
     @property

@@ -97,6 +97,16 @@ CHECKS_AT_ONCE: Final = 8
 """Proofs that one server checks at a time; others wait a little, then the answer is 429."""
 SIGNATURES_MAX: Final = 4
 """Data Integrity proofs on one document."""
+QR_CHARACTERS_MAX: Final = 700
+"""The text of a certificate's QR; a longer one gives modules too small to be read from paper."""
+CODE_CHARACTERS_MAX: Final = 1000
+"""The signed code of a QR with the address before it; ours have about 360 characters."""
+SEAL_BYTES_MAX: Final = 512 * 1024
+"""The image of a region's seal."""
+PHOTO_PIXELS_MAX: Final = 64_000_000
+"""A photo of a QR, in pixels."""
+PDF_BYTES_MAX: Final = 4 * 1024 * 1024
+"""A certificate that is handed in."""
 STATUS_LIST_TTL: Final = 300
 """Seconds after which whoever keeps a token status list asks for it again."""
 BINDING_SECONDS_MAX: Final = 300

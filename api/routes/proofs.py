@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-import segno
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import PlainTextResponse, Response
 from msgspec import UNSET
@@ -23,7 +21,7 @@ from api.proving import Ask
 from api.service import Region
 from api.sessions import Session
 from ledger import holdings, recognition
-from ledger.credentials import jws
+from ledger.credentials import jws, qr
 from ledger.domain.state import Proof, Volunteer
 from ledger.errors import Forbidden, Invalid, NotFound, NotYet
 from ledger.ids import check_uuid, check_volunteer, format_time, issuer_kind, parse_time
@@ -287,7 +285,7 @@ def get_qr(region: Served, session: Reader, proof: str, accept: Annotated[str, H
     page = _handed(region, session, proof, "qr", region.proofs.proving.finished).page
     if "text/plain" in accept:
         return PlainTextResponse(page, headers={"vary": "accept"})
-    return Response(qr_image(page), media_type="image/svg+xml", headers={"vary": "accept"})
+    return Response(qr.svg(page, qr.QUIET), media_type="image/svg+xml", headers={"vary": "accept"})
 
 
 @router.post("/proofs/{proof}/sd-jwt", status_code=201, summary="Make an SD-JWT of a proof")
@@ -315,13 +313,6 @@ def _expiry(region: Region, asked: TokenIn) -> int | None:
 def get_token(region: Served, session: Reader, proof: str) -> Response:
     """By the id that making it gave."""
     return PlainTextResponse(_handed(region, session, proof, "sd-jwt", region.proofs.proving.token))
-
-
-def qr_image(text: str) -> bytes:
-    """The QR of a text as SVG, black on white, with its quiet zone."""
-    image = io.BytesIO()
-    segno.make_qr(text, error="m").save(image, kind="svg", border=4, light="white")
-    return image.getvalue()
 
 
 # -- what becomes of it -----------------------------------------------------------------------------

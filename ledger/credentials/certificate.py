@@ -19,9 +19,8 @@ from ledger.credentials.certificate_view import issued_at, view
 from ledger.credentials.fonts import missing_glyphs
 from ledger.credentials.model import decode
 from ledger.errors import Invalid, TooLarge, Unavailable
+from ledger.limits import SEAL_BYTES_MAX
 
-SEAL_BYTES_MAX: Final = 512 * 1024
-"""The image of a region's seal."""
 _TEMPLATE: Final = Path(__file__).with_name("certificate.typ")
 _STANDARD: Final = "a-3b"
 

@@ -1,18 +1,11 @@
-"""How text of outside is broken into lines, and a QR drawn: by the widths of glyphs, before the page is set."""
+"""How text of outside is broken into lines: by the widths of glyphs, before the page is set."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
 from typing import Final
 
-import segno
-
 from ledger.credentials import fonts
-from ledger.errors import Invalid, TooLarge
 
-PAGE_CHARACTERS_MAX: Final = 700
-"""The text of the QR; a longer one gives modules too small to be read from paper."""
 POINT_MM: Final = 25.4 / 72
 LEADING_PT: Final = 2.4
 """Between two lines."""
@@ -62,26 +55,3 @@ def _fit(text: str, family: str, room: float) -> int:
         if blank > count // 2:
             return blank
     return count
-
-
-# -- the QR ---------------------------------------------------------------------------------------
-
-
-def qr(page: str) -> str:
-    """The QR as SVG, correction level M, drawn as one filled outline a row; no border, the page is white about it."""
-    if len(page) > PAGE_CHARACTERS_MAX:
-        raise TooLarge(f"a QR of over {PAGE_CHARACTERS_MAX} characters")
-    if not page.isascii() or not page.isprintable():
-        raise Invalid("the address in a QR has only printable ASCII")
-    # One mask: what is signed looks random under any, and to weigh all eight takes as long as the rest of the page.
-    matrix = segno.make_qr(page, error="m", boost_error=False, mask=0).matrix
-    parts = [
-        f"M{first} {y}h{last - first}v1h{first - last}z" for y, row in enumerate(matrix) for first, last in _runs(row)
-    ]
-    side = len(matrix)
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {side} {side}"><path d="{"".join(parts)}"/></svg>'
-
-
-def _runs(row: bytearray) -> Iterator[tuple[int, int]]:
-    edges = [x for x, (left, right) in enumerate(pairwise((0, *row, 0))) if left != right]
-    yield from zip(edges[::2], edges[1::2], strict=True)

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from msgspec import UNSET, UnsetType
 
-from ledger.credentials import fonts
-from ledger.credentials.certificate_lines import LEADING_PT, POINT_MM, lines_height, qr, size_for, wrap
+from ledger.credentials import fonts, qr
+from ledger.credentials.certificate_lines import LEADING_PT, POINT_MM, lines_height, size_for, wrap
 from ledger.credentials.certificate_texts import Pair, Words, beside, day, listed
 from ledger.credentials.model import Credential, Filter, Line, ServiceStatement, StarStatement, Statement
 
@@ -92,7 +92,7 @@ def view(credential: Credential, page: str) -> dict[str, Any]:
         "scan": words("scan"),
         "electronic": words("electronic"),
         "seal_alt": words("seal")["zh"],
-        "qr": {"svg": qr(page), "size": _QR_MM, "alt": words("qr")["zh"]},
+        "qr": {"svg": qr.svg(page), "size": _QR_MM, "alt": words("qr")["zh"]},
     }
 
 

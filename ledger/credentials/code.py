@@ -27,10 +27,8 @@ from ledger.credentials.model import Credential, ServiceStatement, commitment
 from ledger.errors import Invalid, Untrusted
 from ledger.ids import parse_list_name
 from ledger.keys import SIGNATURE_BYTES, VerifyingKey
-from ledger.limits import INTEGER_MAX, STATUS_LIST_SIZE
+from ledger.limits import CODE_CHARACTERS_MAX, INTEGER_MAX, STATUS_LIST_SIZE
 
-CODE_CHARACTERS_MAX: Final = 1000
-"""A longer text is no code; ours have about 360 characters."""
 NAME_SALT_BYTES: Final = 8
 _NAME_HASH_BYTES: Final = 16
 _KID_BYTES: Final = 8

@@ -18,16 +18,9 @@ import zxingcpp
 from PIL import Image, ImageOps
 from pypdf.generic import EmbeddedFile
 
-from ledger.credentials.code import CODE_CHARACTERS_MAX
 from ledger.errors import Invalid, TooLarge
-from ledger.limits import CREDENTIAL_BYTES_MAX
+from ledger.limits import CODE_CHARACTERS_MAX, CREDENTIAL_BYTES_MAX, PDF_BYTES_MAX, PHOTO_PIXELS_MAX, VERIFY_BYTES_MAX
 
-UPLOAD_BYTES_MAX: Final = 12 * 1024 * 1024
-"""A file that is handed in: a photo of a telephone, at most."""
-PHOTO_PIXELS_MAX: Final = 64_000_000
-"""Of a photo, unpacked."""
-PDF_BYTES_MAX: Final = 4 * 1024 * 1024
-"""A certificate with a seal and a signature stays well below."""
 _PDF_ATTACHMENTS_MAX: Final = 20
 _PDF_ELEMENTS_MAX: Final = 20_000
 _PDF_STREAM_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -72,8 +65,8 @@ class Upload:
 
 def read(data: bytes) -> Upload:
     """Recognise what was handed in; raise TooLarge, or Invalid naming what was looked for."""
-    if len(data) > UPLOAD_BYTES_MAX:
-        raise TooLarge(f"a file over {UPLOAD_BYTES_MAX} bytes")
+    if len(data) > VERIFY_BYTES_MAX:
+        raise TooLarge(f"a file over {VERIFY_BYTES_MAX} bytes")
     if data.startswith(b"%PDF-"):
         return Upload("vc", _attached(data))
     if data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")):

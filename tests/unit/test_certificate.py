@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from PIL import Image
 
+from ledger import limits
 from ledger.codes import CATEGORIES, EVIDENCE
 from ledger.credentials import certificate, certificate_lines, fonts, model, reading
 from ledger.credentials.certificate_texts import WORDS, Words, day
@@ -328,7 +329,7 @@ def test_other_images_are_no_seal() -> None:
     with pytest.raises(Invalid, match="cannot be printed"):
         rendered(credential(), seal=b"\x89PNG\r\n\x1a\n" + bytes(20))
     with pytest.raises(TooLarge):
-        rendered(credential(), seal=b"<svg" + bytes(certificate.SEAL_BYTES_MAX))
+        rendered(credential(), seal=b"<svg" + bytes(limits.SEAL_BYTES_MAX))
 
 
 def test_a_code_that_is_too_long_is_refused() -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageFilter
 from pypdf.generic import ArrayObject, DictionaryObject, NameObject
 
-from ledger.credentials import certificate, code, model, reading
+from ledger import limits
+from ledger.credentials import certificate, code, model
 from ledger.credentials.reading import Upload, read
 from ledger.errors import Invalid, TooLarge
 from tests.proofs import PROOF, credential, credential_key
@@ -150,7 +151,7 @@ def test_two_proofs_in_one_photo_are_refused() -> None:
 
 
 def test_what_is_too_large_is_not_looked_at() -> None:
-    for data in (bytes(reading.UPLOAD_BYTES_MAX + 1), b"{" * 300_000, b"%PDF-" + bytes(reading.PDF_BYTES_MAX)):
+    for data in (bytes(limits.VERIFY_BYTES_MAX + 1), b"{" * 300_000, b"%PDF-" + bytes(limits.PDF_BYTES_MAX)):
         with pytest.raises(TooLarge):
             read(data)
 
