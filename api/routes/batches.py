@@ -130,4 +130,6 @@ def get_archive(region: Served, session: Reader, batch: str) -> Response:
     if not _shown(region, session, batch).ready:
         raise NotYet("the batch is not done, or no checkpoint covers it yet", retry_after=2)
     headers = {"content-disposition": f'attachment; filename="{batch}.zip"'}
-    return StreamingResponse(region.proofs.batches.archive(batch, session.issuer), media_type="application/zip", headers=headers)
+    return StreamingResponse(
+        region.proofs.batches.archive(batch, session.issuer), media_type="application/zip", headers=headers
+    )
