@@ -73,7 +73,7 @@ def _many(
         while batches.progress(batch).waiting:
             time.sleep(0.01)
         region.publisher.publish()
-        size += sum(len(piece) for piece in batches.archive(batch))
+        size += sum(len(piece) for piece in batches.archive(batch, requester))
         left -= len(whom)
     seconds = time.perf_counter() - start
     name = f"{count:,} proofs in bulk, to the last byte of {size // 2**20:,} MiB of ZIP"
