@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from api.proving import Ask, Issued, Proving
+from api.proving import Ask, Finished, Issued, Proving
 from ledger.app import Ledger
 from ledger.credentials import model
 from ledger.domain.state import Volunteer
@@ -41,7 +41,7 @@ class Batches:
         self,
         ledger: Ledger,
         proving: Proving,
-        certificate: Callable[[str], bytes],
+        certificate: Callable[[Finished], bytes],
         note_access: Callable[[str, str, str, str], None],
     ) -> None:
         self._ledger = ledger
@@ -183,8 +183,8 @@ class Batches:
 
     def _render(self, item: Item) -> tuple[Item, bytes | None, str | None]:
         try:
-            credential = self._proving.finished(item.proof).credential
-            return item, self._certificate(item.proof), model.decode(credential).name_of_holder
+            found = self._proving.finished(item.proof)
+            return item, self._certificate(found), model.decode(found.credential).name_of_holder
         except NotFound:  # erased while the others were made
             return item, None, None
 

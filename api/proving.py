@@ -255,11 +255,6 @@ class Proving:
         page = code.page(holding.credential, code.seal(described, key))
         return Finished(issuing.finish(holding.credential, event_id, row.body or b"", receipt, key), page)
 
-    def certificate(self, proof: str, seal_image: bytes | None = None) -> bytes:
-        """The certificate as PDF/A-3b, the credential attached; the same bytes whenever it is rendered."""
-        found = self.finished(proof)
-        return certificate.render(found.credential, found.page, seal=seal_image)
-
     def issue_token(self, proof: str, holder: bytes | None, expires: int | None) -> tuple[str, str]:
         """An SD-JWT of what a standing proof states, bound to a P-256 key (33 bytes): its own proof id, the token."""
         parent = self.holding(proof)

@@ -16,18 +16,19 @@ from api.batches import Batches
 from api.checking import Checking, ShownProof
 from api.deployment import Deployment, ProofKeys
 from api.metrics import Metrics
-from api.proving import Proving
+from api.proving import Finished, Proving
 from api.statuses import StatusLists
 from api.watching import Watching
 from ledger import events, federation, notes
 from ledger.app import Ledger
 from ledger.committer import Committer
+from ledger.credentials import certificate, model
 from ledger.credentials.sd_jwt import Binding
 from ledger.credentials.verdict import Verdict
 from ledger.domain import state
 from ledger.errors import Invalid, LedgerError, NotFound, NotYet, Unavailable
 from ledger.federation import Trust
-from ledger.ids import format_time
+from ledger.ids import format_time, parse_time
 from ledger.limits import ACCESSES_SHOWN_MAX, CHECKPOINT_INTERVAL
 from ledger.log import Publisher, parse_checkpoint
 from ledger.recognition import Recognised
@@ -81,7 +82,7 @@ class Region:
             proving,
             StatusLists(self.ledger, keys),
             Watching(self.ledger, self.runner, proving),
-            Batches(self.ledger, proving, self.certificate, self.note_access),
+            Batches(self.ledger, proving, self.print_certificate, self.note_access),
         )
 
     @property
@@ -104,11 +105,15 @@ class Region:
             proofs.note_access(cursor, self.ledger.schema, access, now - 3600, ACCESSES_SHOWN_MAX)
 
     def certificate(self, proof: str) -> bytes:
-        """The certificate of a proof, with the region's seal, and signed as a PDF, where there is what it takes."""
-        pdf = self.proofs.proving.certificate(proof, self._seal)
+        """The certificate of a proof, PDF/A-3b; the same bytes whenever it is rendered, but for a PAdES signature."""
+        return self.print_certificate(self.proofs.proving.finished(proof))
+
+    def print_certificate(self, finished: Finished) -> bytes:
+        """The certificate of a finished credential, with the region's seal, and signed, where it has what it takes."""
+        pdf = certificate.render(finished.credential, finished.page, seal=self._seal)
         if self._sign_pdf is None:
             return pdf
-        issued = self.ledger.rows_at([position := self.proofs.proving.record(proof).position])[position].recorded_at
+        issued = parse_time(model.decode(finished.credential).validFrom)
         return self._sign_pdf(pdf, datetime.fromtimestamp(issued, UTC))
 
     def recognise(self, volunteer: str) -> Recognised:
