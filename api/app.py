@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi_offline import FastAPIOffline
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
@@ -38,7 +39,8 @@ logger = logging.getLogger("yongzhi.http")
 
 def create_app(service: Service, origin: str) -> FastAPI:
     """The application over a running service. `origin` is this server's name in sign-in challenges."""
-    app = FastAPI(
+    app = FastAPIOffline(
+        static_url="/docs/static",
         title="Yongzhi 永志",
         version="1",
         description=openapi.DESCRIPTION,
