@@ -73,7 +73,8 @@ def prove(region: str, url: str, key: Path, out: Path, as_json: bool, **asked: A
         if names:
             found = _prove_many(client, base, _volunteers(names.read()), wanted, out)
         else:
-            asking = {"replaces": wanted["replaces"]} if "replaces" in wanted else wanted
+            again = {name: wanted[name] for name in ("replaces", "consent") if name in wanted}
+            asking = again if "replaces" in wanted else wanted
             found = _prove_one(client, base, asking, out, _KINDS[suffix])
     if as_json:
         click.echo(json.dumps({**found, "file": str(out)}, ensure_ascii=False))
