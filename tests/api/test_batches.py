@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from api import batches as batching
+from api import proving as issuing
+from ledger import submission
 from ledger.limits import BATCH_BYTES_MAX, BATCH_VOLUNTEERS_MAX, SUBMISSION_BYTES_MAX
 from tests.api.proving import CONSENT, YEAR, Holder, newcomer
 from tests.api.site import Site
@@ -129,13 +131,11 @@ def test_many_are_issued_a_few_at_a_time(proving, pupils, monkeypatch):
 
 def test_what_is_too_large_together_is_issued_apart(proving, pupils, monkeypatch):
     """A volunteer with much to state leaves no room for the others in one request."""
-    from api import proving as issuing
-
-    real, sizes = issuing.pack, []
+    sizes = []
 
     def pack(note: str, bodies: Any, private: Any) -> bytes:
         sizes.append(len(bodies))
-        return real(note, bodies, private) + (b" " * SUBMISSION_BYTES_MAX if len(bodies) > 1 else b"")
+        return submission.pack(note, bodies, private) + (b" " * SUBMISSION_BYTES_MAX if len(bodies) > 1 else b"")
 
     monkeypatch.setattr(issuing, "pack", pack)
     found = done(Holder(proving, STATION), [one.name for one in pupils])
@@ -221,7 +221,8 @@ def test_the_largest_batch_fits_its_limit(proving):
 def test_items_are_read_page_by_page(proving, pupils):
     station = Holder(proving, STATION)
     batch = done(station, [one.name for one in pupils])["id"]
-    seen, cursor = [], {}
+    seen: list[int] = []
+    cursor: dict[str, Any] = {}
     while True:
         page = station.get(f"proof-batches/{batch}/items", state="issued", limit=2, **cursor).json()
         seen += [one["number"] for one in page["items"]]

@@ -8,8 +8,9 @@ import pytest
 from fastapi.routing import iter_route_contexts
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
+from starlette.routing import Route
 
-from api import problems
+from api import pages, problems
 from api.routes import submissions
 from ledger.events import CATALOGUE
 from ledger.limits import SUBMISSION_EVENTS_MAX
@@ -62,6 +63,20 @@ CALLS = {
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
+    f"POST /v1/regions/{{region}}/proofs",
+    f"GET /v1/regions/{{region}}/proofs",
+    f"GET /v1/regions/{{region}}/proofs/{{proof}}",
+    *(f"GET /v1/regions/{{region}}/proofs/{{proof}}/{part}" for part in ("credential", "pdf", "qr", "sd-jwt", "accesses")),
+    *(f"POST /v1/regions/{{region}}/proofs/{{proof}}/{act}" for act in ("sd-jwt", "revocation")),
+    f"GET /v1/regions/{{region}}/volunteers/{{volunteer}}/star",
+    f"POST /v1/regions/{{region}}/proof-batches",
+    *(f"GET /v1/regions/{{region}}/proof-batches/{{batch}}{part}" for part in ("", "/items", "/zip")),
+    "GET /regions/{region}/did.json",
+    "GET /regions/{region}/achievements/{kind}",
+    "GET /.well-known/jwt-vc-issuer/regions/{region}",
+    "GET /status/{name}",
+    "POST /v1/verify",
+    "GET /v1/trust-bundle",
 }
 
 
@@ -75,6 +90,7 @@ def test_every_agreed_call_is_in_it(document):
 
 def test_every_route_is_in_it(site, document):
     undocumented = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
+    undocumented |= {route.path for route in pages.router.routes if isinstance(route, Route)}
     served = {
         f"{method} {str(context.path).replace(':path', '')}"
         for context in iter_route_contexts(site.app.routes)

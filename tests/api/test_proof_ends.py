@@ -4,22 +4,18 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from api.client import Client
-from api.deployment import Deployment
 from ledger.credentials import model
 from ledger.errors import Refused
-from ledger.ids import instant, new_id
-from ledger.keys import SigningKey
-from ledger.store import log
+from ledger.ids import instant
 from ledger.store.postgres import Database
-from tests.api.process import free_port, run, serving
+from tests.api.folder import Folder, begun
+from tests.api.process import serving
 from tests.api.proving import YEAR, listed, newcomer
-from tests.api.site import Site, wipe
-from tests.builders import ORIGIN, REGION, STATION, VOLUNTEER, body, sealed, signing_key, vkey
+from tests.api.site import Site
+from tests.builders import REGION
 from tests.integration.waiting import eventually
 from tests.integration.world import check
 
@@ -114,63 +110,10 @@ def test_a_region_that_closed_leaves_its_last_lists(alone):
 # -- a process dies -------------------------------------------------------------------------------------
 
 
-class Folder:
-    """A deployment that commands work on, in the time that it is."""
-
-    def __init__(self, data: Path, database: Database, port: int) -> None:
-        self.data, self.database, self.port = data, database, port
-        self.url = f"http://127.0.0.1:{port}"
-        self.deployment = Deployment(data, database)
-        self.activity = str(new_id())
-
-    def populate(self) -> None:
-        region = self.deployment.region_keys(REGION).issuing
-        station, person = signing_key(STATION), signing_key(VOLUNTEER)
-        self.submit(region, ("organisation.registered/1", {"subject": STATION, "kind": "station"}))
-        self.submit(region, ("organisation.key_added/1", {"subject": STATION, "key": vkey(STATION)}))
-        self.submit(person, ("volunteer.registered/1", {}))
-        day = {"start": "2026-10-01T00:00:00+08:00", "end": "2026-10-02T00:00:00+08:00"}
-        self.submit(station, ("activity.published/1", {"subject": f"activity:{self.activity}", **day}))
-
-    def submit(self, key: SigningKey, *drafts: tuple[str, dict[str, Any]]) -> None:
-        bodies = [body(kind, id=str(new_id()), **{"issuer": key.name, **members}) for kind, members in drafts]
-        self.deployment.ledger(REGION).submit(sealed(bodies, key))
-
-    def serve(self, hour: int, minutes: int = 60) -> str:
-        """An entry of the volunteer; its id."""
-        name, day = str(new_id()), f"2026-10-01T{hour:02}"
-        members = {"start": f"{day}:00:00+08:00", "end": f"{day}:59:59+08:00", "minutes": minutes - 1}
-        fields = {"id": name, "issuer": STATION, "activity": self.activity, **members}
-        request = sealed([body("hours.recorded/1", **fields)], signing_key(STATION))
-        self.deployment.ledger(REGION).submit(request)
-        return name
-
-    def withdraw(self, entry: str) -> None:
-        self.submit(signing_key(STATION), ("hours.withdrawn/1", {"entry": entry}))
-
-    def proof_events(self) -> list[log.StoredRow]:
-        with self.database.read() as cursor:
-            rows = log.read_events(cursor, f"r_{REGION}", 0, 1000)
-        return [row for row in rows if row.topic.startswith("proof.")]
-
-    def client(self) -> Client:
-        found = Client(self.url)
-        found.sign_in(signing_key(VOLUNTEER), REGION)
-        return found
-
-
 @pytest.fixture
 def folder(database: Database, tmp_path: Path) -> Iterator[Folder]:
-    """A data folder whose region was established by a command, with people in it."""
-    wipe(database)
-    found = Folder(tmp_path / "var", database, free_port())
-    where = ("--region", REGION, "--origin", ORIGIN, "--name-en", "Huizhou", "--url", found.url)
-    done = run("init", "--data", found.data, *where, database_url=database.dsn)
-    assert done.status == 0, done.err
-    found.populate()
-    yield found
-    report = run("audit", "--data", found.data, "--region", REGION, database_url=database.dsn)
-    assert report.status == 0, report.out
+    with begun(tmp_path / "var", database) as folder:
+        yield folder
 
 
 def test_a_proof_outlives_the_process_that_issued_it(folder):

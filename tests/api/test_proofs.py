@@ -228,7 +228,7 @@ def test_a_decision_for_a_rival_revokes_what_it_outranks(proving):
 def long_service(world: World, holder: Holder, minutes: int) -> list[str]:
     """Entries of at most ten hours, a day each from the first of September on."""
     activity = str(event_id())
-    window = {"start": at("00:00", "2026-09-01"), "end": at("23:00", "2026-10-31")}
+    window: dict[str, Any] = {"start": at("00:00", "2026-09-01"), "end": at("23:00", "2026-10-31")}
     world.record("activity.published/1", subject=f"activity:{activity}", **window)
     found = []
     for number, start in enumerate(range(0, minutes, 600)):
