@@ -73,7 +73,7 @@ def prove(region: str, url: str, key: Path, out: Path, as_json: bool, **asked: A
         if names:
             found = _prove_many(client, base, _volunteers(names.read()), wanted, out)
         else:
-            again = {name: wanted[name] for name in ("replaces", "consent") if name in wanted}
+            again = {name: value for name, value in wanted.items() if name in ("replaces", "consent")}
             asking = again if "replaces" in wanted else wanted
             found = _prove_one(client, base, asking, out, _KINDS[suffix])
     if as_json:
