@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from api import cli, cli_common, proof_commands
-from api.client import Client
+from api.client import Client, Told
 from ledger import keys
 from ledger.credentials import model
 from ledger.store.postgres import Database
@@ -151,3 +151,37 @@ def test_a_station_replaces_a_proof_with_consent(served, tmp_path):
     done = prove(served, second, *YEAR, *CONSENT, "--replaces", proof, by=STATION)
     assert done.exit_code == 0, done.output
     assert prove(served, second, *YEAR, "--replaces", proof, by=STATION).exit_code == 1
+
+
+# -- a person is erased ---------------------------------------------------------------------------------
+
+
+def test_the_erase_command_revokes_first(served, tmp_path):
+    (name,) = served.enrol(1)
+    listing, out = tmp_path / "class.txt", tmp_path / "class.zip"
+    listing.write_text(name, encoding="utf-8")
+    asked = (*YEAR, *CONSENT, "--named", "--volunteers", listing)
+    done = prove(served, out, *asked, "--json", by=STATION)
+    assert done.exit_code == 0, done.output
+    batch = json.loads(done.stdout)["id"]
+    words = ["erase", name, "--data", served.data, "--region", REGION, "--yes"]
+    gone = CliRunner().invoke(
+        cli.main, [str(word) for word in words], env={"YONGZHI_DATABASE_URL": served.database.dsn}
+    )
+    assert gone.exit_code == 0, gone.output
+    assert "1 proofs revoked" in gone.output
+    with zipfile.ZipFile(out) as archive:
+        (file, _) = archive.namelist()
+    proof = file.removesuffix(".pdf").partition("-")[2]
+    with Client(served.url) as client:
+        client.sign_in(signing_key(STATION), REGION)
+        for path in (f"proofs/{proof}", f"proofs/{proof}/pdf"):
+            with pytest.raises(Told):
+                client.get(f"{BASE}/{path}")
+        page = client.text(f"/p/{proof}")
+        assert name not in page
+        again = io.BytesIO()
+        client.save(f"{BASE}/proof-batches/{batch}/zip", again, lambda _: None)
+        with zipfile.ZipFile(again) as archive:
+            assert archive.namelist() == ["index.csv"]
+            assert name.encode() not in archive.read("index.csv")
