@@ -19,6 +19,7 @@ from ledger.app import Ledger
 from ledger.committer import Committer
 from ledger.credentials import certificate, code, issuing, model, sd_jwt
 from ledger.credentials.keys import digest
+from ledger.deadlines import local_day
 from ledger.domain.state import Proof, Region, Volunteer
 from ledger.errors import Busy, Invalid, LedgerError, NotFound, NotYet, Refused
 from ledger.holdings import Holding, Request
@@ -146,7 +147,7 @@ class Proving:
         stated = self._statements.state(ask.volunteer, ask.request)
         if not stated.entries:
             raise Invalid("no counted service in that period and selection: there is nothing to prove", "/first")
-        statement = self._statement(ask, stated, issued[:10])
+        statement = self._statement(ask, stated, self._today())
         listed, index = self._indexes.take("vc")
         place = issuing.Place(
             did=self.keys.did,
@@ -194,6 +195,9 @@ class Proving:
             return recognition.to_statement(recognised, self._ledger.region)
         star = recognition.to_star_level(recognised, self._ledger.region) if recognised.level else UNSET
         return msgspec.structs.replace(stated.statement, star=star)
+
+    def _today(self) -> str:
+        return local_day(self._ledger.now()).isoformat()
 
     def issuer_name(self) -> str:
         """The region, as its credentials name it."""
@@ -328,7 +332,7 @@ class Proving:
         stated = self._statements.state(holding.volunteer, holding.request, holding.entries)
         statement = holding.statement
         if isinstance(star := statement.star, model.StarLevel):
-            found = self._statements.recognise(holding.volunteer, format_time(self._ledger.now())[:10])
+            found = self._statements.recognise(holding.volunteer, self._today())
             if (found.level, found.minutes) < (star.level, star.minutes):
                 return False, stated.seen
         if isinstance(statement, model.ServiceStatement):

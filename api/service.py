@@ -25,6 +25,7 @@ from ledger.committer import Committer
 from ledger.credentials import certificate, model
 from ledger.credentials.sd_jwt import Binding
 from ledger.credentials.verdict import Verdict
+from ledger.deadlines import local_day
 from ledger.domain import state
 from ledger.errors import Invalid, LedgerError, NotFound, NotYet, Unavailable
 from ledger.federation import Trust
@@ -118,7 +119,7 @@ class Region:
 
     def recognise(self, volunteer: str) -> Recognised:
         """The star level that a volunteer's counted service comes to today."""
-        return self._statements.recognise(volunteer, format_time(self.ledger.now())[:10])
+        return self._statements.recognise(volunteer, local_day(self.ledger.now()).isoformat())
 
     def changed_at(self) -> int:
         """When the log last said something of the region itself: its keys, its end. Unix seconds."""

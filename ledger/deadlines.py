@@ -27,8 +27,9 @@ def deadline(day: date) -> date:
 
 def is_late(end: int, recorded_at: int) -> bool:
     """Whether an entry that ended at `end` was recorded after its deadline; both unix seconds."""
-    return _local(recorded_at) > deadline(_local(end))
+    return local_day(recorded_at) > deadline(local_day(end))
 
 
-def _local(seconds: int) -> date:
+def local_day(seconds: int) -> date:
+    """The day that it is in China at a unix second."""
     return datetime.fromtimestamp(seconds, UTC).astimezone(_CHINA).date()

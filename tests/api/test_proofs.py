@@ -279,6 +279,20 @@ def test_without_a_level_there_is_no_star(proving):
     assert all(shown[name] for name in ("explanation", "explanation_hant", "explanation_en"))
 
 
+def test_a_star_counts_what_was_done_this_morning(proving, monkeypatch):
+    """In Greenwich it is still yesterday."""
+    holder, day = newcomer(proving), "2026-11-02"
+    monkeypatch.setattr(proving.world, "now", instant(at("07:30", day)))
+    proving.sign_out()
+    activity = str(event_id())
+    window: dict[str, Any] = {"start": at("06:00", day), "end": at("07:00", day)}
+    proving.world.record("activity.published/1", subject=f"activity:{activity}", **window)
+    members = {**window, "time": at("07:20", day), "minutes": 60, "activity": activity}
+    proving.world.record("hours.recorded/1", subject=holder.name, **members)
+    holder.ask()  # which waits for the totals
+    assert proving.json(f"volunteers/{holder.name}/star", holder.name)["minutes"] == 60
+
+
 # -- tokens ---------------------------------------------------------------------------------------------
 
 
