@@ -25,7 +25,7 @@ from ledger.credentials.keys import (
     save_token_key,
 )
 from ledger.credentials.pades import certificate_signer, sign_pdf
-from ledger.errors import Invalid, Unavailable
+from ledger.errors import Conflict, Invalid, Unavailable
 from ledger.ids import check_origin, check_region
 from ledger.keys import SigningKey
 from ledger.limits import SUBMISSION_EVENTS_MAX
@@ -179,7 +179,16 @@ class Deployment:
 
         Proofs first: once nobody can tell whose they are, nobody could revoke them when the record changes.
         """
-        ledger, issuer = self.ledger(region), f"region:{region}"
+        ledger, revoked = self.ledger(region), 0
+        while True:
+            revoked += self._revoke_all(ledger, volunteer)
+            with contextlib.suppress(Conflict):  # a server issued one meanwhile
+                return revoked, ledger.erase(volunteer)
+
+    def _revoke_all(self, ledger: Ledger, volunteer: str) -> int:
+        if ledger.closed:
+            return 0
+        region, issuer = ledger.region, f"region:{ledger.region}"
         with self.database.read() as cursor:
             standing = proofs.standing_of(cursor, ledger.schema, volunteer)
         for at in range(0, len(standing), SUBMISSION_EVENTS_MAX):
@@ -190,7 +199,7 @@ class Deployment:
                     for proof in standing[at : at + SUBMISSION_EVENTS_MAX]
                 ],
             )
-        return len(standing), ledger.erase(volunteer)
+        return len(standing)
 
     def submit(self, region: str, bodies: Sequence[bytes], private: Mapping[str, bytes] | None = None) -> None:
         """Submit events of the region itself and sign a checkpoint over them: what a command does, not a server."""

@@ -14,11 +14,11 @@ from eventsourcing.persistence import InfrastructureFactory, Mapper, ProcessReco
 from eventsourcing.utils import Environment
 
 from ledger import events
-from ledger.domain.state import Identity, Need, R, State
-from ledger.errors import Corrupt, LedgerError, NotFound, Unavailable
+from ledger.domain.state import Identity, Need, R, Region, State
+from ledger.errors import Conflict, Corrupt, LedgerError, NotFound, Unavailable
 from ledger.intake import Accepted, Batch, Prepared, prepare
 from ledger.keys import VerifyingKey, parse_vkey
-from ledger.store import decisions, log, schema, vault
+from ledger.store import decisions, log, proofs, schema, vault
 from ledger.store.postgres import LOST, CommitUnknown, Database, IntegrityError
 from ledger.store.recorder import PostgresFactory, PostgresRecorder
 
@@ -201,9 +201,22 @@ class Ledger(Application[str]):
             return vault.read(cursor, self.schema, volunteer)
 
     def erase(self, volunteer: str) -> int:
-        """Destroy a volunteer's private details and their key; the events stay valid."""
+        """Destroy a volunteer's private details and their key; the events stay valid.
+
+        Raises Conflict while a proof of the volunteer stands that could be revoked: afterwards nobody could tell
+        that it is to be.
+        """
         with self.database.transaction() as cursor:
+            log.read_head(cursor, self.schema, lock=True)
+            if not self.closed and proofs.standing_of(cursor, self.schema, volunteer):
+                raise Conflict("a proof of this volunteer stands: revoke it first")
             return vault.erase(cursor, self.schema, volunteer)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the ledger has ended: nothing comes after that, no revocation either."""
+        region = self.record(Region, f"region:{self.region}")
+        return region is not None and region.closed is not None
 
     def valid_key(self, issuer: str, key_id: str) -> VerifyingKey | None:
         """The key of an issuer if it is valid at the end of the log."""
