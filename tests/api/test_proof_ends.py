@@ -105,6 +105,9 @@ def test_a_region_that_closed_leaves_its_last_lists(alone):
             holder.change("withdrawn", entry)
     assert holder.part(stands, "credential") == data[stands]
     assert holder.part(stands, "pdf").startswith(b"%PDF-")
+    alone.deployment.erase(REGION, holder.name)
+    assert holder.get(f"proofs/{stands}").status_code == 404
+    assert listed(alone) == json.dumps(last, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
 # -- a process dies -------------------------------------------------------------------------------------

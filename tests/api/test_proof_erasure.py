@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ledger.store.postgres import Database
+from ledger.errors import Conflict
+from ledger.store import proofs
+from ledger.store.postgres import Cursor, Database
 from tests.api.proving import YEAR, Holder, newcomer
 from tests.api.site import Site
 from tests.builders import AUTHORITY, REGION, STATION
@@ -84,6 +86,30 @@ def test_who_was_erased_may_ask_again(proving):
     assert holder.get(f"proofs/{before}").status_code == 404
     assert outcome(proving, holder.part(after, "credential")) == "valid"
     assert holder.post("proofs", **YEAR, named=True).status_code == 400
+
+
+def test_a_proof_issued_while_somebody_is_erased_is_revoked_too(proving, monkeypatch):
+    holder = newcomer(proving, ("09:00", "10:00"), named=True)
+    first = holder.proof()
+    standing_of, late = proofs.standing_of, list[str]()
+
+    def seen(cursor: Cursor, schema: str, name: str) -> list[str]:
+        found = standing_of(cursor, schema, name)
+        if not late:
+            late.append(holder.ask()["id"])
+        return found
+
+    monkeypatch.setattr(proofs, "standing_of", seen)
+    assert proving.deployment.erase(REGION, holder.name) == (2, 1)
+    records = [proving.service.regions[REGION].proofs.proving.record(one) for one in (first, *late)]
+    assert [record.reason for record in records] == ["erased", "erased"]
+
+
+def test_a_ledger_erases_nobody_whose_proof_stands(proving):
+    holder = newcomer(proving, ("09:00", "10:00"), named=True)
+    holder.proof()
+    with proving.nothing_written(), pytest.raises(Conflict):
+        proving.world.ledger.erase(holder.name)
 
 
 def test_erasing_twice_revokes_nothing_more(proving):
