@@ -24,9 +24,9 @@ NOTE_SIGNATURES_MAX: Final = 64
 """Signature lines on one note."""
 PRIVATE_BYTES_MAX: Final = 4 * 1024
 """The private details of one person."""
-CREDENTIAL_BYTES_MAX: Final = 256 * 1024
-"""One credential, one SD-JWT."""
-HOLDING_BYTES_MAX: Final = 512 * 1024
+CREDENTIAL_BYTES_MAX: Final = 512 * 1024
+"""One credential, one SD-JWT. The largest statement (PROOF_LINES_MAX lines of the longest texts) fits."""
+HOLDING_BYTES_MAX: Final = 3 * 512 * 1024
 """What a region keeps sealed of one proof: the credential, and which entries it rests on."""
 WAITING_BYTES_MAX: Final = 256 * 1024 * 1024
 """Submissions held in memory before they are committed; beyond it the answer is 429."""

@@ -11,6 +11,7 @@ from ledger.codes import CATEGORIES
 from ledger.credentials import jws, model, sd_jwt, statements
 from ledger.credentials.disclosures import SALT_BYTES, reveal
 from ledger.errors import Invalid, NotFound, TooLarge
+from ledger.limits import CREDENTIAL_BYTES_MAX
 from tests import proofs, tokens
 from tests.tokens import HOLDER, KEY, NOW, STRANGER, issue, open_token, payload_of, text_of
 
@@ -191,10 +192,13 @@ def test_an_issuer_speaks_for_its_own_region():
         issue(issuer=f"{proofs.HOST}/regions/440300")
 
 
-def test_a_token_too_large_is_not_issued():
-    lines = [proofs.line(number, content="陪" * 2000) for number in range(40)]
+def test_a_token_too_large_is_not_issued(monkeypatch: pytest.MonkeyPatch):
+    largest = proofs.service(*(proofs.line(number, content="\U00020bb7" * 2000) for number in range(40)))
+    size = len(issue(largest))
+    assert size <= CREDENTIAL_BYTES_MAX
+    monkeypatch.setattr(sd_jwt, "CREDENTIAL_BYTES_MAX", size - 1)
     with pytest.raises(TooLarge):
-        issue(proofs.service(*lines))
+        issue(largest)
 
 
 @pytest.mark.parametrize("base", ["https://ledger.example", "http://127.0.0.1:8080"])

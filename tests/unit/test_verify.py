@@ -20,6 +20,7 @@ from ledger.credentials.verdict import Outcome, Result, Verdict
 from ledger.errors import Unavailable
 from ledger.federation import Trust
 from ledger.ids import format_time, instant
+from ledger.limits import CREDENTIAL_BYTES_MAX
 from tests import issuing, proofs
 from tests.builders import ORIGIN, REGION, body, event_id, signing_key, vkey
 from tests.issuing import LIST_URL, NOW, TOKEN_LIST_URL, WEEK, encoded, federated
@@ -129,7 +130,7 @@ FORMS: dict[str, Any] = {
     "no UUID": GOOD | {"id": f"{HOST}/p/1"},
     "no such day": GOOD | {"validFrom": "2026-02-30T08:00:00Z"},
     "no such end": GOOD | {"validUntil": "2026-02-30T08:00:00Z"},
-    "too large": encoded(GOOD) + b" " * 300_000,
+    "too large": encoded(GOOD) + b" " * CREDENTIAL_BYTES_MAX,
 }
 
 
