@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from api.verdicts import Text
-from ledger.codes import writes_traditional
+from ledger.codes import CATEGORIES, EVIDENCE, TRADITIONAL, writes_traditional
 
 LANGUAGES: Final = ("zh-Hans", "zh-Hant", "en")
 NAMES: Final = {"zh-Hans": "简体", "zh-Hant": "繁體", "en": "English"}
@@ -26,9 +26,14 @@ _MONTHS: Final = (
 
 @cache
 def catalogue() -> Mapping[str, Text]:
-    """Every text by its key."""
+    """Every text by its key: those of templates/texts.json, and the names of codes (`category.…`, `evidence.…`)."""
     data = json.loads((Path(__file__).parent / "templates" / "texts.json").read_bytes())
-    return {key: Text(*texts) for key, texts in data.items()}
+    names = {
+        f"{group}.{code}": Text(chinese, TRADITIONAL[code], english)
+        for group, labels in (("category", CATEGORIES), ("evidence", EVIDENCE))
+        for code, (chinese, english) in labels.items()
+    }
+    return {key: Text(*texts) for key, texts in data.items()} | names
 
 
 def choose_language(asked: str | None, accepted: str, region: str | None) -> str:

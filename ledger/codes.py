@@ -70,6 +70,43 @@ ORGANISATION_KINDS: Final[Labels] = MappingProxyType(
     }
 )
 
+TRADITIONAL: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "party-members": "黨員志願服務",
+        "empty-nest-elders": "空巢老人",
+        "left-behind-children": "留守兒童",
+        "children-in-difficulty": "困境兒童",
+        "persons-with-disabilities": "殘疾人",
+        "civilised-tourism": "文明旅遊",
+        "civilised-traffic": "文明交通",
+        "culture-arts": "文化文藝",
+        "education-support": "助學支教",
+        "digital-elders": "智慧助老",
+        "health": "醫療健康",
+        "epidemic-control": "疫情防控",
+        "environment": "環境保護",
+        "legal-aid": "法律援助",
+        "science": "科學普及",
+        "public-safety": "社會治安",
+        "rural": "鄉村振興",
+        "emergency": "應急救援",
+        "check-in": "現場簽到",
+        "manual": "人工錄入",
+        "imported": "外部匯入",
+        "station": "志願服務站",
+        "community": "城鄉社區",
+        "organisation": "志願服務組織",
+        "charity": "公益慈善類組織",
+        "social-service": "社會服務機構",
+        "school": "學校",
+        "hospital": "醫院",
+        "government": "機關",
+        "enterprise": "企業",
+        "group": "志願服務團體（非法人）",
+    }
+)
+"""Names of categories, evidence grades and kinds of organisation as Hong Kong and Macau write them."""
+
 ID_TYPES: Final[Labels] = MappingProxyType(
     {
         "mainland-id": ("居民身份证", "Resident identity card"),

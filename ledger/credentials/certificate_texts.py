@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from ledger.codes import CATEGORIES, EVIDENCE, writes_traditional
+from ledger.codes import CATEGORIES, EVIDENCE, TRADITIONAL, writes_traditional
 
 Pair = dict[str, str]
 """`zh` and `en`."""
@@ -63,27 +63,6 @@ WORDS: Final[dict[str, tuple[str, str, str]]] = {
     "minutes": ("{minutes} 分", "{minutes} 分", "{minutes} min"),
 }
 
-_CATEGORIES_TRADITIONAL: Final = {
-    "party-members": "黨員志願服務",
-    "empty-nest-elders": "空巢老人",
-    "left-behind-children": "留守兒童",
-    "children-in-difficulty": "困境兒童",
-    "persons-with-disabilities": "殘疾人",
-    "civilised-tourism": "文明旅遊",
-    "civilised-traffic": "文明交通",
-    "culture-arts": "文化文藝",
-    "education-support": "助學支教",
-    "digital-elders": "智慧助老",
-    "health": "醫療健康",
-    "epidemic-control": "疫情防控",
-    "environment": "環境保護",
-    "legal-aid": "法律援助",
-    "science": "科學普及",
-    "public-safety": "社會治安",
-    "rural": "鄉村振興",
-    "emergency": "應急救援",
-}
-_EVIDENCE_TRADITIONAL: Final = {"check-in": "現場簽到", "manual": "人工錄入", "imported": "外部匯入"}
 _MONTHS: Final = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
@@ -107,12 +86,12 @@ class Words:
     def category(self, code: str) -> Pair:
         """The name of a category."""
         chinese, english = CATEGORIES[code]
-        return {"zh": _CATEGORIES_TRADITIONAL[code] if self.traditional else chinese, "en": english}
+        return {"zh": TRADITIONAL[code] if self.traditional else chinese, "en": english}
 
     def evidence(self, code: str) -> Pair:
         """The name of an evidence grade."""
         chinese, english = EVIDENCE[code]
-        return {"zh": _EVIDENCE_TRADITIONAL[code] if self.traditional else chinese, "en": english}
+        return {"zh": TRADITIONAL[code] if self.traditional else chinese, "en": english}
 
     def time(self, minutes: int) -> Pair:
         """`125 小时 30 分` and `125 h 30 min`; no minutes are left out, no hours only below one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from ledger.codes import CATEGORIES, EVIDENCE, ORGANISATION_KINDS, Labels
+from ledger.codes import CATEGORIES, EVIDENCE, ORGANISATION_KINDS, TRADITIONAL, Labels
 from ledger.schemes import Counts, Language, Scheme
 from ledger.schemes.conditions import AwardsHeld, Condition, LevelHeld, MinutesAtKinds, MinutesInCategories, Unit, Years
 
@@ -110,40 +110,6 @@ AMOUNTS: Final[Mapping[Language, Mapping[str, str]]] = {
     },
     "en": {"hours": "{} h", "minutes": "{} min", "days": "{} days", "years": "{} years", "level": "{}", "times": "{}"},
 }
-TRADITIONAL: Final[Mapping[str, str]] = {
-    "party-members": "黨員志願服務",
-    "empty-nest-elders": "空巢老人",
-    "left-behind-children": "留守兒童",
-    "children-in-difficulty": "困境兒童",
-    "persons-with-disabilities": "殘疾人",
-    "civilised-tourism": "文明旅遊",
-    "civilised-traffic": "文明交通",
-    "culture-arts": "文化文藝",
-    "education-support": "助學支教",
-    "digital-elders": "智慧助老",
-    "health": "醫療健康",
-    "epidemic-control": "疫情防控",
-    "environment": "環境保護",
-    "legal-aid": "法律援助",
-    "science": "科學普及",
-    "public-safety": "社會治安",
-    "rural": "鄉村振興",
-    "emergency": "應急救援",
-    "check-in": "現場簽到",
-    "manual": "人工錄入",
-    "imported": "外部導入",
-    "station": "志願服務站",
-    "community": "城鄉社區",
-    "organisation": "志願服務組織",
-    "charity": "公益慈善類組織",
-    "social-service": "社會服務機構",
-    "school": "學校",
-    "hospital": "醫院",
-    "government": "機關",
-    "enterprise": "企業",
-    "group": "志願服務團體（非法人）",
-}
-"""Names of categories, evidence grades and kinds of organisation, which `ledger.codes` has in two languages."""
 
 
 def amount(value: int, unit: Unit, language: Language) -> str:

@@ -9,10 +9,12 @@ import pytest
 
 from api import page_views
 from api.page_texts import LANGUAGES, NAMES, Wording, catalogue, choose_language
-from ledger.codes import CATEGORIES, EVIDENCE
+from ledger.codes import CATEGORIES, EVIDENCE, TRADITIONAL
 from ledger.credentials import model
+from ledger.credentials.certificate_texts import Words
 from ledger.credentials.verdict import Outcome, Result
 from ledger.errors import NotFound
+from ledger.schemes import Counts, wording
 
 API = Path(__file__).parents[2] / "api"
 TEMPLATES = sorted((API / "templates").glob("*.html"))
@@ -64,10 +66,17 @@ def test_no_page_asks_for_a_text_that_is_missing_and_none_is_left_over() -> None
     assert left == set()
 
 
-def test_codes_are_named_as_the_code_lists_name_them() -> None:
-    for group, labels in (("category", CATEGORIES), ("evidence", EVIDENCE)):
-        named = {key.partition(".")[2]: text for key, text in catalogue().items() if key.startswith(f"{group}.")}
-        assert {code: (text.hans, text.en) for code, text in named.items()} == dict(labels)
+def test_codes_are_named_alike_on_pages_certificates_and_in_explanations() -> None:
+    printed, raw = Words("810000"), json.loads((API / "templates" / "texts.json").read_bytes())
+    for group, labels, name in (("category", CATEGORIES, printed.category), ("evidence", EVIDENCE, printed.evidence)):
+        for code, (hans, en) in labels.items():
+            shown = catalogue()[f"{group}.{code}"]
+            assert shown == (hans, TRADITIONAL[code], en)
+            assert name(code) == {"zh": shown.hant, "en": shown.en}
+        assert not [key for key in raw if key.startswith(f"{group}.")]
+    counts = Counts(states=("counted",), evidence=tuple(EVIDENCE), categories=tuple(CATEGORIES))
+    told = wording.counting(counts, 60, "zh_hant")
+    assert all(TRADITIONAL[code] in told for code in (*EVIDENCE, *CATEGORIES))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
