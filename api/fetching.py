@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import httpx2
 
 from ledger.errors import Invalid, LedgerError, TooLarge, Unavailable, Untrusted
-from ledger.federation import BUNDLE_BYTES_MAX, Trust
-from ledger.limits import STATUS_LIST_BYTES_MAX
+from ledger.federation import Trust
+from ledger.limits import BUNDLE_BYTES_MAX, STATUS_LIST_BYTES_MAX
 
 _SECONDS_MAX: Final = 20
 """For one answer as a whole; a server that drips is given up."""
@@ -51,7 +51,9 @@ def fetch_bundle(url: str) -> bytes:
 
 @dataclass(slots=True)
 class StatusLists:
-    """The status lists of the regions in a trust bundle: fetched, or else those that the bundle brought along.
+    """The status lists of the regions in a trust bundle: those fetched, and those that the bundle brought along.
+
+    A server or cache that holds back a revocation by serving an older list cannot hide what the bundle shows.
 
     An address that is no list of a region in the bundle is never asked, whatever a proof says.
     """
@@ -60,12 +62,14 @@ class StatusLists:
     failures: list[LedgerError] = field(default_factory=list)
     """Why lists could not be fetched."""
 
-    def __call__(self, url: str) -> bytes | None:
-        """The list served at `url`; None when neither the network nor the bundle has it."""
+    def __call__(self, url: str) -> tuple[bytes, ...]:
+        """The lists at hand for `url`: what the network has, and what the bundle has."""
         if self.trust.by_list(url) is None:
             raise Untrusted(f"{url:.200} is no status list of a region in the trust bundle")
+        brought = self.trust.lists.get(url)
+        found = () if brought is None else (brought,)
         try:
-            return fetch(url, STATUS_LIST_BYTES_MAX)
+            return (fetch(url, STATUS_LIST_BYTES_MAX), *found)
         except LedgerError as error:
             self.failures.append(error)
-            return self.trust.lists.get(url)
+            return found

@@ -20,8 +20,9 @@ from api.page_texts import Wording
 from api.verdicts import Text, mask
 from ledger import federation
 from ledger.credentials.sd_jwt import Binding
+from ledger.credentials.standing import Lists
 from ledger.credentials.verdict import Outcome, Result, Verdict
-from ledger.credentials.verify import Lists, check_data
+from ledger.credentials.verify import check_data
 from ledger.errors import TooLarge, Unavailable
 from ledger.ids import parse_time
 from ledger.keys import VerifyingKey, parse_vkey

@@ -122,8 +122,11 @@ def instant(text: str) -> int:
 
 
 def format_time(seconds: int) -> str:
-    """The RFC 3339 form, in UTC, of unix seconds."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """The RFC 3339 form, in UTC, of unix seconds; raise Invalid outside the years 1 to 9999."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat() + "Z"
+    except (ValueError, OverflowError, OSError):
+        raise Invalid("a time outside the years 1 to 9999") from None
 
 
 def new_id() -> EventId:

@@ -105,9 +105,9 @@ def issued(plain: model.Credential, **changes: Any) -> bytes:
     return events.encode(events.ProofIssued(**{**fields, **changes}))
 
 
-def receipt(body: bytes, key: SigningKey | None = None) -> str:
-    """The tlog-proof of a body that is the fourth entry of a log."""
-    recorded_at = instant(ISSUED).to_bytes(8, "big")
+def receipt(body: bytes, key: SigningKey | None = None, recorded: int | None = None) -> str:
+    """The tlog-proof of a body that is the fourth entry of a log; it was recorded when it was issued, or then."""
+    recorded_at = (instant(ISSUED) if recorded is None else recorded).to_bytes(8, "big")
     hashes = [*leaf_hashes(SIZE)]
     hashes[3] = merkle.leaf_hash(events.commitment(body) + recorded_at)
     key = key or signing_key(ORIGIN)

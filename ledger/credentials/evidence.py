@@ -10,7 +10,9 @@ from msgspec import UnsetType
 from ledger import events
 from ledger.credentials.model import Credential, LogEvidence, commitment
 from ledger.errors import LedgerError, Untrusted
+from ledger.ids import format_time, instant
 from ledger.keys import VerifyingKey
+from ledger.limits import CLOCK_AHEAD_MAX
 from ledger.log import Receipt, check_receipt
 
 
@@ -36,6 +38,17 @@ def check_evidence(credential: Credential, region: str, log_keys: Sequence[Verif
         raise Untrusted(f"the event in evidence was issued by {event.issuer} to the ledger of {event.ledger}")
     _check_same(credential, event)
     return Issued(event, _receipt(found, log_keys))  # and it stands in the region's log
+
+
+def check_recorded(receipt: Receipt, issued: int, closed: str | UnsetType) -> None:
+    """Raise Untrusted for a proof recorded after its region closed, or before it was issued (unix seconds).
+
+    By the log, not by what the signer says: a key that was stolen signs any date, and records nothing any more.
+    """
+    if not isinstance(closed, UnsetType) and receipt.recorded_at > instant(closed):
+        raise Untrusted(f"the region closed at {closed}, before the proof was recorded")
+    if issued > receipt.recorded_at + CLOCK_AHEAD_MAX:
+        raise Untrusted(f"recorded at {format_time(receipt.recorded_at)}, before it was issued")
 
 
 def _check_same(credential: Credential, event: events.ProofIssued) -> None:

@@ -38,13 +38,16 @@ class Course:
         raise Stopped
 
     @contextlib.contextmanager
-    def step(self, code: str) -> Iterator[None]:
-        """A step that fails by raising."""
+    def step(self, code: str, *, ends: bool = True) -> Iterator[None]:
+        """A step that fails by raising; unless it `ends` the course, those after it are asked all the same."""
         try:
             yield
         except LedgerError as error:
-            self.fail(code, error.detail)
-        self.record(code, Result.PASSED)
+            self.record(code, Result.FAILED, error.detail)
+            if ends:
+                raise Stopped from None
+        else:
+            self.record(code, Result.PASSED)
 
     @contextlib.contextmanager
     def opening(self, keys: Keys) -> Iterator[None]:
@@ -86,7 +89,8 @@ def _outcome(taken: dict[str, Result]) -> Outcome:
         return Outcome.INVALID
     if taken.get("evidence") not in (Result.PASSED, Result.SKIPPED):
         return Outcome.INVALID
+    if taken.get("status") is Result.FAILED:  # for good, whatever the dates are
+        return Outcome.REVOKED
     if taken.get("dates") is not Result.PASSED:
         return Outcome.EXPIRED
-    found = {Result.PASSED: Outcome.VALID, Result.FAILED: Outcome.REVOKED}
-    return found.get(taken.get("status", Result.UNKNOWN), Outcome.STATUS_UNKNOWN)
+    return Outcome.VALID if taken.get("status") is Result.PASSED else Outcome.STATUS_UNKNOWN

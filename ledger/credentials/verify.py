@@ -1,7 +1,7 @@
 """Checking a proof of service: six numbered steps, one outcome (docs/proofs.md, "Checking a proof").
 
 1 form, 2 issuer, 3 signature, 4 evidence, 5 dates, 6 status. Whoever fails one of the first four is not believed at
-all; the fifth makes it expired; the sixth revoked, or unknown without a current status list. Nothing here asks a
+all; the sixth makes it revoked, the fifth expired; without a current status list it is unknown. Nothing here asks a
 network, a clock or a file: keys come from the trust bundle, status lists from whoever calls.
 """
 
@@ -9,26 +9,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
 
 import msgspec
 from msgspec import UnsetType
 
 from ledger.credentials import code, data_integrity, model, sd_jwt, status_list, token_status
-from ledger.credentials.evidence import check_evidence
+from ledger.credentials.evidence import check_evidence, check_recorded
 from ledger.credentials.keys import base64url, parse_multikey
 from ledger.credentials.reading import Upload, read
 from ledger.credentials.sd_jwt import Binding
+from ledger.credentials.standing import Lists, Stated, check_dates, check_status
 from ledger.credentials.steps import Course, Keys, Stopped
 from ledger.credentials.verdict import Result, Verdict
 from ledger.errors import LedgerError, Untrusted
 from ledger.federation import Region, Trust
-from ledger.ids import check_uuid, format_time, instant
-from ledger.limits import CLOCK_AHEAD_MAX
-
-Lists = Callable[[str], bytes | None]
-"""Gives the status list served at an address, or None; a LedgerError that it raises counts as None."""
+from ledger.ids import check_uuid, format_time, instant, parse_list_name
 
 
 def check(upload: Upload, trust: Trust, lists: Lists, now: int, binding: Binding | None = None) -> Verdict:
@@ -39,9 +34,9 @@ def check(upload: Upload, trust: Trust, lists: Lists, now: int, binding: Binding
     course = Course(upload.kind)
     with contextlib.suppress(Stopped):
         stated = _steps_1_to_4(course, upload, trust, now, binding)
-        with course.step("dates"):
-            _check_dates(stated, now)
-        _check_status(course, stated, lists, now)
+        with course.step("dates", ends=False):  # a proof that was revoked is so whatever its dates are
+            check_dates(stated, now)
+        check_status(course, stated, lists, now)
     return course.verdict()
 
 
@@ -61,28 +56,7 @@ def unreadable(detail: str) -> Verdict:
     return course.verdict()
 
 
-class _StatusList(Protocol):
-    """What status lists of both kinds answer."""
-
-    @property
-    def valid_from(self) -> int: ...
-    @property
-    def valid_until(self) -> int | None: ...
-    def is_revoked(self, index: int) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stated:
-    """What steps 5 and 6 need of a proof of any kind. Times in unix seconds."""
-
-    issued: int
-    expires: int | None
-    list_url: str
-    index: int
-    open_list: Callable[[bytes], _StatusList]
-
-
-def _steps_1_to_4(course: Course, upload: Upload, trust: Trust, now: int, binding: Binding | None) -> _Stated:
+def _steps_1_to_4(course: Course, upload: Upload, trust: Trust, now: int, binding: Binding | None) -> Stated:
     match upload.kind:
         case "vc":
             return _check_credential(course, upload.data, trust)
@@ -95,7 +69,7 @@ def _steps_1_to_4(course: Course, upload: Upload, trust: Trust, now: int, bindin
 # -- a credential -----------------------------------------------------------------------------------
 
 
-def _check_credential(course: Course, data: bytes, trust: Trust) -> _Stated:
+def _check_credential(course: Course, data: bytes, trust: Trust) -> Stated:
     with course.step("form"):
         credential = model.decode(data)
         check_uuid(credential.proof_id)
@@ -110,9 +84,10 @@ def _check_credential(course: Course, data: bytes, trust: Trust) -> _Stated:
         # Both proofs must hold, the one over JCS first: what nobody signed is never canonicalised as JSON-LD.
         data_integrity.check(msgspec.json.decode(data), _methods(region))
     with course.step("evidence"):
-        check_evidence(credential, region.region, trust.log_keys(region.origin))
+        found = check_evidence(credential, region.region, trust.log_keys(region.origin))
+        check_recorded(found.receipt, issued, region.closed)
     url = credential.credentialStatus.statusListCredential
-    return _Stated(
+    return Stated(
         issued=issued,
         expires=expires,
         list_url=url,
@@ -141,7 +116,7 @@ def _issuer(credential: model.Credential, trust: Trust) -> Region:
 # -- a signed code, an SD-JWT -----------------------------------------------------------------------
 
 
-def _check_code(course: Course, text: str, trust: Trust) -> _Stated:
+def _check_code(course: Course, text: str, trust: Trust) -> Stated:
     keys = Keys()
 
     def find(name: str, kid: bytes) -> bytes:
@@ -167,7 +142,7 @@ def _check_code(course: Course, text: str, trust: Trust) -> _Stated:
     course.record("evidence", Result.SKIPPED)
     course.known |= {"proof": opened.proof, "issued": format_time(opened.issued), "claims": _claims(opened)}
     url = region.list_url(opened.list)
-    return _Stated(
+    return Stated(
         issued=opened.issued,
         expires=None,
         list_url=url,
@@ -184,7 +159,7 @@ def _claims(opened: code.Code) -> dict[str, object]:
     return {name: value for name, value in claims.items() if value is not None}
 
 
-def _check_token(course: Course, text: str, trust: Trust, now: int, binding: Binding | None) -> _Stated:
+def _check_token(course: Course, text: str, trust: Trust, now: int, binding: Binding | None) -> Stated:
     keys = Keys()
 
     def find(kid: str) -> bytes:
@@ -205,7 +180,7 @@ def _check_token(course: Course, text: str, trust: Trust, now: int, binding: Bin
     course.record("signature", Result.PASSED)
     course.record("evidence", Result.SKIPPED)
     course.known |= {"issued": format_time(opened.issued), "claims": opened.claims | {"holder_bound": opened.bound}}
-    return _Stated(
+    return Stated(
         issued=opened.issued,
         expires=opened.expires,
         list_url=opened.status.uri,
@@ -230,12 +205,13 @@ def _learn(course: Course, region: Region) -> None:
 
 
 def _check_open(region: Region, issued: int) -> None:
-    if not isinstance(region.closed, UnsetType) and issued >= instant(region.closed):
+    """By what the signer says; what was signed in the second of the closing may still come before it."""
+    if not isinstance(region.closed, UnsetType) and issued > instant(region.closed):
         raise Untrusted(f"{region.region} closed at {region.closed}, before the proof was issued")
 
 
 def _check_place(trust: Trust, region: Region, url: str, *, tokens: bool = False) -> None:
-    if trust.by_list(url) is not region or url.rpartition("-")[2].startswith("t") is not tokens:
+    if trust.by_list(url) is not region or parse_list_name(url.rpartition("/")[2]) != (region.region, tokens):
         raise Untrusted(f"{url:.200} is no status list of {region.region}")
 
 
@@ -255,34 +231,3 @@ def _finder(region: Region, known: dict[str, str]) -> Callable[[str], bytes]:
         return parse_multikey(known[name])
 
     return find
-
-
-# -- steps 5 and 6 ----------------------------------------------------------------------------------
-
-
-def _check_dates(stated: _Stated, now: int) -> None:
-    if stated.issued > now + CLOCK_AHEAD_MAX:
-        raise Untrusted(f"valid only from {format_time(stated.issued)}")
-    if stated.expires is not None and now >= stated.expires:
-        raise Untrusted(f"expired at {format_time(stated.expires)}")
-
-
-def _check_status(course: Course, stated: _Stated, lists: Lists, now: int) -> None:
-    try:
-        served = lists(stated.list_url)
-        if served is None:
-            raise Untrusted("no status list is at hand")
-        found = stated.open_list(served)
-        revoked = found.is_revoked(stated.index)
-    except LedgerError as error:
-        course.record("status", Result.UNKNOWN, error.detail)
-        return
-    course.known["as_of"] = format_time(found.valid_from)
-    if revoked:  # for good: an old list says so as well as a new one
-        course.fail("status", f"revoked by the list of {format_time(found.valid_from)}")
-    if found.valid_from > now + CLOCK_AHEAD_MAX:
-        course.record("status", Result.UNKNOWN, "the status list says that it is yet to come")
-    elif found.valid_until is not None and now >= found.valid_until:
-        course.record("status", Result.UNKNOWN, f"the status list expired at {format_time(found.valid_until)}")
-    else:
-        course.record("status", Result.PASSED)

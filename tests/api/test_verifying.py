@@ -351,6 +351,15 @@ def test_the_list_of_the_bundle_stands_in(server, work):
     assert told(online(server, work), 0)["outcome"] == "valid"
 
 
+def test_a_server_that_serves_an_old_list_hides_no_revocation(server, work):
+    """Nor does a cache between, or the page of a hotel."""
+    server.pages["/v1/trust-bundle"] = server.bundle({server.list_url: server.bits(INDEX)})
+    old = issuing.bits(valid_from=NOW - 2 * 86_400, url=server.list_url, key=credential_key(server.did))
+    for served in (old, b"<html>sign in", server.bits(INDEX)):
+        server.pages[f"/status/{LIST}"] = served
+        assert told(online(server, work), 3)["outcome"] == "revoked"
+
+
 def test_offline_asks_nobody(server, work):
     (work / "bundle.json").write_bytes(server.bundle({server.list_url: server.bits()}))
     assert verify(work, file=write(work, server.document())).exit_code == 0
@@ -371,7 +380,7 @@ def test_what_is_no_server(work, url):
 
 def test_nothing_but_lists_of_the_bundle_is_fetched(server):
     lists = fetching.StatusLists(Trust(issuing.federated(server.region)))
-    assert lists(server.list_url) == server.bits()
+    assert lists(server.list_url) == (server.bits(),)
     asked = len(server.asked)
     for path in ("/", "/metrics", "/status/../metrics", f"/status/{LIST}?x", "/status/820000-1", "/v1/trust-bundle"):
         with pytest.raises(Untrusted):

@@ -84,3 +84,24 @@ def test_new_ids_are_uuids_made_in_the_order_of_time(monkeypatch: pytest.MonkeyP
         assert ids.check_uuid(one) == one
         assert (uuid.UUID(one).version, uuid.UUID(one).variant) == (7, uuid.RFC_4122)
         assert re.fullmatch(ids.UUID_PATTERN, one)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (253_402_300_799, "9999-12-31T23:59:59Z"),
+        (-62_135_596_800, "0001-01-01T00:00:00Z"),
+        (253_402_300_800, None),
+        (-62_135_596_801, None),
+        (2**63, None),
+        (2**200, None),
+    ],
+)
+def test_a_time_is_written(seconds: int, text: str | None):
+    if text is None:
+        with pytest.raises(Invalid, match="years 1 to 9999"):
+            ids.format_time(seconds)
+    else:
+        assert ids.format_time(seconds) == text
+        assert ids.parse_time(text) == seconds

@@ -16,6 +16,7 @@ from ledger.credentials import contexts, data_integrity, model, steps, verify
 from ledger.credentials.keys import base64url, multikey
 from ledger.credentials.reading import Upload
 from ledger.credentials.sd_jwt import Binding, Status, bind, present
+from ledger.credentials.standing import Lists
 from ledger.credentials.verdict import Outcome, Result, Verdict
 from ledger.errors import Unavailable
 from ledger.federation import Trust
@@ -29,12 +30,13 @@ from tests.proofs import DID, HOST, INDEX, ISSUED, PROOF, credential, credential
 OTHER_PROOF = "1f8fad5b-d9cb-469f-a165-70867728950e"
 NEIGHBOUR = issuing.neighbour()
 GOOD = issuing.document()
-LISTS = {LIST_URL: issuing.bits(), TOKEN_LIST_URL: issuing.token_bits()}
+BEFORE = format_time(instant(ISSUED) - 1)
+LISTS: dict[str, Any] = {LIST_URL: issuing.bits(), TOKEN_LIST_URL: issuing.token_bits()}
 
 
 def checked(
     document: Any,
-    lists: dict[str, bytes] | Callable[[str], bytes | None] = LISTS,
+    lists: dict[str, Any] | Lists = LISTS,
     now: int = NOW,
     trust: Trust | None = None,
     kind: str = "vc",
@@ -56,9 +58,10 @@ def failing(verdict: Verdict) -> str:
     (place,) = (place for place, step in enumerate(verdict.steps) if step.result is Result.FAILED)
     before, after = verdict.steps[:place], verdict.steps[place + 1 :]
     assert all(step.result is Result.PASSED for step in before if step.code != "evidence")
-    assert all(step.result is Result.SKIPPED for step in after)
+    code = verdict.steps[place].code
+    assert all(step.result is Result.SKIPPED for step in after if code != "dates")
     assert verdict.steps[place].detail
-    return verdict.steps[place].code
+    return code
 
 
 def results(verdict: Verdict) -> str:
@@ -185,10 +188,8 @@ def test_a_status_list_elsewhere(url):
 
 
 def test_a_region_issues_nothing_after_it_closed():
-    for closed, outcome in ((ISSUED, Outcome.INVALID), ("2026-11-22T08:00:01Z", Outcome.VALID)):
-        verdict = checked(GOOD, trust=issuing.trust(issuing.region(closed=closed)))
-        assert verdict.outcome is outcome
-    assert failing(checked(GOOD, trust=issuing.trust(issuing.region(closed=ISSUED)))) == "issuer"
+    assert checked(GOOD, trust=issuing.trust(issuing.region(closed=ISSUED))).outcome is Outcome.VALID  # the last one
+    assert failing(checked(GOOD, trust=issuing.trust(issuing.region(closed=BEFORE)))) == "issuer"
 
 
 def test_an_empty_bundle_believes_nobody():
@@ -298,7 +299,35 @@ def test_a_log_key_that_was_swapped():
     assert checked(GOOD, trust=issuing.trust(both)).outcome is Outcome.VALID
 
 
+def recorded(offset: int) -> dict[str, Any]:
+    """What the log holds as recorded that many seconds after the issue."""
+    return with_evidence(receipt=issuing.receipt(EVENT, recorded=instant(ISSUED) + offset))
+
+
+def test_a_stolen_key_dates_nothing_back():
+    """What it signs with a date before the closing stands in the log after it, if it stands there at all."""
+    closed = issuing.trust(issuing.region(closed=format_time(instant(ISSUED) + 60)))
+    assert checked(recorded(60), trust=closed).outcome is Outcome.VALID
+    verdict = checked(recorded(61), trust=closed)
+    assert (verdict.outcome, failing(verdict)) == (Outcome.INVALID, "evidence")
+    assert checked(recorded(61)).outcome is Outcome.VALID
+
+
+def test_nothing_is_recorded_before_it_is_issued():
+    assert checked(recorded(-300)).outcome is Outcome.VALID
+    verdict = checked(recorded(-301))
+    assert (verdict.outcome, failing(verdict)) == (Outcome.INVALID, "evidence")
+
+
 # -- 5 dates ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("issued", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
+def test_times_at_the_ends_of_the_calendar(issued):
+    """They are moments, and yet have no form in UTC."""
+    later = issued.startswith("9")
+    assert checked(resigned_whole(validFrom=issued)).outcome is (Outcome.INVALID if later else Outcome.VALID)
+    assert checked(resigned_whole(validUntil=issued)).outcome is (Outcome.VALID if later else Outcome.EXPIRED)
 
 
 def test_dates():
@@ -344,6 +373,30 @@ def test_a_list_ends_when_it_says():
     lists = {LIST_URL: issuing.bits(valid_from=NOW - WEEK)}
     assert checked(GOOD, lists, NOW - 1).outcome is Outcome.VALID
     assert checked(GOOD, lists, NOW).outcome is Outcome.STATUS_UNKNOWN
+
+
+def test_an_older_list_hides_no_revocation():
+    """Neither the network nor the bundle is believed more: a revocation in either counts, the newest says how fresh."""
+    old, new, noise = issuing.bits(valid_from=NOW - 2 * 86_400), issuing.bits([INDEX]), b"<html>"
+    for order in ((old, new), (new, old), (noise, new, old), (new, noise)):
+        verdict = checked(GOOD, {LIST_URL: order})
+        assert (verdict.outcome, verdict.as_of) == (Outcome.REVOKED, format_time(NOW - 60))
+    ended, current = issuing.bits([INDEX + 1], valid_from=NOW - 2 * WEEK), issuing.bits([INDEX + 1])
+    for order in ((ended, current), (current, ended), (noise, current)):
+        verdict = checked(GOOD, {LIST_URL: order})
+        assert (verdict.outcome, verdict.as_of) == (Outcome.VALID, format_time(NOW - 60))
+    for none in ((ended, noise), (noise,), ()):
+        assert checked(GOOD, {LIST_URL: none}).outcome is Outcome.STATUS_UNKNOWN
+
+
+def test_revoked_and_expired_is_revoked():
+    """It ended before its time, and that is to be seen for ever."""
+    ending = resigned_whole(validUntil=ISSUED)
+    verdict = checked(ending, {LIST_URL: issuing.bits([INDEX])})
+    assert (verdict.outcome, results(verdict)) == (Outcome.REVOKED, "ppppff")
+    for lists, end in ((LISTS, "p"), ({}, "u")):
+        verdict = checked(ending, lists)
+        assert (verdict.outcome, results(verdict)) == (Outcome.EXPIRED, "ppppf" + end)
 
 
 def test_a_list_from_the_future():
@@ -451,7 +504,8 @@ def test_the_status_of_a_code():
     )
     assert failing(checked(later, kind="code")) == "dates"
     assert checked(later, kind="code").outcome is Outcome.EXPIRED
-    assert failing(checked(QR, kind="code", trust=issuing.trust(issuing.region(closed=ISSUED)))) == "issuer"
+    assert checked(QR, kind="code", trust=issuing.trust(issuing.region(closed=ISSUED))).outcome is Outcome.VALID
+    assert failing(checked(QR, kind="code", trust=issuing.trust(issuing.region(closed=BEFORE)))) == "issuer"
 
 
 # -- SD-JWT -------------------------------------------------------------------------------------------
