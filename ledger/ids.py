@@ -121,6 +121,10 @@ def instant(text: str) -> int:
         raise Invalid("no such date or time") from None
 
 
+TIME_MAX: Final = 253_402_300_799
+"""The last second of the year 9999: no later one can be written."""
+
+
 def format_time(seconds: int) -> str:
     """The RFC 3339 form, in UTC, of unix seconds; raise Invalid outside the years 1 to 9999."""
     try:

@@ -25,7 +25,7 @@ from ledger.codes import is_region
 from ledger.credentials.keys import CredentialKey, base64url
 from ledger.credentials.model import Credential, ServiceStatement, commitment
 from ledger.errors import Invalid, Untrusted
-from ledger.ids import parse_list_name
+from ledger.ids import TIME_MAX, UUID_PATTERN, parse_list_name
 from ledger.keys import SIGNATURE_BYTES, VerifyingKey
 from ledger.limits import CODE_CHARACTERS_MAX, INTEGER_MAX, STATUS_LIST_SIZE
 
@@ -38,7 +38,8 @@ _EDDSA: Final = -8
 _TAGGED: Final = b"\xd2"
 """Tag 18, of a COSE_Sign1: readers tell by it what they hold."""
 _EPOCH: Final = date(1970, 1, 1)
-_PAGE: Final = re.compile(r"https?://[!-~]{1,300}/p/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+_PAGE: Final = re.compile(rf"(https?://[!-~]{{1,300}}/p/({UUID_PATTERN}))(?:\?lang=[A-Za-z-]{{2,10}})?")
+"""The language is let pass: it stands in the address when a reader has chosen one, and copies the address."""
 
 _KEYS: Final = {
     "proof": 1, "region": 2, "list": 3, "index": 4, "issued": 5, "kind": 6, "minutes": 7, "entries": 8,
@@ -79,7 +80,7 @@ class Code:
             (not is_region(self.region), "region"),
             (parse_list_name(self.list) != (self.region, False), "status list"),
             (not 0 <= self.index < STATUS_LIST_SIZE, "index"),
-            (not 0 <= self.issued < 2**40, "time of issue"),
+            (not 0 <= self.issued <= TIME_MAX, "time of issue"),
             (self.kind not in _KINDS, "kind"),
             (not all(0 <= one <= INTEGER_MAX for one in (self.minutes, self.entries)), "minutes or entries"),
             (len(self.digest) != sha256().digest_size, "digest"),
@@ -89,10 +90,6 @@ class Code:
         ):
             if wrong:
                 raise Invalid(f"the code's {what} is not one")
-
-    def names(self, name: str) -> bool:
-        """Whether the proof was issued to this name; False when it states none."""
-        return self.name is not None and name_check(name, self.name[:NAME_SALT_BYTES]) == self.name
 
 
 def describe(credential: Credential, issued: int, salt: bytes) -> Code:
@@ -173,6 +170,12 @@ def _to_be_signed(protected: bytes, payload: bytes) -> bytes:
 # -- reading --------------------------------------------------------------------------------------
 
 
+def page_in(text: str) -> str | None:
+    """The address of the proof's page in a QR's text; None when there is none, or it is not one."""
+    found = _PAGE.fullmatch(text.rpartition("#")[0])
+    return None if found is None else found[1]
+
+
 def open_code(text: str, find_key: Callable[[str, bytes], bytes]) -> Code:
     """The code of a QR's text, or of its fragment alone, once it verifies.
 
@@ -193,7 +196,7 @@ def open_code(text: str, find_key: Callable[[str, bytes], bytes]) -> Code:
     if key_id(verifier.public) != kid:
         raise Untrusted("the key found is not the one the code names")
     verifier.verify(signature, _to_be_signed(protected, payload))
-    if found is not None and found[1] != code.proof:
+    if found is not None and found[2] != code.proof:
         raise Untrusted("the address names another proof than the signed code")
     return code
 

@@ -16,6 +16,7 @@ import msgspec
 
 from ledger.credentials.keys import TokenKey, base64url, jwk_of, verify_es256
 from ledger.errors import Invalid, TooLarge, Untrusted
+from ledger.ids import TIME_MAX
 from ledger.limits import BODY_DEPTH_MAX, CREDENTIAL_BYTES_MAX, INTEGER_MAX
 
 ALGORITHM: Final = "ES256"
@@ -92,7 +93,7 @@ def decode_base64url(text: str) -> bytes:
 
 
 def parse_json(data: bytes) -> Any:
-    """A JSON value; raise Invalid for duplicate keys, fractions, huge integers, lone surrogates, deep nesting."""
+    """A JSON value; raise Invalid for duplicate keys, fractions, -0, huge integers, lone surrogates, deep nesting."""
     try:
         value = json.loads(
             data.decode(),
@@ -121,6 +122,8 @@ def _refuse_number(text: str) -> NoReturn:
 def _integer(text: str) -> int:
     if len(text) > 17 or abs(value := int(text)) > INTEGER_MAX:
         raise Invalid("an integer beyond 2^53 - 1")
+    if text == "-0":  # which some readers keep apart from 0
+        raise Invalid("minus zero")
     return value
 
 
@@ -156,7 +159,7 @@ def point_of(jwk: object) -> bytes:
 def time_of(claims: dict[str, Any], name: str) -> int:
     """A claim that is a time, whole seconds since 1970 (RFC 7519, 4.1); raise Invalid when it is none, or absent."""
     value = claims.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= TIME_MAX:
         raise Invalid(f"`{name}` is not a time in seconds", f"/{name}")
     return value
 

@@ -43,7 +43,7 @@ _LOOKED_FOR: Final = (
     "a credential (JSON), an SD-JWT, the text of a code, a certificate (PDF), or a photo of one (PNG, JPEG)"
 )
 
-_PAGE: Final = re.compile(r"https?://[!-~]{1,300}/p/[0-9a-f-]{36}#[A-Za-z0-9_-]+")
+_PAGE: Final = re.compile(r"https?://[!-~]{1,300}/p/[0-9a-f-]{36}(?:\?lang=[A-Za-z-]{2,10})?#[A-Za-z0-9_-]+")
 _SD_JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+~[A-Za-z0-9_.~-]*")
 _BARE_CODE: Final = re.compile(r"0oR[A-Za-z0-9_-]{150,}")
 """base64url of a tagged COSE_Sign1, whose signature alone has 86 characters."""

@@ -26,7 +26,7 @@ SERVICE: Final = "urn:yongzhi:vct:service/1"
 STAR: Final = "urn:yongzhi:vct:star/1"
 _PROTECTED: Final = frozenset({"iss", "nbf", "exp", "cnf", "vct", "vct#integrity", "status", "iat", "aud", "region"})
 """Claims that are never hidden (draft-ietf-oauth-sd-jwt-vc, registered JWT claims), and those we rely on."""
-_ISSUER: Final = re.compile(r"(https?://[A-Za-z0-9.:\[\]-]+)(/regions/([0-9]{6}))")
+_ISSUER: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+/regions/([0-9]{6})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,12 +109,6 @@ def issue(
     if len(token) > CREDENTIAL_BYTES_MAX:
         raise TooLarge(f"an SD-JWT over {CREDENTIAL_BYTES_MAX} bytes")
     return token
-
-
-def metadata_url(issuer: str) -> str:
-    """Where the keys of an issuer are looked for: the well-known path lies between host and path (RFC 8615)."""
-    _region(issuer)
-    return _ISSUER.sub(r"\1/.well-known/jwt-vc-issuer\2", issuer)
 
 
 def issuer_metadata(issuer: str, keys: Sequence[bytes]) -> dict[str, Any]:
@@ -227,7 +221,7 @@ def _region(issuer: str) -> str:
     found = _ISSUER.fullmatch(issuer)
     if found is None:
         raise Invalid("an issuer is https://<host>/regions/<code>", "/iss")
-    return found[3]
+    return found[1]
 
 
 def _status(claim: object) -> Status:

@@ -133,8 +133,8 @@ def _check_code(course: Course, text: str, trust: Trust) -> Stated:
         opened = code.open_code(text, find)
     with course.step("issuer"):
         region = _known(trust.region(opened.region))
-        page = text.rpartition("#")[0]
-        if page and page != region.page(opened.proof):
+        page = code.page_in(text)
+        if page is not None and page != region.page(opened.proof):
             raise Untrusted(f"the page is not one of {region.base}: do not open it")
         _check_open(region, opened.issued)
     _learn(course, region)

@@ -44,7 +44,7 @@ def test_any_text(text: str):
         lambda text: sd_jwt.present(text, ["name"]),
         lambda text: sd_jwt.bind(text, HOLDER, BINDING, NOW),
         sd_jwt.choices,
-        sd_jwt.metadata_url,
+        lambda text: sd_jwt.issuer_metadata(text, []),
         jws.decode_base64url,
     ):
         with contextlib.suppress(LedgerError):

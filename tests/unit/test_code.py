@@ -73,6 +73,17 @@ def test_the_whole_text_of_the_qr_is_short_and_opens_too() -> None:
     assert code.open_code(text, find) == CODE
 
 
+def test_a_language_in_the_address_is_let_pass() -> None:
+    """Who chose one on the page copies it along; anything else is no page of a proof."""
+    page = f"https://ledger.example/p/{PROOF}"
+    assert code.open_code(f"{page}?lang=zh-Hant#{SEALED}", find) == CODE
+    assert code.page_in(f"{page}?lang=zh-Hant#{SEALED}") == code.page_in(f"{page}#{SEALED}") == page
+    for query in ("?", "?lang=", "?lang=en&x=1", "?x=en", "?lang=../..", "/"):
+        with pytest.raises(Invalid, match="before the #"):
+            code.open_code(f"{page}{query}#{SEALED}", find)
+    assert code.page_in(SEALED) is None
+
+
 def test_sealing_again_gives_the_same_text() -> None:
     assert code.seal(CODE, KEY) == SEALED
 
@@ -90,8 +101,7 @@ def test_a_statement_may_name_a_star_level_too() -> None:
 
 
 def test_a_name_is_confirmed_but_not_told() -> None:
-    assert CODE.names("林小明")
-    assert not CODE.names("林小朋")
+    assert CODE.name == code.name_check("林小明", b"12345678") != code.name_check("林小朋", b"12345678")
     assert "林小明".encode() not in raw()
     assert CODE.name != code.describe(credential(), ISSUED, b"abcdefgh").name
 
@@ -99,7 +109,6 @@ def test_a_name_is_confirmed_but_not_told() -> None:
 def test_without_a_name_no_name_is_confirmed() -> None:
     nameless = code.describe(credential(name=None), ISSUED, bytes(8))
     assert nameless.name is None
-    assert not nameless.names("")
     assert code.open_code(code.seal(nameless, KEY), find) == nameless
 
 
@@ -167,6 +176,8 @@ def test_a_page_of_another_proof_is_untrusted() -> None:
         (signed({**members(), 7: True}), "another type"),
         (signed({**members(), 7: -1}), "minutes"),
         (signed({**members(), 4: 131_072}), "index"),
+        (signed({**members(), 5: 253_402_300_800}), "time of issue"),
+        (signed({**members(), 3: "441300-0"}), "status list"),
         (signed({**members(), 3: "810000-1"}), "status list"),
         (signed({**members(), 2: 999_999}), "region"),
         (signed({**members(), 6: 2}), "kind"),

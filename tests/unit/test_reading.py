@@ -61,12 +61,23 @@ def carrying(*attached: tuple[str, bytes]) -> bytes:
         (b"\xef\xbb\xbf " + DATA + b"\n", Upload("vc", DATA)),
         (PDF, Upload("vc", DATA)),
         (PAGE.encode() + b"\r\n", Upload("code", PAGE.encode())),
+        (PAGE.replace("#", "?lang=en#").encode(), Upload("code", PAGE.replace("#", "?lang=en#").encode())),
         (CODE.encode(), Upload("code", CODE.encode())),
         (b"eyJh.eyJp.c2ln~ZGlz~", Upload("sd-jwt", b"eyJh.eyJp.c2ln~ZGlz~")),
         (b"eyJh.eyJp.c2ln~ZGlz~eyJh.eyJp.c2ln\n", Upload("sd-jwt", b"eyJh.eyJp.c2ln~ZGlz~eyJh.eyJp.c2ln")),
         (carrying((f"proof-{PROOF}.json", DATA), ("notes.txt", b"x")), Upload("vc", DATA)),
     ],
-    ids=["json", "json-bom", "pdf", "code", "bare-code", "sd-jwt", "sd-jwt-bound", "pdf-of-others"],
+    ids=[
+        "json",
+        "json-bom",
+        "pdf",
+        "code",
+        "code-lang",
+        "bare-code",
+        "sd-jwt",
+        "sd-jwt-bound",
+        "pdf-of-others",
+    ],
 )
 def test_every_kind_is_recognised(data: bytes, expected: Upload) -> None:
     assert read(data) == expected

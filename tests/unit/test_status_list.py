@@ -118,7 +118,6 @@ REFUSED = {
     "cut-short": (signed(credentialSubject=packed(gzip.compress(b"\0" * 16_384)[:-1])), URL, Invalid),
     "more-behind": (signed(credentialSubject=packed(gzip.compress(b"\0" * 16_384) + b"\0")), URL, Invalid),
     "too-large": (MADE + b" " * STATUS_LIST_BYTES_MAX, URL, TooLarge),
-    "other-spelling": (MADE.replace(b'"id":', b'"id": '), URL, Invalid),
     "nested": (b"[" * 60_000, URL, Invalid),
     "not-utf-8": (MADE.replace(b"did:web:", b"did:web\xff"), URL, Invalid),
 }
@@ -130,6 +129,12 @@ def test_refused(reason: str):
     assert data != MADE or url != URL
     with pytest.raises(error):
         status_list.open_list(data, url, find_key)
+
+
+def test_any_spelling_of_the_same_list():
+    """Whoever reformats a list that revokes must not make it unreadable."""
+    for data in (MADE + b"\n", json.dumps(dict(reversed(json.loads(MADE).items())), indent=2).encode()):
+        assert status_list.open_list(data, URL, find_key) == status_list.open_list(MADE, URL, find_key)
 
 
 def test_a_list_that_would_unpack_to_much_is_not_unpacked():
@@ -152,6 +157,6 @@ def test_the_list_of_another_region_is_refused():
 
 @given(st.binary(max_size=200) | st.builds(lambda cut, put: MADE[:cut] + put, st.integers(0, len(MADE)), st.binary()))
 def test_whatever_bytes_come_only_our_errors_are_raised(data: bytes):
-    if data != MADE:
+    if data.strip() != MADE:
         with pytest.raises(LedgerError):
             status_list.open_list(data, URL, find_key)

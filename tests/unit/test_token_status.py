@@ -100,6 +100,8 @@ FORMS: dict[str, dict[str, Any]] = {
     "too-many": {"status_list": packed(zlib.compress(bytes(STATUS_LIST_SIZE // 8 + 1)))},
     "no-time": {"iat": ...},
     "time-is-text": {"iat": "2026"},
+    "time-beyond-9999": {"iat": 253_402_300_800},
+    "end-beyond-9999": {"exp": 2**53 - 1},
     "end-is-null": {"exp": None},
 }
 

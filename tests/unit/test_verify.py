@@ -127,6 +127,7 @@ FORMS: dict[str, Any] = {
     "a member too few": {name: value for name, value in GOOD.items() if name != "credentialStatus"},
     "another context": GOOD | {"@context": ["https://www.w3.org/ns/credentials/v2"]},
     "a member twice": encoded(GOOD).replace(b'"name":', b'"name":"x","name":', 1),
+    "minus zero": encoded(GOOD).replace(b'"minutes":150', b'"minutes":-0', 1),
     "hours as text": changed("credentialSubject", "service", "minutes", to="150"),
     "hours that do not add up": changed("credentialSubject", "service", "minutes", to=15000),
     "an empty set of proofs": GOOD | {"proof": []},
@@ -451,7 +452,7 @@ QR = issuing.qr()
 
 
 def test_a_valid_code():
-    for text in (QR, QR.rpartition("#")[2]):
+    for text in (QR, QR.rpartition("#")[2], QR.replace("#", "?lang=en#")):
         verdict = checked(text, kind="code")
         assert (verdict.outcome, results(verdict)) == (Outcome.VALID, "pppspp")
         assert (verdict.proof, verdict.region, verdict.issued, verdict.format) == (PROOF, REGION, ISSUED, "code")
@@ -482,6 +483,9 @@ CODES: dict[str, tuple[str, str]] = {
     "a key of another region": (issuing.qr(key=credential_key(NEIGHBOUR.did)), "issuer"),
     "a region that is not in the bundle": (issuing.qr(region="820000", list="820000-1"), "issuer"),
     "another host": (QR.replace("ledger.example", "evil.example"), "issuer"),
+    "another host, with a language": (QR.replace("ledger.example", "evil.example").replace("#", "?lang=en#"), "issuer"),
+    "a way out of the host": (QR.replace("/p/", "/p/@evil.example/p/"), "issuer"),
+    "a way up": (QR.replace("/p/", "/p/x/../../evil/p/"), "issuer"),
     "another proof's page": (QR.replace(PROOF, OTHER_PROOF), "signature"),
     "a signature of something else": (other_signature(), "signature"),
 }
