@@ -14,7 +14,7 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from msgspec import UNSET
 
-from api import verdicts
+from api import page_agreed, verdicts
 from api.page_texts import LANGUAGES, NAMES, Wording, catalogue
 from api.verdicts import Text
 from ledger.credentials.model import ServiceStatement, Statement
@@ -112,7 +112,14 @@ def _script_texts(language: str) -> Mapping[str, str]:
 def _static_files() -> Mapping[str, bytes]:
     root = _FOLDER / "static"
     files = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
-    return files | {f"texts/{language}.json": msgspec.json.encode(_script_texts(language)) for language in LANGUAGES}
+    texts = {f"texts/{language}.json": msgspec.json.encode(_script_texts(language)) for language in LANGUAGES}
+    return files | texts | {"verify/agreed.js": page_agreed.module()}
+
+
+def scripts() -> Mapping[str, bytes]:
+    """The modules of the pages, by the names by which they import each other."""
+    folder = "verify/"
+    return {name.removeprefix(folder): data for name, data in _static_files().items() if name.startswith(folder)}
 
 
 @cache

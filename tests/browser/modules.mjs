@@ -17,7 +17,7 @@ const unpack = (value) => {
     if ("hex" in value) return Uint8Array.from(Buffer.from(value.hex, "hex"));
     if ("big" in value) return BigInt(value.big);
     if ("keys" in value) return finder(value.keys);
-    if ("lists" in value) return async (url) => value.lists[url] ?? null;
+    if ("lists" in value) return async (url) => value.lists[url] ?? [];
     if ("trust" in value) return trusted(value.trust, value.now);
     return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, unpack(item)]));
 };

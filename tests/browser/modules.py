@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import pytest
 
-SCRIPTS: Final = Path(__file__).parents[2] / "api" / "static" / "verify"
+from api import page_views
+
 _RUNNER: Final = Path(__file__).with_name("modules.mjs")
 _SECONDS_MAX: Final = 60
 
@@ -38,8 +39,8 @@ def run(calls: Sequence[Mapping[str, Any]]) -> list[Answer]:
     with tempfile.TemporaryDirectory() as text:
         # Outside a browser it is package.json that says that the files are modules.
         folder = Path(text)
-        for path in SCRIPTS.glob("*.js"):
-            shutil.copy(path, folder)
+        for name, script in page_views.scripts().items():
+            (folder / name).write_bytes(script)
         (folder / "package.json").write_text('{"type": "module"}')
         question = json.dumps({"folder": text, "calls": list(calls)})
         done = subprocess.run(

@@ -52,11 +52,13 @@ STAR_LEVEL: Final = model.StarLevel(
 class Log:
     """A region's log over entries in memory: receipts of it hold like any other."""
 
+    now: int
+    """When it takes in an event, unix seconds."""
     entries: list[bytes] = field(default_factory=list)
 
     def append(self, body: bytes) -> int:
         """Add an event's entry and give its position."""
-        self.entries.append(commitment(body) + (1_795_000_000).to_bytes(8, "big"))
+        self.entries.append(commitment(body) + self.now.to_bytes(8, "big"))
         return len(self.entries) - 1
 
     def receipt(self, position: int) -> str:
@@ -91,7 +93,7 @@ class Proofs:
         self.key = CredentialKey(signing_key(did_of(base, REGION)))
         self.now = int(datetime.now(UTC).timestamp())
         self.issued = datetime.fromtimestamp(self.now - 86_400, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self.log = Log()
+        self.log = Log(self.now - 86_400)
         self.revoked: dict[str, tuple[str, str | None]] = {FIRST: ("corrected", VALID), ERASED: ("erased", None)}
         self.list_seconds = STATUS_LIST_SECONDS
         plain = self._credentials()

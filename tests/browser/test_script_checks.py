@@ -153,7 +153,7 @@ def test_a_status_list_of_another_or_with_other_bits_is_refused(proofs: Proofs) 
 
 def lists(proofs: Proofs) -> dict[str, Any]:
     url = f"{proofs.base}/status/{LIST}"
-    return {"lists": {url: (proofs.status_list(url) or b"").decode()}}
+    return {"lists": {url: [(proofs.status_list(url) or b"").decode()]}}
 
 
 def trust(proofs: Proofs) -> dict[str, Any]:
@@ -256,7 +256,7 @@ def test_a_bundle_that_its_keys_did_not_sign_is_refused(proofs: Proofs) -> None:
     calls = [
         call("trust", "openBundle", bundle, proofs.now),
         call("trust", "openBundle", changed, proofs.now),
-        call("trust", "openBundle", json.dumps(unsigned), proofs.now),
+        call("trust", "openBundle", canonical(unsigned).decode(), proofs.now),
         call("trust", "openBundle", bundle, 4_200_000_000),
         call("trust", "openBundle", "{}", proofs.now),
     ]

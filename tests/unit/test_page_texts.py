@@ -9,6 +9,7 @@ import pytest
 
 from api import page_views
 from api.page_texts import LANGUAGES, NAMES, Wording, catalogue, choose_language
+from ledger import limits
 from ledger.codes import CATEGORIES, EVIDENCE, TRADITIONAL
 from ledger.credentials import model
 from ledger.credentials.certificate_texts import Words
@@ -112,10 +113,20 @@ def test_nothing_is_fetched_from_elsewhere() -> None:
         assert {one for one in found if "[" not in one and "\\" not in one} == set(), path
 
 
-def test_scripts_expect_the_context_that_credentials_have() -> None:
-    text = (API / "static" / "verify" / "check.js").read_text(encoding="utf-8")
-    for name in re.findall(r'"([^"]{6,})"', json.dumps(model.CONTEXT)):
-        assert name in text
+def test_scripts_are_given_the_limits_and_forms_that_the_server_reads_by() -> None:
+    text = page_views.scripts()["agreed.js"].decode()
+    found = {name: json.loads(value) for name, value in re.findall(r"export const (\w+) = (.+);", text)}
+    assert found["CONTEXT"] == model.CONTEXT
+    stated = [name for name in found if hasattr(limits, name)]
+    assert {"CODE_CHARACTERS_MAX", "STATUS_LIST_BYTES_MAX", "CLOCK_AHEAD_MAX"} <= set(stated)
+    assert [found[name] for name in stated] == [getattr(limits, name) for name in stated]
+    assert found["FORMS"]["StarLevel"]["required"] == ["scheme", "level", "title", "title_en", "minutes"]
+    assert not re.search(r"\\A|\\Z|description\":\"", text)
+    sources = [path.read_text(encoding="utf-8") for path in SCRIPTS]
+    asked = re.findall(r'import {([^}]+)} from "./agreed.js"', "".join(sources))
+    assert {name.strip() for names in asked for name in names.split(",")} == found.keys()
+    own = re.findall(r"[A-Z_]+_MAX = ", "".join(sources))
+    assert own == ["DEPTH_MAX = ", "PATH_MAX = "]  # of CBOR and of trees, where no bytes of ours come so far
 
 
 def test_scripts_never_make_elements_of_text() -> None:

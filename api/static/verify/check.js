@@ -1,44 +1,29 @@
-// Checking a proof of service: the six numbered steps and one outcome (docs/format.md, "Checking a proof").
+// Checking a proof of service: the six numbered steps and one outcome (docs/proofs.md, "Checking a proof").
 
-import { Invalid, Untrusted, sha256, toBase64url } from "./bytes.js";
-import { openCode } from "./cose.js";
+import { CLOCK_AHEAD_MAX, LIST_PATTERN } from "./agreed.js";
+import { Invalid, Untrusted } from "./bytes.js";
+import { openCode, pageIn } from "./cose.js";
+import { readCredential } from "./credential.js";
 import { checkProofs } from "./data-integrity.js";
-import { canonicalBytes, canonicalise, parse } from "./jcs.js";
-import { checkReceipt } from "./merkle.js";
-import { parseVerifierKey } from "./note.js";
+import { checkEvidence } from "./evidence.js";
 import { openList } from "./status-list.js";
 import { seconds, timeText } from "./time.js";
 
 export const STEPS = ["form", "issuer", "signature", "evidence", "dates", "status"];
-const CLOCK_AHEAD_MAX = 300;
-const CONTEXTS = [
-  "https://www.w3.org/ns/credentials/v2",
-  "https://purl.imsglobal.org/spec/ob/v3p0/context-3.0.3.json",
-];
-const TERMS = {
-  service: { "@id": "urn:yongzhi:vocab:service", "@type": "@json" },
-  event: "urn:yongzhi:vocab:event",
-  tlogProof: "urn:yongzhi:vocab:tlogProof",
-  "1EdTechJsonSchemaValidator2019":
-    "https://purl.imsglobal.org/spec/vccs/v1p0/context.json#1EdTechJsonSchemaValidator2019",
-};
-const MEMBERS = new Set(
-  ("@context credentialSchema credentialStatus credentialSubject evidence id issuer name proof type validFrom " +
-    "validUntil").split(" "),
-);
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const LIST = new RegExp(LIST_PATTERN);
 
 /**
  * What a proof comes to: `{outcome, format, steps: [{number, code, result, detail}], …}` with what was learnt of it.
- * `trust` is a Trust, `fetchList(url)` gives a status list's text or null, `now` is in unix seconds. Never throws for
+ * `trust` is a Trust, `findLists(url)` gives the texts of all that claim to be
+ * the status list of an address, `now` is in unix seconds. Never throws for
  * what is in the text.
  */
-export async function check(text, trust, fetchList, now) {
+export async function check(text, trust, findLists, now) {
   const course = new Course(isCode(text) ? "code" : "vc");
   try {
     const stated = await (isCode(text) ? checkCode : checkCredential)(course, text.trim(), trust);
-    await course.step("dates", () => checkDates(stated, now));
-    await checkStatus(course, stated, fetchList, now);
+    await course.ask("dates", () => checkDates(stated, now)); // a proof that was revoked is so whatever its dates are
+    await checkStatus(course, stated, findLists, now);
   } catch (error) {
     if (!(error instanceof Stopped)) throw error;
   }
@@ -56,8 +41,8 @@ class Course {
     this.steps = [];
   }
 
-  record(code, result, detail = "") {
-    this.steps.push({ number: this.steps.length + 1, code, result, detail });
+  record(code, result, detail = "", note = "") {
+    this.steps.push({ number: this.steps.length + 1, code, result, detail, note });
   }
 
   fail(code, detail) {
@@ -65,19 +50,25 @@ class Course {
     throw new Stopped();
   }
 
-  async step(code, action) {
-    const value = await this.attempt(code, action);
-    this.record(code, "passed");
-    return value;
+  /** A step that fails by throwing, after which the next is asked all the same; gives whether it passed. */
+  async ask(code, action, note = "") {
+    try {
+      await action();
+    } catch (error) {
+      if (!(error instanceof Invalid || error instanceof Untrusted)) throw error;
+      this.record(code, "failed", error.message);
+      return false;
+    }
+    this.record(code, "passed", "", note);
+    return true;
   }
 
-  async attempt(code, action) {
-    try {
-      return await action();
-    } catch (error) {
-      if (error instanceof Invalid || error instanceof Untrusted) return this.fail(code, error.message);
-      throw error;
-    }
+  /** A step without which there is no next; `note` is the key of a text that is told of it when it passes. */
+  async step(code, action, note = "") {
+    let value;
+    const passed = await this.ask(code, async () => (value = await action()), note);
+    if (!passed) throw new Stopped();
+    return value;
   }
 
   verdict() {
@@ -90,111 +81,48 @@ class Course {
 function outcomeOf(taken) {
   const believed = ["form", "issuer", "signature"].every((code) => taken[code] === "passed");
   if (!believed || !["passed", "skipped"].includes(taken.evidence)) return "invalid";
+  if (taken.status === "failed") return "revoked"; // for good, whatever the dates are
   if (taken.dates !== "passed") return "expired";
-  return { passed: "valid", failed: "revoked" }[taken.status] ?? "status-unknown";
+  return taken.status === "passed" ? "valid" : "status-unknown";
 }
 
 // -- steps 1 to 4 of a credential -----------------------------------------------------------------
 
 async function checkCredential(course, text, trust) {
-  const credential = await course.step("form", () => readCredential(text));
-  const { credentialStatus: status } = credential;
-  const proof = credential.id.slice(credential.id.lastIndexOf("/") + 1);
-  const service = credential.credentialSubject.service;
+  const read = await course.step("form", () => readCredential(text));
+  const { credential, proof } = read;
+  const { statusListCredential: url, statusListIndex: index } = credential.credentialStatus;
+  const { service } = credential.credentialSubject;
   Object.assign(course.known, { credential, proof, issued: credential.validFrom, statement: service });
-  const region = await course.step("issuer", () => findIssuer(course, credential, proof, trust));
+  const region = await course.step("issuer", () => findIssuer(course, read, trust));
   const findKey = (method) => trust.methodKey(region, method);
-  await course.step("signature", () => checkProofs(credential, findKey));
-  await course.step("evidence", () => checkEvidence(credential, proof, region));
-  return {
-    issued: seconds(credential.validFrom),
-    expires: credential.validUntil === undefined ? null : seconds(credential.validUntil),
-    url: status.statusListCredential,
-    index: Number(status.statusListIndex),
-    findKey,
-  };
+  await course.step("signature", () => checkProofs(credential, findKey), "js.signature.half");
+  await course.step("evidence", () => checkEvidence(read, region));
+  return { issued: read.issued, expires: read.expires, url, index: Number(index), findKey };
 }
 
-function readCredential(text) {
-  const found = parse(text);
-  const status = found?.credentialStatus;
-  const subject = found?.credentialSubject;
-  const proof = typeof found?.id === "string" ? found.id.slice(found.id.lastIndexOf("/") + 1) : "";
-  const good =
-    Object.keys(found ?? {}).every((name) => MEMBERS.has(name)) &&
-    canonicalise(found?.["@context"] ?? null) === canonicalise([...CONTEXTS, TERMS]) &&
-    canonicalise(found.type ?? null) === '["VerifiableCredential","OpenBadgeCredential"]' &&
-    UUID.test(proof) &&
-    typeof found.issuer?.id === "string" &&
-    typeof subject?.service?.region === "string" &&
-    ["service", "star"].includes(subject.service.kind) &&
-    status?.type === "BitstringStatusListEntry" &&
-    status.statusPurpose === "revocation" &&
-    typeof status.statusListCredential === "string" &&
-    /^(?:0|[1-9][0-9]{0,7})$/.test(status.statusListIndex);
-  if (!good) throw new Invalid("not written as a proof of service is");
-  seconds(found.validFrom);
-  if (found.validUntil !== undefined) seconds(found.validUntil);
-  return found;
-}
-
-function findIssuer(course, credential, proof, trust) {
+function findIssuer(course, { credential, proof, issued }, trust) {
   const region = trust.byDid(credential.issuer.id);
   if (!region) throw new Untrusted(`${credential.issuer.id} is not in the trust bundle`);
   if (credential.credentialSubject.service.region !== region.region)
     throw new Untrusted("it states service of another region");
   if (credential.id !== `${region.base}/p/${proof}`)
     throw new Untrusted(`the proof's address is not one of ${region.base}`);
-  const list = new RegExp(`^${region.region}-[1-9][0-9]{0,8}$`);
   const url = credential.credentialStatus.statusListCredential;
   const name = url.slice(url.lastIndexOf("/") + 1);
-  if (!list.test(name) || url !== `${region.base}/status/${name}`)
+  const [, code, tokens] = LIST.exec(name) ?? [];
+  if (code !== region.region || tokens !== "" || url !== `${region.base}/status/${name}`)
     throw new Untrusted("its status list is not the region's");
-  nameIssuer(course, region, seconds(credential.validFrom));
+  for (const { verificationMethod } of credential.proof ?? []) trust.methodKey(region, verificationMethod);
+  nameIssuer(course, region, issued);
   return region;
 }
 
 function nameIssuer(course, region, issued) {
   Object.assign(course.known, { region: region.region, issuer: `${region.name.zh} · ${region.name.en}` });
-  if (region.closed !== undefined && issued >= seconds(region.closed)) {
+  if (region.closed !== undefined && issued > seconds(region.closed)) {
     throw new Untrusted(`the region closed at ${region.closed}, before the proof was issued`);
   }
-}
-
-async function checkEvidence(credential, proof, region) {
-  const { evidence, proof: _, ...bare } = credential;
-  const [found] = Array.isArray(evidence) && evidence.length === 1 ? evidence : [];
-  if (typeof found?.event !== "string" || typeof found.tlogProof !== "string") throw new Untrusted("no evidence");
-  const event = parse(found.event);
-  if (canonicalise(event) !== found.event) throw new Invalid("an event that is not in canonical form");
-  const name = credential.credentialStatus.statusListCredential.split("/").at(-1);
-  const expected = {
-    type: "proof.issued/1",
-    issuer: `region:${region.region}`,
-    ledger: region.region,
-    subject: `proof:${proof}`,
-    format: "vc",
-    credential: toBase64url(await sha256(canonicalBytes(bare))),
-    status: { index: Number(credential.credentialStatus.statusListIndex), list: name },
-  };
-  for (const [member, value] of Object.entries(expected)) {
-    if (canonicalise(event[member] ?? null) !== canonicalise(value)) {
-      throw new Untrusted(`the event in evidence has another ${member}`);
-    }
-  }
-  await checkLog(found, region);
-}
-
-async function checkLog(evidence, region) {
-  let failure = new Untrusted("the trust bundle has no key of the region's log");
-  for (const key of region.log_keys) {
-    try {
-      return await checkReceipt(evidence.tlogProof, evidence.event, await parseVerifierKey(key));
-    } catch (error) {
-      failure = error;
-    }
-  }
-  throw failure;
 }
 
 // -- steps 1 to 4 of a signed code ----------------------------------------------------------------
@@ -206,8 +134,6 @@ async function checkCode(course, text, trust) {
     reached = "issuer";
     region = trust.byCode(code);
     if (!region) throw new Untrusted(`region ${code} is not in the trust bundle`);
-    if (text.includes("#") && !text.startsWith(`${region.base}/p/`))
-      throw new Untrusted(`not a page of ${region.base}`);
     const key = await trust.codeKey(region, kid);
     reached = "signature";
     return key;
@@ -222,7 +148,12 @@ async function checkCode(course, text, trust) {
     course.fail(failed, error.message);
   }
   course.record("form", "passed");
-  await course.step("issuer", () => nameIssuer(course, region, code.issued));
+  await course.step("issuer", () => {
+    const page = pageIn(text);
+    if (page !== null && page !== `${region.base}/p/${code.proof}`)
+      throw new Untrusted(`the page is not one of ${region.base}: do not open it`);
+    nameIssuer(course, region, code.issued);
+  });
   course.record("signature", "passed");
   course.record("evidence", "skipped");
   Object.assign(course.known, { code, proof: code.proof, issued: timeText(code.issued), statement: code });
@@ -242,23 +173,36 @@ function checkDates(stated, now) {
   if (stated.expires !== null && now >= stated.expires) throw new Untrusted(`expired at ${timeText(stated.expires)}`);
 }
 
-async function checkStatus(course, stated, fetchList, now) {
-  let list;
-  let revoked;
-  try {
-    const text = await fetchList(stated.url);
-    if (text === null) throw new Untrusted("no status list is at hand");
-    list = await openList(text, stated.url, stated.findKey);
-    revoked = list.isRevoked(stated.index);
-  } catch (error) {
-    if (!(error instanceof Invalid || error instanceof Untrusted)) throw error;
-    course.record("status", "unknown", error.message);
+// Any list may be an old one, from a cache or a bundle; but what one revokes stays revoked.
+async function checkStatus(course, stated, findLists, now) {
+  const { opened, failure } = await openLists(stated, await findLists(stated.url));
+  const [newest] = opened;
+  if (!newest) {
+    course.record("status", "unknown", failure);
     return;
   }
-  course.known.asOf = timeText(list.validFrom);
-  if (revoked) course.fail("status", `revoked by the list of ${course.known.asOf}`);
-  if (list.validFrom > now + CLOCK_AHEAD_MAX) course.record("status", "unknown", "the status list is yet to come");
-  else if (list.validUntil !== null && now >= list.validUntil) {
-    course.record("status", "unknown", `the status list expired at ${timeText(list.validUntil)}`);
+  const revoking = opened.find((list) => list.revoked);
+  course.known.asOf = timeText((revoking ?? newest).validFrom);
+  if (revoking) course.fail("status", `revoked by the list of ${course.known.asOf}`);
+  if (newest.validFrom > now + CLOCK_AHEAD_MAX) course.record("status", "unknown", "the status list is yet to come");
+  else if (newest.validUntil !== null && now >= newest.validUntil) {
+    course.record("status", "unknown", `the status list expired at ${timeText(newest.validUntil)}`);
   } else course.record("status", "passed");
+}
+
+// Those lists that hold, newest first, and why another does not.
+async function openLists({ url, index, findKey }, texts) {
+  const opened = [];
+  let failure = "no status list is at hand";
+  for (const text of texts) {
+    try {
+      const list = await openList(text, url, findKey);
+      opened.push({ ...list, revoked: list.isRevoked(index) });
+    } catch (error) {
+      if (!(error instanceof Invalid || error instanceof Untrusted)) throw error;
+      failure = error.message;
+    }
+  }
+  opened.sort((one, other) => other.validFrom - one.validFrom);
+  return { opened, failure };
 }

@@ -1,5 +1,6 @@
 // The signed code in the QR of a certificate: a tagged COSE_Sign1 (RFC 9052, 4.2), EdDSA.
 
+import { CODE_CHARACTERS_MAX, LIST_PATTERN, STATUS_LIST_SIZE, TIME_MAX } from "./agreed.js";
 import {
   Invalid,
   Untrusted,
@@ -18,8 +19,9 @@ const COSE_SIGN1 = 18;
 const ALGORITHM = 1;
 const KID = 4;
 const EDDSA = -8;
-const CHARACTERS_MAX = 4096;
-const PAGE = /^https?:\/\/[!-~]{1,300}\/p\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+const LIST = new RegExp(LIST_PATTERN);
+// The language is let pass: it stands in the address when a reader has chosen one, and copies the address.
+const PAGE = /^(https?:\/\/[!-~]{1,300}\/p\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))(?:\?lang=[A-Za-z-]{2,10})?$/;
 const DAY_MS = 86_400_000;
 const KINDS = ["service", "star"];
 
@@ -44,22 +46,25 @@ const OPTIONAL = new Set(["level", "name"]);
 /** The kid of an Ed25519 key: the first 8 bytes of SHA-256 over its 32, as hexadecimal digits. */
 export const keyId = async (publicKey) => hex((await sha256(publicKey)).slice(0, 8));
 
+/** The address of the proof's page in a QR's text; null when there is none, or it is not one. */
+export const pageIn = (text) => PAGE.exec(text.slice(0, Math.max(text.lastIndexOf("#"), 0)))?.[1] ?? null;
+
 /**
  * What a QR's text, or its fragment alone, says, once it verifies. `findKey(region, kid)` gives the 32 bytes of the
  * region's key or throws Untrusted. Throws Invalid for another form, Untrusted for a signature that does not hold.
  */
 export async function openCode(text, findKey) {
-  if (text.length > CHARACTERS_MAX) throw new Invalid("a code that is too long");
+  if (text.length > CODE_CHARACTERS_MAX) throw new Invalid("a code that is too long");
   const cut = text.lastIndexOf("#");
-  const page = PAGE.exec(text.slice(0, Math.max(cut, 0)));
-  if (cut >= 0 && !page) throw new Invalid("not the address of a proof's page before the #");
+  const page = pageIn(text);
+  if (cut >= 0 && page === null) throw new Invalid("not the address of a proof's page before the #");
   const { header, payload, signature } = openEnvelope(fromBase64url(text.slice(cut + 1)));
   const kid = kidOf(decode(header));
   const code = readPayload(decode(payload));
   const publicKey = await findKey(code.region, kid);
   if ((await keyId(publicKey)) !== kid) throw new Untrusted("the key found is not the one the code names");
   await verifyEd25519(publicKey, signature, toBeSigned(header, payload));
-  if (page && page[1] !== code.proof) throw new Untrusted("the address names another proof than the signed code");
+  if (page !== null && !page.endsWith(`/p/${code.proof}`)) throw new Untrusted("the address names another proof than the signed code");
   return code;
 }
 
@@ -136,10 +141,13 @@ const kindOf = (value) =>
 
 function plain(code) {
   const region = String(code.region).padStart(6, "0");
+  const [, listed, tokens] = LIST.exec(code.list) ?? [];
   const good =
     code.proof.length === 16 &&
-    /^[0-9]{6}$/.test(region) &&
-    new RegExp(`^${region}-(?:0|[1-9][0-9]{0,8})$`).test(code.list) &&
+    listed === region &&
+    tokens === "" &&
+    code.index < STATUS_LIST_SIZE &&
+    code.issued <= TIME_MAX &&
     KINDS[code.kind] !== undefined &&
     [code.minutes, code.entries, code.index, code.level ?? 0, code.issued].every((number) => number >= 0) &&
     code.digest.length === 32 &&

@@ -1,8 +1,8 @@
 // JSON as our documents use it, read strictly, and written in canonical form (RFC 8785).
 
+import { BODY_DEPTH_MAX } from "./agreed.js";
 import { Invalid, utf8 } from "./bytes.js";
 
-const DEPTH_MAX = 12;
 const TOKEN =
   /[\t\n\r ]*(?:([{}[\],:])|("(?:[^"\\\u0000-\u001f]|\\.)*")|(-?(?:0|[1-9][0-9]*))(?![0-9.eE])|(true|false|null))/y;
 const BLANK = /[\t\n\r ]*$/y;
@@ -39,7 +39,7 @@ class Reader {
   }
 
   value(token, depth) {
-    if (depth > DEPTH_MAX) throw new Invalid("nested too deeply");
+    if (token.mark !== undefined && depth === BODY_DEPTH_MAX) throw new Invalid("nested too deeply");
     if (token.mark === "{") return this.object(depth);
     if (token.mark === "[") return this.array(depth);
     if (token.mark !== undefined) throw new Invalid(`${token.mark} out of place`);
@@ -110,6 +110,17 @@ export function canonicalise(value) {
     .sort()
     .map((key) => `${canonicalise(key)}:${canonicalise(value[key])}`);
   return `{${members.join(",")}}`;
+}
+
+// C0, DEL, C1 and bidirectional controls.
+// eslint-disable-next-line no-control-regex -- control characters are what this refuses
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
+
+/** Throw Invalid for a canonical text with control or bidirectional characters, escaped or not. */
+export function checkPlain(text) {
+  if (CONTROL.test(text) || text.replace(/\\["\\]/g, "").includes("\\")) {
+    throw new Invalid("a control character in a text");
+  }
 }
 
 /** The same as bytes. */

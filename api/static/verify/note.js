@@ -1,10 +1,9 @@
 // Signed notes (C2SP signed-note) and verifier keys: `<name>+<id>+<base64(1 ‖ key)>`.
 
+import { NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX } from "./agreed.js";
 import { Invalid, Untrusted, concat, equal, fromBase64, hex, sha256, utf8, verifyEd25519 } from "./bytes.js";
 
 const ED25519 = 1;
-const SIGNATURES_MAX = 64;
-const BYTES_MAX = 16 * 1024;
 // eslint-disable-next-line no-control-regex -- control characters are what this refuses
 const CONTROL = /[\u0000-\u0009\u000b-\u001f\u007f]/;
 // eslint-disable-next-line no-control-regex -- as above
@@ -12,14 +11,14 @@ const LINE = /^— ([^\s+\u0000-\u001f\u007f]+) ([A-Za-z0-9+/]+={0,2})$/;
 
 /** A note cut into its text, final newline included, and signatures `{name, id, value}`; nothing is verified yet. */
 export function parseNote(note) {
-  if (utf8(note).length > BYTES_MAX) throw new Invalid(`a note over ${BYTES_MAX} bytes`);
+  if (utf8(note).length > NOTE_BYTES_MAX) throw new Invalid(`a note over ${NOTE_BYTES_MAX} bytes`);
   if (CONTROL.test(note)) throw new Invalid("a control character in a note");
   const cut = note.lastIndexOf("\n\n");
   if (cut < 1 || !note.endsWith("\n") || cut + 2 >= note.length) {
     throw new Invalid("a note is text, a blank line and signature lines");
   }
   const lines = note.slice(cut + 2, -1).split("\n");
-  if (lines.length > SIGNATURES_MAX) throw new Invalid("too many signature lines");
+  if (lines.length > NOTE_SIGNATURES_MAX) throw new Invalid("too many signature lines");
   return { text: note.slice(0, cut + 1), signatures: lines.map(parseLine) };
 }
 

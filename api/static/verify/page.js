@@ -6,8 +6,6 @@ import { loadTexts } from "./texts.js";
 import { openBundle } from "./trust.js";
 import { offerChecking } from "./verify-page.js";
 
-const LIST_BYTES_MAX = 1024 * 1024;
-
 export const now = () => Math.floor(Date.now() / 1000);
 
 /** What the browser can check by: `{trust}`, or `{problem}` with the key of a text that says why it cannot. */
@@ -16,7 +14,7 @@ async function prepare() {
   try {
     const answer = await fetch("/v1/trust-bundle", { credentials: "omit" });
     const trust = await openBundle(await answer.text(), now());
-    return { trust, fetchList: async (url) => (await fetchList(url)) ?? trust.list(url) };
+    return { trust, findLists: async (url) => [await fetchList(url), trust.list(url)].filter((one) => one !== null) };
   } catch {
     return { problem: "js.no_keys" };
   }
@@ -27,8 +25,7 @@ async function fetchList(url) {
   if (new URL(url).origin !== location.origin) return null;
   try {
     const answer = await fetch(url, { credentials: "omit", headers: { accept: "application/json" } });
-    const text = await answer.text();
-    return answer.ok && text.length <= LIST_BYTES_MAX ? text : null;
+    return answer.ok ? await answer.text() : null;
   } catch {
     return null;
   }

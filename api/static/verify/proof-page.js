@@ -21,12 +21,12 @@ export async function checkProofPage(main, prepare, texts, now) {
   document.getElementById(sealed ? "code-check" : "code-none").hidden = false;
   if (!sealed) return;
   place.replaceChildren(element("p", {}, texts.get("js.running")));
-  const { trust, fetchList, problem } = await prepare();
+  const { trust, findLists, problem } = await prepare();
   if (problem) {
     place.replaceChildren(element("p", { class: "note" }, texts.get(problem)));
     return;
   }
-  const verdict = await check(sealed, trust, fetchList, now());
+  const verdict = await check(sealed, trust, findLists, now());
   const { problem: wrong, parts } = tell(verdict, main.dataset, texts);
   place.replaceChildren(...parts);
   if (wrong) doubt(texts.get(wrong), texts);

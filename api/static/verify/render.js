@@ -28,8 +28,6 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-const TRADITIONAL = ["810000", "820000"];
-
 const outside = (text, lang) => element("bdi", lang ? { lang } : {}, String(text));
 
 function icon(name) {
@@ -85,7 +83,7 @@ export function steps(verdict, texts) {
   return element("ol", { class: "steps" }, ...verdict.steps.map((step) => stepItem(step, verdict.format, texts)));
 }
 
-function stepItem({ number, code, result, detail }, format, texts) {
+function stepItem({ number, code, result, detail, note: more }, format, texts) {
   const notAsked = result === "skipped" && (code !== "evidence" || format === "vc");
   const key = notAsked ? "finding.skipped" : `finding.${code}.${result}`;
   const lines = [
@@ -97,6 +95,7 @@ function stepItem({ number, code, result, detail }, format, texts) {
     ),
   ];
   if (texts.has(key)) lines.push(element("p", { class: "finding" }, texts.get(key)));
+  if (more) lines.push(element("p", { class: "finding" }, texts.get(more)));
   if (detail) lines.push(element("p", { class: "detail", lang: "en" }, outside(detail)));
   return element(
     "li",
@@ -143,7 +142,7 @@ function table(stated, texts) {
   const heads = ["stated.activity", "stated.organisation", "stated.dates", "stated.time"];
   const head = element("tr", {}, ...heads.map((key) => element("th", { scope: "col" }, texts.get(key))));
   head.lastElementChild.className = "number";
-  const lang = TRADITIONAL.includes(stated.region) ? "zh-Hant" : "zh-Hans";
+  const lang = /^8[12]/.test(stated.region) ? "zh-Hant" : "zh-Hans"; // Hong Kong and Macau
   const rows = stated.lines.map((line) => row(line, lang, texts));
   return element(
     "table",

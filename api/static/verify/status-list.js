@@ -1,21 +1,26 @@
 // Which proofs of a region are revoked: a signed list of bits (W3C Bitstring Status List 1.0).
 
-import { Invalid, Untrusted, concat, fromBase64url } from "./bytes.js";
+import { STATUS_CONTEXT, STATUS_LIST_BYTES_MAX, STATUS_LIST_SIZE } from "./agreed.js";
+import { Invalid, Untrusted, concat, fromBase64url, utf8 } from "./bytes.js";
 import { checkProofs } from "./data-integrity.js";
-import { parse } from "./jcs.js";
+import { checkForm } from "./form.js";
+import { canonicalise, parse } from "./jcs.js";
 import { seconds } from "./time.js";
 
-export const SIZE = 131_072;
-const CONTEXT = "https://www.w3.org/ns/credentials/v2";
+const BYTES = STATUS_LIST_SIZE / 8;
 
 /**
  * The list of an address, `{validFrom, validUntil, isRevoked(index)}`, times in unix seconds and `validUntil` null for
  * a list that never expires. Throws Invalid or Untrusted unless it is that list and its proofs hold.
  */
 export async function openList(text, url, findKey) {
+  if (utf8(text).length > STATUS_LIST_BYTES_MAX) throw new Invalid(`a status list over ${STATUS_LIST_BYTES_MAX} bytes`);
   const document = parse(text);
-  const subject = document?.credentialSubject;
-  if (!isList(document, subject)) throw new Invalid("not a status list");
+  checkForm("ListCredential", document);
+  if (canonicalise(document["@context"]) !== canonicalise(STATUS_CONTEXT)) {
+    throw new Invalid("the @context is not that of a status list");
+  }
+  const { credentialSubject: subject } = document;
   if (document.id !== url || subject.id !== `${url}#list`) throw new Untrusted("a status list of another address");
   await checkProofs(document, findKey);
   const bits = await unpack(fromBase64url(subject.encodedList.slice(1)));
@@ -23,24 +28,11 @@ export async function openList(text, url, findKey) {
     validFrom: seconds(document.validFrom),
     validUntil: document.validUntil === undefined ? null : seconds(document.validUntil),
     isRevoked(index) {
-      if (!Number.isInteger(index) || index < 0 || index >= SIZE) throw new Invalid("an index that the list has not");
+      if (!Number.isInteger(index) || index < 0 || index >= STATUS_LIST_SIZE)
+        throw new Invalid("an index that the list has not");
       return (bits[index >> 3] & (0x80 >> (index % 8))) !== 0;
     },
   };
-}
-
-function isList(document, subject) {
-  return (
-    Array.isArray(document?.["@context"]) &&
-    document["@context"].length === 1 &&
-    document["@context"][0] === CONTEXT &&
-    Array.isArray(document.type) &&
-    document.type.join() === "VerifiableCredential,BitstringStatusListCredential" &&
-    subject?.type === "BitstringStatusList" &&
-    subject.statusPurpose === "revocation" &&
-    typeof subject.encodedList === "string" &&
-    subject.encodedList.startsWith("u")
-  );
 }
 
 // No more bytes are unpacked than a list has, whatever the packed ones would unpack to.
@@ -50,14 +42,19 @@ async function unpack(packed) {
   try {
     for (let step = await reader.read(); !step.done; step = await reader.read()) {
       bits = concat(bits, step.value);
-      if (bits.length > SIZE / 8) break;
+      if (bits.length > BYTES) break;
     }
   } catch {
     throw new Invalid("the bits of the status list are not gzip");
   }
-  if (bits.length !== SIZE / 8) {
+  if (bits.length !== BYTES || !endsOnce(packed)) {
     await reader.cancel();
-    throw new Invalid(`the status list has other than ${SIZE} bits`);
+    throw new Invalid(`the status list has other than ${STATUS_LIST_SIZE} bits`);
   }
   return bits;
+}
+
+// The length at the end of a gzip file (RFC 1952, 2.3.1) is that of its last member: here of the only one.
+function endsOnce(packed) {
+  return new DataView(packed.buffer, packed.byteOffset + packed.length - 4).getUint32(0, true) === BYTES;
 }

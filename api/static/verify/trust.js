@@ -1,42 +1,60 @@
-// The trust bundle: which regions there are, where, and by which keys they sign (docs/format.md, "Federation file").
+// The trust bundle: which regions there are, where, and by which keys they sign (docs/proofs.md, "Trust bundle").
 //
 // A browser has pinned no key of the federation: that the bundle is whole and in force is checked, that it is the
 // right one is not. Who wants to know that uses the command line with a key obtained elsewhere.
 
-import { Invalid, Untrusted, sha256, toBase64 } from "./bytes.js";
+import { CLOCK_AHEAD_MAX, FEDERATION_HEADER } from "./agreed.js";
+import { Invalid, Untrusted, hex, sha256, toBase64 } from "./bytes.js";
 import { keyId } from "./cose.js";
-import { canonicalBytes, parse } from "./jcs.js";
+import { checkForm } from "./form.js";
+import { canonicalBytes, canonicalise, parse } from "./jcs.js";
 import { parseEd25519 } from "./multikey.js";
 import { parseNote, parseVerifierKey, verifyNote } from "./note.js";
 import { seconds } from "./time.js";
 
-const HEADER = "yongzhi.federation/1";
-
 /** The bundle as a Trust, once enough of the keys that it names signed it; throws Invalid or Untrusted. */
 export async function openBundle(text, now) {
-  const { federation, lists, note } = parse(text) ?? {};
-  if (!Array.isArray(federation?.regions) || !Array.isArray(federation.keys) || typeof note !== "string") {
-    throw new Invalid("not a trust bundle");
-  }
+  const bundle = parse(text);
+  if (canonicalise(bundle) !== text) throw new Invalid("a trust bundle that is not in canonical form");
+  checkForm("Bundle", bundle);
+  const { federation, lists, note } = bundle;
   const signed = parseNote(note);
   const digest = toBase64(await sha256(canonicalBytes(federation)));
-  if (signed.text !== `${HEADER}\n${federation.name}\n${federation.serial}\n${digest}\n`) {
+  if (signed.text !== `${FEDERATION_HEADER}\n${federation.name}\n${federation.serial}\n${digest}\n`) {
     throw new Untrusted("the note of the trust bundle is about another federation");
   }
-  const good = await Promise.all(federation.keys.map((key) => isSigned(signed, key)));
-  if (good.filter(Boolean).length < Math.max(federation.threshold, 1))
-    throw new Untrusted("too few sign the trust bundle");
-  if (now >= seconds(federation.expires)) throw new Untrusted(`the trust bundle expired at ${federation.expires}`);
-  return new Trust(federation.regions, lists ?? {});
+  const good = await signers(signed, federation.keys);
+  if (good.size < federation.threshold) throw new Untrusted("too few sign the trust bundle");
+  checkFederation(federation, now);
+  return new Trust(federation.regions, lists);
 }
 
-async function isSigned(note, key) {
-  try {
-    await verifyNote(note, await parseVerifierKey(key));
-    return true;
-  } catch {
-    return false;
+// Of public keys: one key under two names signs once.
+async function signers(note, keys) {
+  const good = new Set();
+  for (const text of keys) {
+    try {
+      const key = await parseVerifierKey(text);
+      await verifyNote(note, key);
+      good.add(hex(key.publicKey));
+    } catch (error) {
+      if (!(error instanceof Invalid || error instanceof Untrusted)) throw error;
+    }
   }
+  return good;
+}
+
+function checkFederation({ issued, expires, regions }, now) {
+  if (seconds(issued) > now + CLOCK_AHEAD_MAX) throw new Untrusted(`the trust bundle is of ${issued}, yet to come`);
+  if (seconds(expires) <= seconds(issued)) throw new Invalid("a trust bundle that expires before it is issued");
+  if (now >= seconds(expires)) throw new Untrusted(`the trust bundle expired at ${expires}`);
+  for (const name of ["region", "origin", "did"]) checkOnce(regions.map((region) => region[name]));
+  for (const name of ["log_keys", "credential_keys"]) checkOnce(regions.flatMap((region) => region[name]));
+  for (const { closed } of regions) if (closed !== undefined) seconds(closed);
+}
+
+function checkOnce(values) {
+  if (new Set(values).size < values.length) throw new Invalid("the trust bundle names something twice");
 }
 
 /** Regions by what documents name them by, and status lists by address. */

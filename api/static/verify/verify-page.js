@@ -1,10 +1,9 @@
 // /verify: JSON credentials and the text of QR codes are checked in the browser, all else goes to the server.
 
+import { CREDENTIAL_BYTES_MAX } from "./agreed.js";
 import { check, isCode } from "./check.js";
 import { statesName } from "./cose.js";
 import { answer, element, note, statement, steps } from "./render.js";
-
-const LOCAL_BYTES_MAX = 256 * 1024;
 
 /** Take over the form where the browser can answer by itself. */
 export function offerChecking(prepare, texts, now) {
@@ -43,13 +42,13 @@ async function run(form, prepared, texts, now) {
   const place = document.getElementById("result");
   place.replaceChildren(element("p", { class: "note", role: "status" }, texts.get("js.running")));
   const text = await readable(form);
-  const { trust, fetchList, problem } = await prepared;
+  const { trust, findLists, problem } = await prepared;
   if (text === null || problem) {
     place.replaceChildren(element("p", { class: "note", role: "status" }, texts.get("js.uploading")));
     form.submit();
     return;
   }
-  const verdict = await check(text, trust, fetchList, now());
+  const verdict = await check(text, trust, findLists, now());
   const name = form.elements.name.value.trim();
   place.replaceChildren(
     answer(verdict, texts),
@@ -68,7 +67,7 @@ async function readable(form) {
     return isLocal(text) ? text : null;
   }
   if (file.type.startsWith("image/")) return readPicture(file);
-  if (file.size > LOCAL_BYTES_MAX) return null;
+  if (file.size > CREDENTIAL_BYTES_MAX) return null;
   const text = (await file.text()).trim();
   return isLocal(text) ? text : null;
 }
@@ -81,7 +80,8 @@ async function readPicture(file) {
   try {
     const detector = new globalThis.BarcodeDetector({ formats: ["qr_code"] });
     const found = await detector.detect(await createImageBitmap(file));
-    return found.map((code) => code.rawValue).find(isLocal) ?? null;
+    const codes = new Set(found.map((code) => code.rawValue).filter(isLocal));
+    return codes.size === 1 ? [...codes][0] : null; // of several proofs the server says so
   } catch {
     return null;
   }
