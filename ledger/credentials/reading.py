@@ -10,13 +10,13 @@ import logging
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 import pypdf
 import zxingcpp
 from PIL import Image, ImageOps
-from pypdf.generic import EmbeddedFile
+from pypdf.generic import ArrayObject, DictionaryObject, EmbeddedFile
 
 from ledger.errors import Invalid, TooLarge
 from ledger.limits import CODE_CHARACTERS_MAX, CREDENTIAL_BYTES_MAX, PDF_BYTES_MAX, PHOTO_PIXELS_MAX, VERIFY_BYTES_MAX
@@ -47,6 +47,7 @@ _PAGE: Final = re.compile(r"https?://[!-~]{1,300}/p/[0-9a-f-]{36}(?:\?lang=[A-Za
 _SD_JWT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+~[A-Za-z0-9_.~-]*")
 _BARE_CODE: Final = re.compile(r"0oR[A-Za-z0-9_-]{150,}")
 """base64url of a tagged COSE_Sign1, whose signature alone has 86 characters."""
+_TYPE: Final = "VerifiableCredential"
 _ATTACHED: Final = re.compile(r"proof-[0-9a-f-]{36}\.json")
 
 _QR: Final = zxingcpp.BarcodeFormats([zxingcpp.BarcodeFormat.QRCode])
@@ -99,8 +100,8 @@ def _credential(data: bytes) -> bytes:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"not a credential: {error}") from None
     types = found.get("type") if isinstance(found, dict) else None
-    if not isinstance(types, list) or "VerifiableCredential" not in types:
-        raise Invalid("JSON, but no credential: `type` does not name VerifiableCredential")
+    if not isinstance(types, list) or _TYPE not in types:
+        raise Invalid(f"JSON, but no credential: `type` does not name {_TYPE}")
     return data
 
 
@@ -113,7 +114,7 @@ def _attached(data: bytes) -> bytes:
         raise TooLarge(f"a PDF over {PDF_BYTES_MAX} bytes")
     try:
         with pypdf.apply_configuration(_PDF_LIMITS):
-            found = [entry.content for entry in _ours(data)]
+            found = list(_ours(data))
     except MemoryError:
         raise
     except Exception as error:  # a broken PDF makes a reader fail in more ways than it tells of
@@ -128,13 +129,42 @@ def _attached(data: bytes) -> bytes:
     return _credential(found[0])
 
 
-def _ours(data: bytes) -> Iterator[EmbeddedFile]:
+def _ours(data: bytes) -> Iterator[bytes]:
+    """Whatever a reader of any kind could take for the credential: by a name of ours, or by what it holds."""
     reader = pypdf.PdfReader(io.BytesIO(data), strict=True)
+    _check_flat(reader)
     for count, entry in enumerate(reader.attachment_list):
         if count == _PDF_ATTACHMENTS_MAX:
             raise ValueError("too many attachments")
-        if _ATTACHED.fullmatch(entry.name):
-            yield entry
+        named = any(_ATTACHED.fullmatch(name) for name in (entry.name, *_texts(entry, "/F", "/UF")))
+        yield from (content for content in _contents(entry) if named or _claims_to_be_ours(content))
+
+
+def _check_flat(reader: pypdf.PdfReader) -> None:
+    """Refuse names beneath names beneath names: pypdf does not look there, and other readers do."""
+    names = reader.root_object.get("/Names", DictionaryObject()).get_object()
+    files = names.get("/EmbeddedFiles", DictionaryObject()).get_object()
+    if any("/Kids" in kid.get_object() for kid in files.get("/Kids", ArrayObject()).get_object()):
+        raise ValueError("nested names")
+
+
+def _texts(entry: EmbeddedFile, *keys: str) -> list[str]:
+    return [str(entry.pdf_object[key].get_object()) for key in keys if key in entry.pdf_object]
+
+
+def _contents(entry: EmbeddedFile) -> set[bytes]:
+    """What is attached, once or, to readers of `/F` and of `/UF`, twice."""
+    streams: Any = entry.pdf_object["/EF"].get_object()
+    return {streams[key].get_object().get_data() for key in streams}
+
+
+def _claims_to_be_ours(content: bytes) -> bool:
+    try:
+        found = msgspec.json.decode(content.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    types = found.get("type") if isinstance(found, dict) else None
+    return types == _TYPE or (isinstance(types, list) and _TYPE in types)
 
 
 # -- photos ---------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ import io
 import re
 import zlib
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pypdf
 import pytest
@@ -11,7 +13,7 @@ import segno
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageFilter
-from pypdf.generic import ArrayObject, DictionaryObject, NameObject
+from pypdf.generic import ArrayObject, DictionaryObject, NameObject, TextStringObject
 
 from ledger import limits
 from ledger.credentials import certificate, code, model
@@ -130,7 +132,6 @@ def test_a_screenshot_with_a_transparent_ground_is_read() -> None:
         (b"\x89PNG\r\n\x1a\n", "cannot be read"),
         (b"\xff\xd8\xff\xe0", "cannot be read"),
         (carrying(), "0 attached credentials.*photograph the code"),
-        (carrying(("evil.json", DATA)), "0 attached"),
         (carrying((f"proof-{PROOF}.json", DATA), (f"proof-{PROOF[::-1]}.json", DATA)), "2 attached"),
         (carrying((f"proof-{PROOF}.json", b"no JSON")), "not a credential"),
         (saved(Image.new("L", (300, 300), 255)), "no code of a proof"),
@@ -139,6 +140,64 @@ def test_a_screenshot_with_a_transparent_ground_is_read() -> None:
 def test_anything_else_is_refused_with_a_reason(data: bytes, told: str) -> None:
     with pytest.raises(Invalid, match=told):
         read(data)
+
+
+def edited(*attached: tuple[str, bytes], edit: Callable[[Any, Any], None]) -> bytes:
+    """A PDF with these files attached, and its tree of names changed."""
+    writer: Any = pypdf.PdfWriter(io.BytesIO(carrying(*attached)))
+    edit(writer, writer.root_object["/Names"]["/EmbeddedFiles"]["/Names"])
+    file = io.BytesIO()
+    writer.write(file)
+    return file.getvalue()
+
+
+def renamed(writer: Any, names: Any, key: str) -> None:
+    """The first, which is not ours by its place in the tree, is shown by the name of ours."""
+    names[1].get_object()[NameObject(key)] = TextStringObject(f"proof-{PROOF}.json")
+
+
+def nested(writer: Any, names: Any) -> None:
+    """The last one lies two levels deeper."""
+    leaf = DictionaryObject({NameObject("/Names"): ArrayObject([names.pop(-2), names.pop(-1)])})
+    middle = DictionaryObject({NameObject("/Kids"): ArrayObject([writer._add_object(leaf)])})
+    files: Any = writer.root_object["/Names"]["/EmbeddedFiles"]
+    files[NameObject("/Kids")] = ArrayObject([writer._add_object(middle)])
+
+
+def doubled(writer: Any, names: Any) -> None:
+    """One attachment, and another content for who reads /UF."""
+    other = pypdf.generic.DecodedStreamObject()
+    other.set_data(OTHER)
+    names[1].get_object()["/EF"][NameObject("/UF")] = writer._add_object(other)
+
+
+OURS = f"proof-{PROOF}.json"
+OTHER = DATA.replace(b'"minutes":150', b'"minutes":950')
+SPELT = b'\xef\xbb\xbf{"type":["\\u0056erifiableCredential"]}'
+SECONDS: dict[str, tuple[bytes, str]] = {
+    "by another name": (carrying((OURS, DATA), ("credential.json", OTHER)), "2 attached"),
+    "spelt otherwise": (
+        carrying((OURS, DATA), ("x", b'\xef\xbb\xbf{"type":["\\u0056erifiableCredential"]}')),
+        "2 attached",
+    ),
+    "with one type": (carrying((OURS, DATA), ("x", b'{"type":"VerifiableCredential"}')), "2 attached"),
+    "named so by /UF": (edited(("a", b"{}"), (OURS, DATA), edit=partial(renamed, key="/UF")), "2 attached"),
+    "named so by /F": (edited(("a", b"{}"), (OURS, DATA), edit=partial(renamed, key="/F")), "2 attached"),
+    "under the same name": (edited((OURS, DATA), edit=doubled), "2 attached"),
+    "where pypdf does not look": (edited((OURS, DATA), ("z", OTHER), edit=nested), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize("name", SECONDS)
+def test_a_second_credential_is_refused_wherever_it_lies(name: str) -> None:
+    """Readers differ in what they show of a PDF: none may show a credential that was not checked."""
+    data, told = SECONDS[name]
+    with pytest.raises(Invalid, match=told):
+        read(data)
+
+
+def test_a_credential_is_found_by_what_it_is() -> None:
+    assert read(carrying(("renamed.json", DATA), ("readme", b"[]"))) == Upload("vc", DATA)
 
 
 def test_a_code_of_something_else_is_no_code_of_ours() -> None:
