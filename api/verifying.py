@@ -23,7 +23,7 @@ from ledger.credentials.sd_jwt import Binding
 from ledger.credentials.standing import Lists
 from ledger.credentials.verdict import Outcome, Result, Verdict
 from ledger.credentials.verify import check_data
-from ledger.errors import TooLarge, Unavailable
+from ledger.errors import Invalid, TooLarge, Unavailable, Untrusted
 from ledger.ids import parse_time
 from ledger.keys import VerifyingKey, parse_vkey
 from ledger.limits import BUNDLE_BYTES_MAX, VERIFY_BYTES_MAX
@@ -97,8 +97,8 @@ def verify(
 
     Exit status: 0 valid, 1 invalid or expired, or --name is another, 3 revoked, 4 status unknown, 5 out of reach.
     """
-    if (audience is None) is not (nonce is None):
-        raise click.UsageError("--audience and --nonce belong together")
+    if (audience is None) is not (nonce is None) or "" in (audience, nonce):
+        raise click.UsageError("--audience and --nonce belong together, and are not empty")
     if bundle is None and (url is None or offline):
         raise click.UsageError("--bundle is needed, or online --url: they say whom to believe")
     now, presented, pinned = int(time.time()) if at is None else parse_time(at), _presented(file), _pinned(pins, data)
@@ -121,7 +121,10 @@ def verify(
 @click.argument("url")
 @_key
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Where to write it. 输出文件"
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Where to write it; never over a newer one. 输出文件",
 )
 @click.option(
     "--after",
@@ -132,12 +135,19 @@ def verify(
 @cli_common.as_json
 @cli_common.told
 def trust(url: str, pins: tuple[str, ...], out: Path, after: Path | None, data: Path, as_json: bool) -> None:
-    """Fetch the trust bundle of the server at URL, check it, and keep it for offline use. 取得并核对信任文件"""
+    """Fetch the trust bundle of the server at URL, check it, and keep it for offline use. 取得并核对信任文件
+
+    A bundle that is kept already is replaced by a newer one of the same federation only.
+    """
     now, pinned, served = int(time.time()), _pinned(pins, data), fetch_bundle(url)
     if after is None:
         found = federation.open_bundle(served, pinned, now)
     else:
-        found = federation.follow(federation.open_old(_read(after, BUNDLE_BYTES_MAX), pinned), served, now)
+        old = federation.open_old(_read(after, BUNDLE_BYTES_MAX), pinned)
+        found = federation.follow(old, served, now)
+        pinned += map(parse_vkey, old.federation.keys)  # one of which signed what was followed to before
+    if out.exists():
+        _check_newer(out, found, pinned)
     _write(out, served)
     known = found.federation
     members = {
@@ -154,6 +164,15 @@ def trust(url: str, pins: tuple[str, ...], out: Path, after: Path | None, data: 
     console.print(f"{out} — {known.name}, serial 序号 {known.serial}, until 有效至 {known.expires}")
     for one in known.regions:
         console.print(f"  {one.region} {one.name.zh} {one.name.en}")
+
+
+def _check_newer(out: Path, found: federation.Trust, known: Sequence[VerifyingKey]) -> None:
+    """A server that serves an older bundle brings back the keys that were revoked since: raise Untrusted."""
+    try:
+        kept = federation.open_old(_read(out, BUNDLE_BYTES_MAX), known, 1)
+    except (Invalid, TooLarge, Untrusted) as error:
+        raise Untrusted(f"{out} is there, and no trust bundle under these keys: {error.detail}") from None
+    federation.check_after(kept.federation, found.federation)
 
 
 def _pinned(pins: Sequence[str], data: Path) -> list[VerifyingKey]:

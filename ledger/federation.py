@@ -29,10 +29,10 @@ from ledger.limits import BUNDLE_BYTES_MAX, CLOCK_AHEAD_MAX, FEDERATION_BYTES_MA
 
 HEADER: Final = "yongzhi.federation/1"
 
-
+_BASE58: Final = "[1-9A-HJ-NP-Za-km-z]"
 _Name = Annotated[str, Meta(max_length=ORIGIN_MAX, pattern=rf"\A(?:{ORIGIN_PATTERN})\Z")]
-_CredentialKey = Annotated[str, Meta(max_length=MULTIKEY_MAX, pattern=r"\Az6Mk[1-9A-Za-z]+\Z")]
-_TokenKey = Annotated[str, Meta(max_length=MULTIKEY_MAX, pattern=r"\AzDn[1-9A-Za-z]+\Z")]
+_CredentialKey = Annotated[str, Meta(max_length=MULTIKEY_MAX, pattern=rf"\Az6Mk{_BASE58}+\Z")]
+_TokenKey = Annotated[str, Meta(max_length=MULTIKEY_MAX, pattern=rf"\AzDn{_BASE58}+\Z")]
 _Serial = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 _Threshold = Annotated[int, Meta(ge=1, le=NOTE_SIGNATURES_MAX)]
 
@@ -134,19 +134,9 @@ class Trust:
         """The region whose DID this is."""
         return self._dids.get(did)
 
-    def by_method(self, method: str) -> Region | None:
-        """The region one of whose credential keys is this verification method, `<did>#<multikey>`."""
-        did, _, key = method.partition("#")
-        found = self._dids.get(did)
-        return found if found is not None and key in found.credential_keys else None
-
     def by_kid(self, kid: str) -> Region | None:
         """The region one of whose token keys is this `kid`, a Multikey."""
         return self._tokens.get(kid)
-
-    def by_base(self, base: str) -> list[Region]:
-        """The regions served at a base URL."""
-        return [one for one in self.federation.regions if one.base == base]
 
     def by_list(self, url: str) -> Region | None:
         """The region whose status list has this address; None for any other address."""
@@ -158,12 +148,6 @@ class Trust:
     def log_keys(self, origin: str) -> list[VerifyingKey]:
         """The keys that verify checkpoints of a log."""
         return [parse_vkey(key) for one in self.federation.regions if one.origin == origin for key in one.log_keys]
-
-    def credential_key(self, method: str) -> bytes:
-        """The 32 bytes of a verification method's key; raise Untrusted unless a region here has it."""
-        if self.by_method(method) is None:
-            raise Untrusted(f"the trust bundle has no key {method!r:.200}")
-        return parse_multikey(method.partition("#")[2])
 
     def token_key(self, kid: str) -> bytes:
         """The 33 bytes of a token key; raise Untrusted unless a region here has it."""
@@ -195,9 +179,10 @@ def seal(federation: Federation, keys: Iterable[SigningKey], lists: Mapping[str,
     return bundle
 
 
-def open_bundle(data: bytes, pinned: Iterable[VerifyingKey], now: int, threshold: int = 1) -> Trust:
+def open_bundle(data: bytes, pinned: Iterable[VerifyingKey], now: int, threshold: int | None = None) -> Trust:
     """The federation of a trust bundle signed by at least `threshold` of the pinned keys, at unix second `now`.
 
+    Without a threshold as many sign as the federation's own asks for, or all that are pinned if these are fewer.
     Raise TooLarge, Invalid for its form, Untrusted for its signatures, Expired outside its dates.
     """
     trust = open_old(data, pinned, threshold)
@@ -209,27 +194,33 @@ def open_bundle(data: bytes, pinned: Iterable[VerifyingKey], now: int, threshold
     return trust
 
 
-def open_old(data: bytes, pinned: Iterable[VerifyingKey], threshold: int = 1) -> Trust:
-    """The same whatever its dates: to `follow` on from it, and for nothing else."""
+def open_old(data: bytes, pinned: Iterable[VerifyingKey], threshold: int | None = None) -> Trust:
+    """The same whatever its dates: to `follow` on from it or to compare it with another, and for nothing else."""
     federation, note, lists = _read(data)
-    _check_signed(note, pinned, threshold)
+    keys = list(pinned)
+    if threshold is None:
+        threshold = min(federation.threshold, len({key.public for key in keys}))
+    _check_signed(note, keys, threshold)
     return Trust(federation, lists)
 
 
 def follow(old: Trust, data: bytes, now: int) -> Trust:
     """The next trust bundle, signed by those whom the old one names as its next signers.
 
-    The old one may have expired meanwhile. Raise Untrusted for another federation, an older serial, or another
-    federation under the same serial.
+    The old one may have expired meanwhile. Raise Untrusted for one that does not come after it, see `check_after`.
     """
     before = old.federation
     found = open_bundle(data, [parse_vkey(key) for key in before.keys], now, before.threshold)
-    after = found.federation
+    check_after(before, found.federation)
+    return found
+
+
+def check_after(before: Federation, after: Federation) -> None:
+    """Raise Untrusted for an older serial, another content under the same serial, or a federation of another name."""
     if after.name != before.name:
         raise Untrusted(f"a trust bundle of {after.name}, not of {before.name}")
     if after.serial < before.serial or (after.serial == before.serial and after != before):
         raise Untrusted(f"serial {after.serial} does not come after serial {before.serial}")
-    return found
 
 
 def _read(data: bytes) -> tuple[Federation, notes.Note, dict[str, bytes]]:
@@ -264,17 +255,18 @@ def _check_signed(note: notes.Note, pinned: Iterable[VerifyingKey], threshold: i
         with contextlib.suppress(Untrusted):
             note.verify(key)
             good.add(key.public)
-    if len(good) < max(threshold, 1):
-        raise Untrusted(f"the trust bundle is signed by {len(good)} of the pinned keys, and {threshold} are needed")
+    needed = max(threshold, 1)
+    if len(good) < needed:
+        raise Untrusted(f"the trust bundle is signed by {len(good)} of the pinned keys, and {needed} are needed")
 
 
 __all__ = [
-    "BUNDLE_BYTES_MAX",
     "HEADER",
     "Expired",
     "Federation",
     "Region",
     "Trust",
+    "check_after",
     "follow",
     "open_bundle",
     "open_old",

@@ -158,7 +158,8 @@ def test_a_holder_must_have_signed(work):
     options = ("--audience", asked.audience, "--nonce", asked.nonce, "--json")
     assert told(verify(work, *options, file=shown), 0)["statement"]["holder_bound"] is True
     assert told(verify(work, *options, "--nonce", "x", file=shown), 1)["outcome"] == "invalid"
-    assert verify(work, "--nonce", "x", file=shown).exit_code == 2
+    for usage in (("--nonce", "x"), ("--nonce", "", "--audience", ""), ("--nonce", "", "--audience", "x")):
+        assert verify(work, *usage, file=shown).exit_code == 2
 
 
 def test_traditional_characters_for_hong_kong_and_macau(work):
@@ -440,6 +441,34 @@ def test_the_next_signers_are_followed(server, work):
     server.pages["/v1/trust-bundle"] = federation.seal(after, [later])
     assert invoke(verifying.trust, server.base, *PIN, "--out", out).exit_code == 1
     assert invoke(verifying.trust, server.base, *PIN, "--out", out, "--after", old).exit_code == 0
-    server.pages["/v1/trust-bundle"] = federation.seal(replace(after, serial=6), [later])
-    assert invoke(verifying.trust, server.base, *PIN, "--out", out, "--after", old).exit_code == 1
-    assert json.loads(out.read_bytes())["federation"]["serial"] == 8
+    for serial, status, kept in ((9, 0, 9), (8, 1, 9), (6, 1, 9)):
+        server.pages["/v1/trust-bundle"] = federation.seal(replace(after, serial=serial), [later])
+        assert invoke(verifying.trust, server.base, *PIN, "--out", out, "--after", old).exit_code == status
+        assert json.loads(out.read_bytes())["federation"]["serial"] == kept
+
+
+def test_an_older_bundle_replaces_no_newer_one(server, work):
+    """It would bring back a key that was revoked since."""
+    out = work / "kept.json"
+    keep = (verifying.trust, server.base, *PIN, "--out", out)
+    for serial, changes, status in (
+        (8, {}, 0),
+        (8, {}, 0),
+        (7, {}, 1),
+        (8, {"threshold": 1, "keys": (str(signing_key("x").verifier),)}, 1),
+        (9, {"name": "other.example"}, 1),
+        (9, {}, 0),
+    ):
+        server.pages["/v1/trust-bundle"] = fresh(server, serial=serial, **changes)
+        assert invoke(*keep).exit_code == status, (serial, changes)
+    assert json.loads(out.read_bytes())["federation"]["serial"] == 9
+
+
+def test_nothing_but_a_bundle_of_the_same_keys_is_replaced(server, work):
+    server.pages["/v1/trust-bundle"] = fresh(server)
+    out = work / "kept.json"
+    strangers = federation.seal(issuing.federated(server.region), [signing_key("evil.example")])
+    for there in (b"a letter", b"", strangers):
+        out.write_bytes(there)
+        result = invoke(verifying.trust, server.base, *PIN, "--out", out)
+        assert (result.exit_code, "kept.json is there" in result.stderr, out.read_bytes()) == (1, True, there)
