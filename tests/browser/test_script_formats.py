@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ledger import merkle, notes
 from ledger.credentials.keys import multikey
+from ledger.limits import BODY_DEPTH_MAX
 from tests.browser.modules import call, data, refusals, run, values
 from tests.browser.site import VALID, Proofs
 from tests.builders import ORIGIN, signing_key
@@ -65,13 +66,18 @@ def test_numbers_are_written_as_rfc_8785_says(numbers: list[float]) -> None:
         "nul",
         '"\t"',
         '"\\x41"',
-        "[" * 14 + "]" * 14,
+        "[" * 9 + "]" * 9,
         "}",
         ":",
     ],
 )
 def test_json_that_two_readers_may_read_differently_is_refused(text: str) -> None:
     assert refusals([call("jcs", "parse", text)]) == ["invalid"]
+
+
+def test_json_as_deep_as_a_document_may_be_is_read() -> None:
+    deepest = "[" * BODY_DEPTH_MAX + "]" * BODY_DEPTH_MAX
+    assert refusals([call("jcs", "parse", deepest), call("jcs", "parse", f"[{deepest}]")]) == ["value", "invalid"]
 
 
 def test_a_member_called_proto_is_a_member_like_any_other() -> None:
