@@ -96,6 +96,8 @@ class Proofs:
         self.log = Log(self.now - 86_400)
         self.revoked: dict[str, tuple[str, str | None]] = {FIRST: ("corrected", VALID), ERASED: ("erased", None)}
         self.list_seconds = STATUS_LIST_SECONDS
+        self.bundled: dict[str, bytes] = {}
+        """Status lists that the trust bundle brings along, by address."""
         plain = self._credentials()
         bodies = {proof: self.event(found) for proof, found in plain.items()}
         positions = {proof: self.log.append(body) for proof, body in bodies.items()}
@@ -196,7 +198,7 @@ class Proofs:
         return federation.open_bundle(bundle or self.bundle(), [signing_key("federation.example").verifier], self.now)
 
     def bundle(self, **changes: Any) -> bytes:
-        """The trust bundle, with this region and no lists."""
+        """The trust bundle, with this region."""
         region = federation.Region(
             region=REGION,
             origin=ORIGIN,
@@ -218,7 +220,7 @@ class Proofs:
             threshold=1,
             regions=(region,),
         )
-        return federation.seal(stated, [signing_key("federation.example")])
+        return federation.seal(stated, [signing_key("federation.example")], self.bundled)
 
     def status_list(self, url: str) -> bytes | None:
         """The list as it is now."""

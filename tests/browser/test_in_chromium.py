@@ -6,15 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
 from api import verdicts
 from api.page_texts import LANGUAGES, catalogue
+from ledger.credentials import status_list
 from ledger.credentials.verdict import Outcome
 from tests.browser import chromium
 from tests.browser.chromium import outcome, text_of, until, visit, wait_for
-from tests.browser.site import FIRST, HOSTILE, NAMELESS, STAR, VALID, Proofs
+from tests.browser.site import FIRST, HOSTILE, INDEXES, LIST, NAMELESS, STAR, VALID, Proofs
 
 # -- the page of a proof ----------------------------------------------------------------------------------
 
@@ -121,6 +123,7 @@ def test_a_credential_is_checked_without_leaving_the_browser(browser: Chrome, pr
     assert outcome(browser) == Outcome.VALID
     assert catalogue()["js.by_browser"].en in text_of(browser, "#result")
     assert [step.text for step in browser.find_elements(By.CSS_SELECTOR, ".step .result")] == ["passed"] * 6
+    assert catalogue()["js.signature.half"].en in text_of(browser, ".step:nth-child(3)")
     assert "32 h 35 min" in text_of(browser, ".certificate")
     assert browser.find_elements(By.CSS_SELECTOR, ".note-good")
     assert browser.switch_to.active_element.get_attribute("id") == "answer"
@@ -158,6 +161,40 @@ def test_the_text_of_a_qr_is_checked_in_the_browser(browser: Chrome, proofs: Pro
     assert catalogue()["js.by_browser"].en in text_of(browser, "#result")
     assert browser.find_elements(By.CSS_SELECTOR, ".note-good")
     assert "32 h 35 min" in text_of(browser, ".certificate")
+
+
+def test_a_list_in_the_bundle_is_asked_beside_the_one_that_is_served(
+    browser: Chrome, proofs: Proofs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"{proofs.base}/status/{LIST}"
+    newer = status_list.make(url, proofs.key, [INDEXES[VALID]], proofs.now, proofs.now + 86_400)
+    monkeypatch.setattr(proofs, "bundled", {url: newer})
+    present(browser, proofs, text=proofs.files[VALID].decode())
+    assert outcome(browser) == Outcome.REVOKED
+    monkeypatch.setattr(proofs, "bundled", {url: b"<html>"})
+    present(browser, proofs, text=proofs.files[FIRST].decode())
+    assert outcome(browser) == Outcome.REVOKED
+    present(browser, proofs, text=proofs.files[VALID].decode())
+    assert outcome(browser) == Outcome.VALID
+
+
+@pytest.mark.parametrize(("seen", "expected"), [([VALID, VALID], True), ([VALID, STAR], False), ([], False)])
+def test_of_several_codes_in_a_photo_the_browser_chooses_none(
+    browser: Chrome, proofs: Proofs, tmp_path: Path, seen: list[str], expected: bool
+) -> None:
+    # Chromium reads codes on telephones and on macOS only; here it is told what is in the picture.
+    texts = [f"{proofs.base}/p/{proof}#{proofs.code(proof)}" for proof in seen] + ["https://elsewhere.example/"]
+    found = json.dumps([{"rawValue": text} for text in texts])
+    script = f"globalThis.BarcodeDetector = class {{ detect = async () => {found}; }};"
+    added = browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+    picture = tmp_path / "photo.png"
+    Image.new("L", (8, 8)).save(picture)
+    try:
+        present(browser, proofs, picture)
+    finally:
+        browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+    assert (catalogue()["js.by_browser"].en in text_of(browser, "#result")) is expected
+    assert outcome(browser) == (Outcome.VALID if expected else Outcome.INVALID)  # the server finds none
 
 
 def test_what_the_browser_cannot_read_goes_to_the_server(browser: Chrome, proofs: Proofs, tmp_path: Path) -> None:
