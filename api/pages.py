@@ -12,23 +12,20 @@ from typing import Any, Final, Protocol
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
-from starlette.datastructures import FormData
-from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 
-from api import verdicts
+from api import presented, verdicts
 from api.page_texts import choose_language
 from api.page_views import render, static_file
+from api.problems import TooSlow, Unsupported, kind_of
 from ledger.codes import region_name
 from ledger.credentials import model
 from ledger.credentials.verdict import Outcome, Verdict
 from ledger.errors import Busy, Invalid, LedgerError, NotFound, NotYet, TooLarge
-from ledger.limits import CREDENTIAL_BYTES_MAX, SHORT_TEXT_MAX, VERIFY_BYTES_MAX
+from ledger.limits import REQUEST_BYTES_MAX, SHORT_TEXT_MAX
 
 logger = logging.getLogger("yongzhi.pages")
 router = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
 
-_FORM_BYTES_MAX: Final = VERIFY_BYTES_MAX + CREDENTIAL_BYTES_MAX
-_TEXT_MAX: Final = 4 * CREDENTIAL_BYTES_MAX
 HEADERS: Final = {
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -102,8 +99,8 @@ def show_proof(request: Request, proof_id: str) -> Response:
 async def compare_name(request: Request, proof_id: str) -> Response:
     """The same page, with an answer to whether the proof states the name typed in."""
     try:
-        form = await _read_form(request)
-        name = _text(form, "name", SHORT_TEXT_MAX)
+        async with presented.form(request, REQUEST_BYTES_MAX) as fields:
+            name = presented.text_in(fields, "name", SHORT_TEXT_MAX)
     except LedgerError as error:
         return _failure(request, error)
     return await asyncio.to_thread(_proof_page, request, proof_id, name)
@@ -142,15 +139,16 @@ def ask(request: Request) -> Response:
 async def verify(request: Request) -> Response:
     """Check what was sent: `file`, or `text`; with `name`, whether the proof states that name."""
     try:
-        form = await _read_form(request)
-        data, name = _presented(form), _text(form, "name", SHORT_TEXT_MAX)
-        if not data:
-            return _page(request, "verify.html", status=400, problem="verify.nothing")
-        verdict = await asyncio.to_thread(_service(request).check_upload, data)
+        async with presented.form(request) as fields:
+            data, name = presented.proof_in(fields), presented.text_in(fields, "name", SHORT_TEXT_MAX)
+            if not data:
+                return _page(request, "verify.html", status=400, problem="verify.nothing")
+            verdict = await asyncio.to_thread(_service(request).check_upload, data)
     except TooLarge:
-        return _page(request, "verify.html", status=413, problem="verify.too_large")
-    except Invalid:
-        return _page(request, "verify.html", status=400, problem="verify.unreadable")
+        return _unread(_page(request, "verify.html", status=413, problem="verify.too_large"))
+    except (Invalid, TooSlow, Unsupported) as error:
+        status = kind_of(error)[1].status
+        return _unread(_page(request, "verify.html", status=status, problem="verify.unreadable"))
     except LedgerError as error:
         return _failure(request, error)
     matches = verdicts.name_matches(verdict, name) if name else None
@@ -177,68 +175,6 @@ def static(version: str, path: str) -> Response:
     return Response(data, media_type=media_type, headers=_FOREVER)
 
 
-# -- reading what was sent --------------------------------------------------------------------------
-
-
-class _InMemory(MultiPartParser):
-    """Keeps what people present out of temporary files."""
-
-    spool_max_size = _FORM_BYTES_MAX
-
-
-Fields = Mapping[str, str | bytes]
-"""Of a form, by name: a text, or the content of a file."""
-
-
-async def _read_form(request: Request) -> Fields:
-    """The fields of a form; raise TooLarge before more than the limit is read, Invalid for another form."""
-    form = await _parse_form(request)
-    try:
-        items = form.multi_items()
-        return {name: value if isinstance(value, str) else await value.read() for name, value in items}
-    finally:
-        await form.close()
-
-
-async def _parse_form(request: Request) -> FormData:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-    async def bounded() -> Any:
-        taken = 0
-        async for chunk in request.stream():
-            taken += len(chunk)
-            if taken > _FORM_BYTES_MAX:
-                raise TooLarge(f"a form of at most {_FORM_BYTES_MAX} bytes")
-            yield chunk
-
-    try:
-        if kind == "multipart/form-data":
-            parser = _InMemory(request.headers, bounded(), max_files=1, max_fields=8, max_part_size=_TEXT_MAX)
-            return await parser.parse()
-        if kind == "application/x-www-form-urlencoded":
-            return await FormParser(request.headers, bounded()).parse()
-    except (MultiPartException, KeyError, ValueError, LookupError) as error:
-        raise Invalid(f"not a form: {error}") from None
-    raise Invalid("a form is multipart/form-data or application/x-www-form-urlencoded")
-
-
-def _presented(form: Fields) -> bytes:
-    file = form.get("file")
-    if isinstance(file, bytes) and file:
-        if len(file) > VERIFY_BYTES_MAX:
-            raise TooLarge(f"a file of at most {VERIFY_BYTES_MAX} bytes")
-        return file
-    return _text(form, "text", _TEXT_MAX).encode(errors="replace")
-
-
-def _text(form: Fields, name: str, characters_max: int) -> str:
-    value = form.get(name)
-    text = value.strip() if isinstance(value, str) else ""
-    if len(text) > characters_max:
-        raise TooLarge(f"a field {name} of at most {characters_max} characters")
-    return text
-
-
 # -- answering --------------------------------------------------------------------------------------
 
 
@@ -256,15 +192,22 @@ def _failure(request: Request, error: LedgerError) -> Response:
     """A page that says why there is no answer."""
     if isinstance(error, NotFound):
         return _page(request, "error.html", status=404, title="error.not_found", lead="error.not_found.lead")
-    if isinstance(error, Invalid | TooLarge):
-        return _page(request, "error.html", status=400, title="error.title", lead="verify.unreadable")
+    if isinstance(error, Invalid | TooLarge | TooSlow | Unsupported):
+        status = kind_of(error)[1].status
+        return _unread(_page(request, "error.html", status=status, title="error.title", lead="verify.unreadable"))
     if isinstance(error, NotYet):
         status, lead = (429, "error.busy") if isinstance(error, Busy) else (404, "error.not_yet")
         answer = _page(request, "error.html", status=status, title="error.title", lead=lead)
         answer.headers["retry-after"] = str(error.retry_after)
-        return answer
+        return _unread(answer) if isinstance(error, Busy) else answer
     logger.error("no answer about a proof", extra={"code": error.code, "reason": error.detail})
     return _page(request, "error.html", status=503, title="error.title", lead="error.unavailable")
+
+
+def _unread(answer: Response) -> Response:
+    """Of a request whose body is not worth reading to its end."""
+    answer.headers["connection"] = "close"
+    return answer
 
 
 __all__ = ["HEADERS", "Proofs", "ShownProof", "router"]

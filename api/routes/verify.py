@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
-from api import access, verdicts
+from api import access, presented, verdicts
 from ledger.credentials.sd_jwt import Binding
-from ledger.errors import Invalid, TooLarge
-from ledger.limits import CREDENTIAL_BYTES_MAX, SHORT_TEXT_MAX, VERIFY_BYTES_MAX
+from ledger.errors import Invalid
+from ledger.limits import SHORT_TEXT_MAX, VERIFY_BYTES_MAX
 
 router = APIRouter(prefix="/v1", tags=["checking"])
 
-_Text = Annotated[str, msgspec.Meta(max_length=4 * CREDENTIAL_BYTES_MAX)]
+_Text = Annotated[str, msgspec.Meta(max_length=presented.TEXT_MAX)]
 _Short = Annotated[str, msgspec.Meta(max_length=SHORT_TEXT_MAX)]
+_Asked = Annotated[str, msgspec.Meta(min_length=1, max_length=SHORT_TEXT_MAX)]
 _FIELDS = ("text", "name", "audience", "nonce")
 
 
@@ -30,8 +30,8 @@ class Presented(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     text: _Text
     name: _Short | None = None
-    audience: _Short | None = None
-    nonce: _Short | None = None
+    audience: _Asked | None = None
+    nonce: _Asked | None = None
 
     @property
     def binding(self) -> Binding | None:
@@ -117,8 +117,8 @@ async def verify(request: Request) -> Response:
 
     Anyone may ask. Whatever is presented is answered by a verdict; nothing of it is kept.
     """
-    data, asked = await _presented(request)
-    verdict = await asyncio.to_thread(access.service(request).check_upload, data, asked.binding)
+    async with _presented(request) as (data, asked):
+        verdict = await asyncio.to_thread(access.service(request).check_upload, data, asked.binding)
     return Response(msgspec.json.encode(verdicts.as_json(verdict, asked.name)), media_type="application/json")
 
 
@@ -137,30 +137,17 @@ def trust_bundle(request: Request) -> Response:
 # -- reading what was sent --------------------------------------------------------------------------
 
 
-class _InMemory(MultiPartParser):
-    """Keeps what people present out of temporary files."""
-
-    spool_max_size = 2 * VERIFY_BYTES_MAX
-
-
-async def _presented(request: Request) -> tuple[bytes, Presented]:
-    """The bytes to be checked, and what is to be compared; raise Invalid or TooLarge."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+@contextlib.asynccontextmanager
+async def _presented(request: Request) -> AsyncIterator[tuple[bytes, Presented]]:
+    """The bytes to be checked, and what is to be compared; held as long as the context lasts."""
+    kind = presented.media_type(request)
     if kind == "multipart/form-data":
-        return await _form(request)
-    data = b"".join([chunk async for chunk in _bounded(request, VERIFY_BYTES_MAX)])
-    if kind == "application/json" and (asked := _asked(data)):
-        return asked.text.encode(), asked
-    return data, Presented("")
-
-
-async def _bounded(request: Request, bytes_max: int) -> AsyncGenerator[bytes, None]:
-    taken = 0
-    async for chunk in request.stream():
-        taken += len(chunk)
-        if taken > bytes_max:
-            raise TooLarge(f"a proof of at most {VERIFY_BYTES_MAX} bytes")
-        yield chunk
+        async with presented.form(request) as fields:
+            yield presented.proof_in(fields), _asked_in(fields)
+        return
+    async with presented.body(request) as data:
+        asked = _asked(data) if kind == "application/json" else None
+        yield (data, Presented("")) if asked is None else (asked.text.encode(), asked)
 
 
 def _asked(data: bytes) -> Presented | None:
@@ -171,31 +158,8 @@ def _asked(data: bytes) -> Presented | None:
         return None
 
 
-async def _form(request: Request) -> tuple[bytes, Presented]:
-    parser = _InMemory(
-        request.headers,
-        _bounded(request, VERIFY_BYTES_MAX + CREDENTIAL_BYTES_MAX),
-        max_files=1,
-        max_fields=len(_FIELDS),
-        max_part_size=4 * CREDENTIAL_BYTES_MAX,
-    )
+def _asked_in(fields: presented.Fields) -> Presented:
     try:
-        form = await parser.parse()
-    except (MultiPartException, KeyError, ValueError, LookupError) as error:
-        raise Invalid(f"not a form: {error}") from None
-    try:
-        asked = _fields(form)
-        file = form.get("file")
-        data = await file.read() if isinstance(file, UploadFile) else asked.text.encode()
-    finally:
-        await form.close()
-    if len(data) > VERIFY_BYTES_MAX:
-        raise TooLarge(f"a proof of at most {VERIFY_BYTES_MAX} bytes")
-    return data, asked
-
-
-def _fields(form: FormData) -> Presented:
-    try:
-        return msgspec.convert({"text": ""} | {name: form[name] for name in _FIELDS if name in form}, Presented)
+        return msgspec.convert({"text": ""} | {name: fields[name] for name in _FIELDS if name in fields}, Presented)
     except msgspec.ValidationError as error:
         raise Invalid(f"not a form of ours: {error}") from None

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from fastapi.responses import Response
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api import problems
+from api import pages, presented, problems
 from api.routes import verify as route
 from ledger import federation
 from ledger.credentials.sd_jwt import Binding, bind
@@ -40,6 +41,10 @@ class Issuer:
     def checking(self) -> Any:
         return SimpleNamespace(bundle=lambda: issuing.bundle(lists=LISTS))
 
+    @property
+    def regions(self) -> dict[str, Any]:
+        return {}
+
     def check_upload(self, data: bytes, binding: Binding | None = None) -> Verdict:
         self.given.append(data)
         return check_data(data, issuing.trust(), LISTS.get, NOW, binding)
@@ -53,6 +58,7 @@ async def _problem(request: Request, error: Exception) -> Response:
 def app() -> FastAPI:
     app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False})
     app.include_router(route.router)
+    app.include_router(pages.router)
     app.add_exception_handler(LedgerError, _problem)
     app.state.service = Issuer()
     return app
@@ -114,8 +120,11 @@ def test_a_holder_must_have_signed(app):
     token = bind(issuing.token(holder=token_key(7).public), token_key(7), Binding(**asked), NOW)
     assert verdict(ask(app, json={"text": token, **asked}))["statement"]["holder_bound"] is True
     assert verdict(ask(app, json={"text": token, **asked, "nonce": "x"}))["outcome"] == "invalid"
-    refused = ask(app, json={"text": token, "nonce": "x"})
-    assert (refused.status_code, refused.json()["type"]) == (400, "urn:yongzhi:problem:malformed")
+    for half in ({"nonce": "x"}, {"nonce": "", "audience": ""}):
+        refused = ask(app, files={name: (None, text) for name, text in ({"text": token} | half).items()})
+        assert (refused.status_code, refused.json()["type"]) == (400, "urn:yongzhi:problem:malformed")
+    assert ask(app, json={"text": token, "nonce": "x"}).status_code == 400
+    assert verdict(ask(app, json={"text": token, "nonce": "", "audience": ""}))["outcome"] == "invalid"
 
 
 @pytest.mark.parametrize(
@@ -140,6 +149,102 @@ def test_a_size(app):
         answer = ask(app, **options)
         assert (answer.status_code, answer.json()["type"]) == (413, "urn:yongzhi:problem:too-large")
     assert len(app.state.service.given[-1]) <= VERIFY_BYTES_MAX
+
+
+# -- bounds, of the route and of the page alike -------------------------------------------------------
+
+ADDRESSES = pytest.mark.parametrize("path", ["/v1/verify", "/verify"])
+FORM = {"content-type": "multipart/form-data; boundary=b"}
+HEAD = b'--b\r\ncontent-disposition: form-data; name="file"; filename="x"\r\n\r\n'
+WHOLE = HEAD + DOCUMENT + b"\r\n--b--\r\n"
+
+
+async def stalling(begun: asyncio.Event, go_on: asyncio.Event) -> AsyncIterator[bytes]:
+    """A form whose sender stops before its last byte."""
+    yield WHOLE[:-1]
+    begun.set()
+    await go_on.wait()
+    yield WHOLE[-1:]
+
+
+@ADDRESSES
+def test_whoever_sends_too_slowly_is_given_up(app, path, monkeypatch):
+    monkeypatch.setattr(presented, "SUBMISSION_SECONDS_MAX", 0.05)
+    answer = ask(app, path=path, content=stalling(asyncio.Event(), asyncio.Event()), headers=FORM)
+    assert (answer.status_code, answer.headers["connection"], app.state.presented_bytes) == (408, "close", 0)
+
+
+@ADDRESSES
+def test_all_requests_together_hold_so_much(app, path, monkeypatch):
+    monkeypatch.setattr(presented, "HELD_BYTES_MAX", len(WHOLE) + 9)
+
+    async def asked() -> list[httpx2.Response]:
+        begun, go_on = asyncio.Event(), asyncio.Event()
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://x", headers=FORM) as client:
+            first = asyncio.create_task(client.post(path, content=stalling(begun, go_on)))
+            await begun.wait()
+            refused = await client.post(path, content=WHOLE)
+            go_on.set()
+            return [refused, await first, await client.post(path, content=WHOLE)]
+
+    answers = asyncio.run(asked())
+    assert [one.status_code for one in answers] == [429, 200, 200]
+    assert int(answers[0].headers["retry-after"]) > 0
+    assert app.state.presented_bytes == 0
+
+
+async def unread() -> AsyncIterator[bytes]:
+    raise AssertionError("read")
+    yield b""
+
+
+@ADDRESSES
+def test_what_announces_too_much_is_not_read(app, path):
+    for headers, status in (
+        ({**FORM, "content-length": str(2 * VERIFY_BYTES_MAX)}, 413),
+        ({**FORM, "content-length": "9" * 5000}, 413),
+        ({**FORM, "content-encoding": "gzip"}, 415),
+    ):
+        answer = ask(app, path=path, content=unread(), headers=headers)
+        assert (answer.status_code, answer.headers["connection"]) == (status, "close")
+
+
+@ADDRESSES
+def test_what_announces_nothing_is_read_no_further(app, path):
+    async def endless() -> AsyncIterator[bytes]:
+        yield HEAD
+        while True:
+            yield b"x" * 1024 * 1024
+
+    answer = ask(app, path=path, content=endless(), headers=FORM)
+    assert (answer.status_code, app.state.presented_bytes) == (413, 0)
+
+
+@ADDRESSES
+def test_a_sender_who_is_gone(app, path):
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def gone() -> Any:
+        return {"type": "http.disconnect"}
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "headers": [(name.encode(), value.encode()) for name, value in FORM.items()],
+        "query_string": b"",
+    }
+    asyncio.run(app(scope, gone, send))
+    assert sent[0]["status"] == 400
+
+
+def test_a_form_of_many_fields(app):
+    for content in ({"data": {"a": ["x"] * 9}}, {"files": [("a", (None, "x"))] * 9}):
+        assert ask(app, path="/verify", **content).status_code == 400
 
 
 @settings(max_examples=200, deadline=None)

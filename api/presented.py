@@ -1,0 +1,152 @@
+"""Reading what somebody presents to be checked: a form, or bytes as they are, within bounds of size, time and memory.
+
+Nothing of it is written to a file. Anyone may ask, so all requests together have a budget of their own: whoever fills
+it keeps others from checking for a while, and nobody from submitting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from types import TracebackType
+from typing import Final, TypeVar
+
+from starlette.datastructures import FormData, State
+from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from api.problems import TooSlow, Unsupported
+from ledger.errors import Busy, Invalid, TooLarge
+from ledger.limits import CHECKS_AT_ONCE, CREDENTIAL_BYTES_MAX, SUBMISSION_SECONDS_MAX, VERIFY_BYTES_MAX
+
+TEXT_MAX: Final = 4 * CREDENTIAL_BYTES_MAX
+"""Characters of a proof that is pasted."""
+FORM_BYTES_MAX: Final = VERIFY_BYTES_MAX + CREDENTIAL_BYTES_MAX
+"""A form with the largest file."""
+HELD_BYTES_MAX: Final = CHECKS_AT_ONCE * VERIFY_BYTES_MAX
+"""What is presented and not answered yet, in all requests together; beyond it the answer is 429."""
+_FIELDS_MAX: Final = 8
+
+T = TypeVar("T")
+Fields = Mapping[str, str | bytes]
+"""Of a form, by name: a text, or the content of a file."""
+
+
+@contextlib.asynccontextmanager
+async def form(request: Request, bytes_max: int = FORM_BYTES_MAX) -> AsyncIterator[Fields]:
+    """The fields of a form; what they hold is counted as held until the context ends.
+
+    Raise TooLarge before more than the limit is read, TooSlow, Busy, Unsupported, or Invalid for another form.
+    """
+    with _Held(request.app.state) as held:
+        yield await _in_time(_fields(request, held.taken(request, bytes_max)))
+
+
+@contextlib.asynccontextmanager
+async def body(request: Request, bytes_max: int = VERIFY_BYTES_MAX) -> AsyncIterator[bytes]:
+    """The same of a body that is taken as it is."""
+    with _Held(request.app.state) as held:
+        yield await _in_time(_joined(held.taken(request, bytes_max)))
+
+
+def media_type(request: Request) -> str:
+    """The media type of the body, without parameters, in lower case."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def proof_in(fields: Fields) -> bytes:
+    """What is to be checked: the field `file`, or else `text`; raise TooLarge."""
+    file = fields.get("file")
+    if isinstance(file, bytes) and file:
+        if len(file) > VERIFY_BYTES_MAX:
+            raise TooLarge(f"a file of at most {VERIFY_BYTES_MAX} bytes")
+        return file
+    return text_in(fields, "text", TEXT_MAX).encode(errors="replace")
+
+
+def text_in(fields: Fields, name: str, characters_max: int) -> str:
+    """A field of text without the blanks around it, empty when there is none; raise TooLarge."""
+    value = fields.get(name)
+    text = value.strip() if isinstance(value, str) else ""
+    if len(text) > characters_max:
+        raise TooLarge(f"a field {name} of at most {characters_max} characters")
+    return text
+
+
+class _Held:
+    """Bytes that one request holds in memory, counted from the first that arrives until it is answered."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._bytes = 0
+
+    def __enter__(self) -> _Held:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._add(-self._bytes)
+
+    def _add(self, size: int) -> int:
+        self._bytes += size
+        self._state.presented_bytes = total = getattr(self._state, "presented_bytes", 0) + size
+        return total
+
+    async def taken(self, request: Request, bytes_max: int) -> AsyncGenerator[bytes, None]:
+        """The body as it comes; raise TooLarge for more than `bytes_max`, Busy for more than all may hold."""
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise Unsupported("what is presented has no content encoding")
+        announced = request.headers.get("content-length", "0")
+        if announced.isascii() and announced.isdecimal() and int(announced[:18]) > bytes_max:
+            raise TooLarge(f"{announced:.18} bytes announced, where at most {bytes_max} are taken")
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > bytes_max:
+                raise TooLarge(f"more than {bytes_max} bytes")
+            if self._add(len(chunk)) > HELD_BYTES_MAX:
+                raise Busy("too many proofs are being presented", retry_after=2)
+            yield chunk
+
+
+async def _in_time(reading: Coroutine[object, object, T]) -> T:
+    try:
+        async with asyncio.timeout(SUBMISSION_SECONDS_MAX):
+            return await reading
+    except TimeoutError:
+        raise TooSlow(f"what is presented arrives within {SUBMISSION_SECONDS_MAX} s") from None
+    except ClientDisconnect:
+        raise Invalid("the request ended before its body did") from None
+
+
+async def _joined(chunks: AsyncGenerator[bytes, None]) -> bytes:
+    return b"".join([chunk async for chunk in chunks])
+
+
+async def _fields(request: Request, chunks: AsyncGenerator[bytes, None]) -> Fields:
+    parsed = await _parsed(request, chunks)
+    try:
+        items = parsed.multi_items()
+        return {name: value if isinstance(value, str) else await value.read() for name, value in items}
+    finally:
+        await parsed.close()
+
+
+class _InMemory(MultiPartParser):
+    """Keeps what people present out of temporary files."""
+
+    spool_max_size = FORM_BYTES_MAX
+
+
+async def _parsed(request: Request, chunks: AsyncGenerator[bytes, None]) -> FormData:
+    try:
+        match media_type(request):
+            case "multipart/form-data":
+                limits = {"max_files": 1, "max_fields": _FIELDS_MAX, "max_part_size": TEXT_MAX}
+                return await _InMemory(request.headers, chunks, **limits).parse()
+            case "application/x-www-form-urlencoded":
+                limits = {"max_fields": _FIELDS_MAX, "max_part_size": FORM_BYTES_MAX}
+                return await FormParser(request.headers, chunks, **limits).parse()
+    except (MultiPartException, KeyError, ValueError, LookupError) as error:
+        raise Invalid(f"not a form: {error}") from None
+    raise Invalid("a form is multipart/form-data or application/x-www-form-urlencoded")
