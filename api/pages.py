@@ -193,7 +193,7 @@ def _failure(request: Request, error: LedgerError) -> Response:
     if isinstance(error, NotFound):
         return _page(request, "error.html", status=404, title="error.not_found", lead="error.not_found.lead")
     if isinstance(error, Invalid | TooLarge | TooSlow | Unsupported):
-        status = kind_of(error)[1].status
+        status = 400 if isinstance(error, TooLarge) else kind_of(error)[1].status  # a name that is too long
         return _unread(_page(request, "error.html", status=status, title="error.title", lead="verify.unreadable"))
     if isinstance(error, NotYet):
         status, lead = (429, "error.busy") if isinstance(error, Busy) else (404, "error.not_yet")
