@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -24,6 +24,7 @@ from api.routes import (
     proofs,
     regions,
     sessions,
+    stars,
     submissions,
     tiles,
     verify,
@@ -32,7 +33,7 @@ from api.routes import (
 from api.service import Service
 from api.sessions import Sessions
 from ledger.errors import Invalid, LedgerError, NotFound, TooLarge
-from ledger.limits import BATCH_BYTES_MAX, REQUEST_BYTES_MAX, VERIFY_BYTES_MAX
+from ledger.limits import BATCH_BYTES_MAX, REQUEST_BYTES_MAX
 
 logger = logging.getLogger("yongzhi.http")
 
@@ -50,7 +51,20 @@ def create_app(service: Service, origin: str) -> FastAPI:
     app.state.service = service
     app.state.sessions = Sessions(origin)
     app.router.routes.insert(0, Route(submissions.PATH, submissions.submit, methods=["POST"]))
-    for module in (regions, sessions, events, volunteers, proofs, batches, issuers, verify, tiles, operations, pages):
+    for module in (
+        regions,
+        sessions,
+        events,
+        volunteers,
+        proofs,
+        stars,
+        batches,
+        issuers,
+        verify,
+        tiles,
+        operations,
+        pages,
+    ):
         app.include_router(module.router)
     app.add_exception_handler(LedgerError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -90,12 +104,11 @@ async def _internal(request: Request, error: Exception) -> Response:
     return problems.response(error, request)
 
 
-_LIMITS: Final = (
-    ("/submissions", None),
-    ("/verify", 2 * VERIFY_BYTES_MAX),
-    ("/proof-batches", BATCH_BYTES_MAX),
-)
-"""By how a path ends; submissions and `/verify` have limits of their own below these, all others this alone."""
+def _limit(path: str) -> int | None:
+    """Bytes that a request to a path may have; None where the route bounds itself."""
+    if path in ("/verify", "/v1/verify") or path.endswith("/submissions"):
+        return None
+    return BATCH_BYTES_MAX if path.endswith("/proof-batches") else REQUEST_BYTES_MAX
 
 
 class Bounded:
@@ -106,20 +119,22 @@ class Bounded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the small body that is allowed, then pass the request on with it."""
-        limit = next((limit for end, limit in _LIMITS if scope.get("path", "").endswith(end)), REQUEST_BYTES_MAX)
+        limit = _limit(scope.get("path", ""))
         if scope["type"] != "http" or limit is None:
             await self._app(scope, receive, send)
             return
-        body, more = b"", True
+        body, more = bytearray(), True
         while more:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                return  # what was cut off is not what was meant
             body += message.get("body", b"")
             more = message.get("more_body", False)
             if len(body) > limit:
                 error = TooLarge(f"a request to this address has at most {limit} bytes")
                 await problems.response(error, Request(scope))(scope, receive, send)
                 return
-        read: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        read: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
         await self._app(scope, lambda: _next(read, receive), send)
 
 

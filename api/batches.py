@@ -8,8 +8,9 @@ import logging
 import threading
 import uuid
 import zipfile
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 import msgspec
@@ -17,10 +18,12 @@ import msgspec
 from api.proving import Ask, Finished, Issued, Proving
 from ledger.app import Ledger
 from ledger.credentials import model
+from ledger.domain.proofs import may_ask
 from ledger.domain.state import Volunteer
-from ledger.errors import Busy, LedgerError, NotFound, Unavailable
+from ledger.errors import Busy, NotFound, Rejected
 from ledger.holdings import Request
 from ledger.ids import issuer_kind
+from ledger.limits import BATCHES_OPEN_MAX
 from ledger.store import batches
 from ledger.store.batches import Batch, Item, Progress
 
@@ -30,6 +33,7 @@ ISSUED_AT_ONCE: Final = 200
 """Proofs under one signature: few enough that what is wrong with the database costs little work."""
 RETRY_SECONDS: Final = 1.0
 _PAGE: Final = 200
+_AHEAD: Final = 4
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 """What spreadsheets take for a formula; some take the wide forms for one too."""
 
@@ -42,7 +46,7 @@ class Batches:
         ledger: Ledger,
         proving: Proving,
         certificate: Callable[[Finished], bytes],
-        note_access: Callable[[str, str, str, str], None],
+        note_access: Callable[[str, str, str, str], object],
     ) -> None:
         self._ledger = ledger
         self._proving = proving
@@ -51,6 +55,8 @@ class Batches:
         self._wake = threading.Event()
         self._wake.set()
         self._stopping = threading.Event()
+        self._turn = 0
+        self._printing = ThreadPoolExecutor(2, f"certificates-{ledger.region}")
         self.failure: str | None = None
         """Why no batch gets on, if so; it is tried again every second."""
         self._thread = threading.Thread(target=self._run, name=f"batches-{ledger.region}", daemon=True)
@@ -61,11 +67,16 @@ class Batches:
         self._stopping.set()
         self._wake.set()
         self._thread.join()
+        self._printing.shutdown(cancel_futures=True)
 
     # -- asking ---------------------------------------------------------------------------------------
 
     def create(self, requester: str, volunteers: Sequence[str], request: Request) -> str:
-        """Begin a batch; its UUID."""
+        """Begin a batch; its UUID. Raise Busy while the requester has too many that wait."""
+        with self._ledger.database.read() as cursor:
+            open_ones = batches.unfinished(cursor, self._ledger.schema)
+        if sum(batch.requester == requester for batch in open_ones) >= BATCHES_OPEN_MAX:
+            raise Busy(f"{BATCHES_OPEN_MAX} batches of yours are still being issued", retry_after=60)
         batch = Batch(str(uuid.uuid4()), requester, msgspec.json.encode(request).decode(), self._ledger.now())
         items = [
             Item(number, volunteer, str(uuid.uuid4()), "waiting", None)
@@ -104,19 +115,20 @@ class Batches:
                 while not self._stopping.is_set() and self._step():
                     pass
                 self.failure = None
-            except Exception as error:  # whatever it is, the other batches and the server go on
+            except Exception as error:  # whatever it is, the server goes on
                 self.failure = f"{type(error).__name__}: {error}"
                 logger.warning("batch waits", exc_info=error, extra={"region": self._ledger.region})
                 self._stopping.wait(RETRY_SECONDS)
                 self._wake.set()
 
     def _step(self) -> bool:
-        """Issue the next few proofs of the oldest batch; whether there was anything to do."""
+        """Issue the next few proofs of a batch, the batches taking turns; whether there was anything to do."""
         with self._ledger.database.read() as cursor:
             waiting = batches.unfinished(cursor, self._ledger.schema)
         if not waiting:
             return False
-        batch = waiting[0]
+        self._turn += 1
+        batch = waiting[self._turn % len(waiting)]
         self._settle(batch, [])  # of a step that was cut short, what is in the log
         items = self.items(batch.id, "waiting", limit=ISSUED_AT_ONCE)
         request = msgspec.json.decode(batch.request, type=Request)
@@ -131,9 +143,7 @@ class Batches:
         """Together if that can be, else one by one, so that what is wrong with one keeps no other from its proof."""
         try:
             return self._proving.issue_all(asks)
-        except (Busy, Unavailable):
-            raise
-        except LedgerError as error:
+        except Rejected as error:
             if len(asks) == 1:
                 return [Issued(problem=error)]
         return [issued for ask in asks for issued in self._issue([ask])]
@@ -143,10 +153,7 @@ class Batches:
             batches.settle(cursor, self._ledger.schema, batch.id, refused)
 
     def _may(self, requester: str, volunteer: str) -> bool:
-        if issuer_kind(requester) == "region":
-            return True
-        found = self._ledger.record(Volunteer, volunteer)
-        return found is not None and requester in (found.registrar, found.verifier)
+        return may_ask(self._ledger.record(Volunteer, volunteer), requester)
 
     # -- fetching -------------------------------------------------------------------------------------
 
@@ -176,10 +183,15 @@ class Batches:
         yield sink.take()
 
     def _rendered(self, batch: str) -> Iterator[tuple[Item, bytes | None, str | None]]:
-        """Certificates in order, a few of them made ahead on the other core."""
-        with ThreadPoolExecutor(2, "certificates") as pool:
-            for items in self._pages(batch, "issued"):
-                yield from pool.map(self._render, items)
+        """Certificates in order, a few of them made ahead on the other core, however slowly they are fetched."""
+        ahead: deque[Future[tuple[Item, bytes | None, str | None]]] = deque()
+        for items in self._pages(batch, "issued"):
+            for item in items:
+                ahead.append(self._printing.submit(self._render, item))
+                if len(ahead) == _AHEAD:
+                    yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
     def _render(self, item: Item) -> tuple[Item, bytes | None, str | None]:
         try:

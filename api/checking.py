@@ -19,14 +19,16 @@ from ledger.federation import Federation, Trust
 from ledger.ids import check_uuid, format_time, parse_list_name
 from ledger.keys import SigningKey
 from ledger.limits import CHECKS_AT_ONCE, NAME_GUESSES_MAX, TRUST_BUNDLE_SECONDS
-from ledger.store import proofs
 
 if TYPE_CHECKING:
     from api.service import Region
 
 _DAY: Final = 24 * 3600
 _HOUR: Final = 3600
+_AGES: Final = 100 * 365 * _DAY
 _PATIENCE_SECONDS: Final = 5
+_CHANGES_MAX: Final = 1_000_000
+"""Keys and names that all regions of a deployment ever change; the day stands before it in the serial."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +43,11 @@ class ShownProof:
 
     def name_matches(self, text: str) -> bool:
         """Whether the proof states this name. Raise Busy after too many names: one could go on until one fits."""
-        ledger = self._region.ledger
-        with ledger.database.read() as cursor:
-            tried = proofs.guesses_since(cursor, ledger.schema, self._proof, "name", ledger.now() - _HOUR)
-        if tried >= NAME_GUESSES_MAX:
-            raise Busy("too many names were tried for this proof: ask again in an hour", retry_after=_HOUR)
         name = self.credential.name_of_holder if self.credential else None
         matches = name is not None and verdicts.same_name(name, text)
-        self._region.note_access(self._proof, "name", "", "matches" if matches else "does not match")
+        outcome = "matches" if matches else "does not match"
+        if not self._region.note_access(self._proof, "name", "", outcome, NAME_GUESSES_MAX):
+            raise Busy("too many names were tried for this proof: ask again in an hour", retry_after=_HOUR)
         return matches
 
 
@@ -60,17 +59,20 @@ class Checking:
         self._key = key
         self._lock = threading.Lock()
         self._room = threading.BoundedSemaphore(CHECKS_AT_ONCE)
-        self._known: tuple[tuple[int, ...], Trust] | None = None
+        self._known: tuple[tuple[int, int], Trust] | None = None
 
     # -- whom to trust --------------------------------------------------------------------------------
 
     def trust(self) -> Trust:
         """The federation of this deployment's own regions, as its trust bundle states it."""
-        newest = self._newest()
+        version = self._version()
         with self._lock:
-            if self._known is None or self._known[0] != newest:
-                self._known = newest, Trust(self._federation(max(newest)))
-            return self._known[1]
+            known = self._known
+        if known is None or known[0] != version:
+            known = version, Trust(self._federation(*version))
+            with self._lock:
+                self._known = known
+        return known[1]
 
     def bundle(self) -> bytes:
         """The trust bundle: the federation, signed, with every status list as it is now."""
@@ -98,23 +100,29 @@ class Checking:
     def _issuing(self) -> list[Region]:
         return [region for region in self._regions.values() if region.issues]
 
-    def _newest(self) -> tuple[int, ...]:
-        """When each region last changed what a verifier believes of it, or the day began: the same everywhere."""
-        today = [region.ledger.now() // _DAY * _DAY for region in self._issuing()] or [0]
-        return tuple(today + [region.changed_at() for region in self._issuing()])
+    def _version(self) -> tuple[int, int]:
+        """The day, and how often the regions said something of themselves: the same in every process, and rising."""
+        issuing = self._issuing()
+        today = max((region.ledger.now() // _DAY for region in issuing), default=0)
+        return today, sum(region.own_events() for region in issuing)
 
-    def _federation(self, issued: int) -> Federation:
+    def _federation(self, day: int, changes: int) -> Federation:
         if self._key is None:
             raise NotFound("no region here issues proofs")
+        issued = day * _DAY
         return Federation(
             name=self._key.name,
-            serial=issued,
+            serial=day * _CHANGES_MAX + changes,
             issued=format_time(issued),
-            expires=format_time(issued + TRUST_BUNDLE_SECONDS),
+            # Nobody will sign another for regions that are all closed.
+            expires=format_time(issued + (_AGES if self._all_closed() else TRUST_BUNDLE_SECONDS)),
             keys=(str(self._key.verifier),),
             threshold=1,
             regions=tuple(region.vouched() for region in self._issuing()),
         )
+
+    def _all_closed(self) -> bool:
+        return all(region.ledger.closed for region in self._issuing())
 
     # -- checking -------------------------------------------------------------------------------------
 

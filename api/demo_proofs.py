@@ -17,6 +17,7 @@ from ledger.errors import Corrupt, Unavailable
 from ledger.keys import VerifyingKey
 
 _WAIT_SECONDS: Final = 60
+_CONSENT: Final = "纸质同意书 00001"
 _LINES: Final = 20
 """Of what `verify` says: enough to see the outcome and how it came about."""
 
@@ -48,7 +49,7 @@ class Proofs:
             last=str(today),
             named=True,
             star=True,
-            consent="纸质同意书 00001",
+            consent=_CONSENT,
         )
         self._wait(self.first["id"])
         self._save(self.first["id"])
@@ -63,7 +64,7 @@ class Proofs:
         while self._state(self.first["id"])["state"] != "revoked":
             _pause(deadline, "the proof was not revoked")
         self._verify(self.first["id"], 3)
-        self.second = self._client.post(f"{self._base}/proofs", replaces=self.first["id"])
+        self.second = self._client.post(f"{self._base}/proofs", replaces=self.first["id"], consent=_CONSENT)
         self._wait(self.second["id"])
         self._save(self.second["id"])
         self._verify(self.second["id"], 0)

@@ -25,7 +25,7 @@ from ledger.credentials.keys import (
     save_token_key,
 )
 from ledger.credentials.pades import certificate_signer, sign_pdf
-from ledger.errors import Conflict, Invalid, Unavailable
+from ledger.errors import Conflict, Invalid, LedgerError, Unavailable
 from ledger.ids import check_origin, check_region
 from ledger.keys import SigningKey
 from ledger.limits import SUBMISSION_EVENTS_MAX
@@ -33,6 +33,9 @@ from ledger.log import CheckpointFile, Publisher
 from ledger.store import embedded, proofs, schema
 from ledger.store.postgres import Database
 from ledger.submission import pack, seal
+
+_OWN_NAMES = {"810000": "香港特別行政區", "820000": "澳門特別行政區"}
+"""As they write themselves; GB/T 2260 has simplified Chinese only."""
 
 PdfSigner = Callable[[bytes, datetime], bytes]
 """Signs a PDF as of a time."""
@@ -115,7 +118,7 @@ class Deployment:
         issuer = secret.issuing.name
         event = events.RegionEstablished(
             **drafts.common(issuer, region, issuer),
-            name=events.RegionName(zh=region_name(region) or region, en=name_en),
+            name=events.RegionName(zh=_OWN_NAMES.get(region) or region_name(region) or region, en=name_en),
             origin=origin,
             log_key=str(secret.log.verifier),
             key=str(secret.issuing.verifier),
@@ -152,7 +155,10 @@ class Deployment:
         """The region's seal, `seals/<code>.png` or `.svg`, as certificates show it; None when there is none."""
         for path in (self.data / "seals" / f"{region}.png", self.data / "seals" / f"{region}.svg"):
             if path.exists():
-                return check_seal(path.read_bytes())
+                try:
+                    return check_seal(path.read_bytes())
+                except LedgerError as error:
+                    raise Invalid(f"{path}: {error.detail}") from None
         return None
 
     def pdf_signer(self, region: str) -> PdfSigner | None:

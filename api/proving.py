@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from msgspec import UNSET
 
 from api import drafts
 from api.deployment import ProofKeys
-from ledger import events, holdings, recognition
+from api.statuses import Indexes
+from ledger import events, holdings, recognition, schemes
 from ledger.app import Ledger
 from ledger.committer import Committer
 from ledger.credentials import certificate, code, issuing, model, sd_jwt
 from ledger.credentials.keys import digest
 from ledger.deadlines import local_day
 from ledger.domain.state import Proof, Region, Volunteer
-from ledger.errors import Busy, Invalid, LedgerError, NotFound, NotYet, Refused
+from ledger.errors import Busy, Invalid, LedgerError, NotFound, NotYet, Refused, Rejected, Unavailable
 from ledger.holdings import Holding, Request
 from ledger.identities import Details
 from ledger.ids import format_time
 from ledger.keys import SigningKey
-from ledger.limits import PROOFS_PER_DAY, STATUS_LIST_SIZE
+from ledger.limits import PROOFS_PER_DAY
 from ledger.log import Publisher, make_receipt
 from ledger.store import proofs, vault
 from ledger.submission import pack, seal
@@ -119,7 +119,7 @@ class Proving:
         made = [self._try_to_make(ask) for ask in asks]
         return self._submit(made)
 
-    def _submit(self, made: Sequence[_Made | LedgerError]) -> list[Issued]:
+    def _submit(self, made: Sequence[_Made | Rejected]) -> list[Issued]:
         good = [one for one in made if isinstance(one, _Made)]
         first = self._commit([one.event for one in good], {one.event.id: one.holding for one in good}) if good else 0
         position = iter(range(first, first + len(good)))
@@ -130,10 +130,10 @@ class Proving:
             for one in made
         ]
 
-    def _try_to_make(self, ask: Ask) -> _Made | LedgerError:
+    def _try_to_make(self, ask: Ask) -> _Made | Rejected:
         try:
             return self._make(ask)
-        except LedgerError as error:
+        except Rejected as error:  # the asker's fault, and nothing else, is an answer
             return error
 
     def _check_rate(self, volunteer: str) -> None:
@@ -143,11 +143,17 @@ class Proving:
             raise Busy(f"{made} proofs were issued within a day, and at most {PROOFS_PER_DAY} are", retry_after=3600)
 
     def _make(self, ask: Ask) -> _Made:
-        issued = format_time(self._ledger.now())
-        stated = self._statements.state(ask.volunteer, ask.request)
+        issued, today = format_time(self._ledger.now()), self._today()
+        if ask.request.first > today:
+            raise Invalid("the period has not begun", "/first")
+        # Nothing is certified of days that are still to come.
+        request = msgspec.structs.replace(ask.request, last=min(ask.request.last, today))
+        stated = self._statements.state(ask.volunteer, request)
         if not stated.entries:
             raise Invalid("no counted service in that period and selection: there is nothing to prove", "/first")
-        statement = self._statement(ask, stated, self._today())
+        statement = self._statement(ask, stated, today)
+        name = self._name(ask.volunteer) if request.named else None
+        _check_glyphs(name, request)
         listed, index = self._indexes.take("vc")
         place = issuing.Place(
             did=self.keys.did,
@@ -159,13 +165,11 @@ class Proving:
             list=listed,
             index=index,
         )
-        name = self._name(ask.volunteer) if ask.request.named else None
         credential = issuing.make_credential(statement, place, issued, name)
-        _check_glyphs(credential)
         holding = Holding(
             volunteer=ask.volunteer,
             salt=drafts.salt(),
-            request=ask.request,
+            request=request,
             seen=stated.seen,
             entries=stated.entries,
             statement=statement,
@@ -241,6 +245,8 @@ class Proving:
             valid = {key.multikey for key in proofs.credential_keys(cursor, self._ledger.schema)}
         if kept is not None and (found := Finished.of(kept)).signer in valid:
             return found
+        if self.keys.credential.multikey not in valid:
+            raise Unavailable("the key that signs proofs here was revoked: its operator has to restart with another")
         made = self._finish(proof)
         with self._ledger.database.transaction() as cursor:
             return Finished.of(vault.finish(cursor, self._ledger.schema, proof, made.kept(), instead_of=kept))
@@ -248,7 +254,7 @@ class Proving:
     def _finish(self, proof: str) -> Finished:
         holding, event_id = self._held(proof)
         if not isinstance(holding.credential, model.Credential):
-            raise NotFound("this proof is a token: it was handed out once")
+            raise NotFound("this proof is a token: see `sd-jwt`")
         row, note = self._ledger.event(event_id), self._publisher.published
         if note is None:
             raise NotYet("no checkpoint is signed yet")
@@ -285,6 +291,9 @@ class Proving:
         (issued,) = self._submit([made])
         with self._ledger.database.transaction() as cursor:
             vault.finish(cursor, self._ledger.schema, issued.proof, token.encode())
+        parent_record = self.record(proof)
+        if parent_record.revoked is not None:  # meanwhile: what fell takes along what was made of it
+            self.revoke(issued.proof, cast(events.RevocationReason, parent_record.reason))
         return issued.proof, token
 
     def token(self, proof: str) -> str:
@@ -310,34 +319,47 @@ class Proving:
 
     def revoke(self, proof: str, reason: events.RevocationReason, detail: str | None = None) -> None:
         """Revoke a proof and the tokens made of it; one that is revoked already stays as it is."""
-        for one in (proof, *self._tokens_of(proof)):
-            event = events.ProofRevoked(**self._common(f"proof:{one}"), reason=reason, detail=detail or UNSET)
+        while standing := self._standing(proof):
+            made = [
+                events.ProofRevoked(**self._common(f"proof:{one}"), reason=reason, detail=detail or UNSET)
+                for one in standing
+            ]
             try:
-                self._commit([event], {})
+                self._commit(made, {})
             except Refused as refused:
-                if [problem.code for problem in refused.problems] != ["proof-revoked"]:
+                # Somebody else was first with some of them.
+                if {problem.code for problem in refused.problems} != {"proof-revoked"}:
                     raise
 
-    def _tokens_of(self, proof: str) -> list[str]:
-        """The SD-JWTs made of a credential that stand; nothing public tells that they belong together."""
-        volunteer = self.holding(proof).volunteer
+    def _standing(self, proof: str) -> list[str]:
+        """The proof, unless it is revoked, and the tokens made of it that are not."""
         with self._ledger.database.read() as cursor:
-            standing = proofs.standing_of(cursor, self._ledger.schema, volunteer)
-            held = vault.read_holdings(cursor, self._ledger.schema, standing)
-        return [one.proof for one in held if holdings.decode(one.holding).of == proof]
+            tokens = proofs.tokens_of(cursor, self._ledger.schema, proof)
+        return tokens if self.record(proof).revoked is not None else [proof, *tokens]
 
     def still_holds(self, proof: str) -> tuple[bool, int]:
         """Whether the record still says what the proof says, and how many events that takes into account."""
-        holding = self.holding(proof)
+        holding, event_id = self._held(proof)
+        if isinstance(holding.of, str) and self.record(holding.of).revoked is not None:
+            return False, holding.seen
         stated = self._statements.state(holding.volunteer, holding.request, holding.entries)
         statement = holding.statement
         if isinstance(star := statement.star, model.StarLevel):
-            found = self._statements.recognise(holding.volunteer, self._today())
+            # By the scheme that was stated and as of that day: a new year, or a new scheme, breaks no proof.
+            day = self._stated_on(holding, event_id)
+            found = self._statements.recognise(holding.volunteer, day, schemes.find(star.scheme))
             if (found.level, found.minutes) < (star.level, star.minutes):
                 return False, stated.seen
         if isinstance(statement, model.ServiceStatement):
             return msgspec.structs.replace(statement, star=UNSET) == stated.statement, stated.seen
         return True, stated.seen
+
+    def _stated_on(self, holding: Holding, event_id: str) -> str:
+        """The day, YYYY-MM-DD, as of which a star level was stated; of a token, that of its credential."""
+        if isinstance(holding.statement, model.StarStatement):
+            return holding.statement.day
+        origin = self._held(holding.of)[1] if isinstance(holding.of, str) else event_id
+        return local_day(self._ledger.event(origin).recorded_at).isoformat()
 
     # -- submitting -----------------------------------------------------------------------------------
 
@@ -355,33 +377,8 @@ class Proving:
         return outcome.first
 
 
-def _check_glyphs(credential: model.Credential) -> None:
+def _check_glyphs(name: str | None, request: Request) -> None:
     """Raise Invalid, naming the characters, when the certificate could not show the name or the note asked for."""
-    note = getattr(credential.credentialSubject.service, "note", UNSET)
-    for pointer, text in (("/named", credential.name_of_holder), ("/note", note)):
+    for pointer, text in (("/named", name), ("/note", request.note)):
         if missing := certificate.missing_glyphs(text or ""):
             raise Invalid(f"the certificate's typefaces cannot show: {' '.join(missing)}", pointer)
-
-
-class Indexes:
-    """Gives out random indexes of status lists, none twice; a list is left when it is half full."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._given: dict[str, int] = {}
-        self._taken: set[tuple[str, int]] = set()
-        self._lock = threading.Lock()
-
-    def take(self, kind: str) -> tuple[str, int]:
-        """A list and a free index of it. Whether it is free is decided under the head's lock, once more."""
-        with self._lock, self._ledger.database.read() as cursor:
-            if kind not in self._given:
-                self._given[kind] = proofs.count(cursor, self._ledger.schema, kind)
-            number = self._given[kind] // (STATUS_LIST_SIZE // 2) + 1
-            listed = f"{self._ledger.region}-{'t' if kind == 'sd-jwt' else ''}{number}"
-            index = secrets.randbelow(STATUS_LIST_SIZE)
-            while (listed, index) in self._taken or proofs.is_taken(cursor, self._ledger.schema, listed, index):
-                index = secrets.randbelow(STATUS_LIST_SIZE)
-            self._taken.add((listed, index))
-            self._given[kind] += 1
-        return listed, index

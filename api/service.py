@@ -33,6 +33,7 @@ from ledger.ids import format_time, parse_time
 from ledger.limits import ACCESSES_SHOWN_MAX, CHECKPOINT_INTERVAL
 from ledger.log import Publisher, parse_checkpoint
 from ledger.recognition import Recognised
+from ledger.schemes import awards_for, scheme_for
 from ledger.store import proofs
 from ledger.store.postgres import DatabaseError
 from projections.engine import Runner
@@ -98,12 +99,12 @@ class Region:
             raise Unavailable(f"{self.code} has no keys for proofs of service: see `yongzhi proof-keys`")
         return self._proofs
 
-    def note_access(self, proof: str, action: str, by: str, outcome: str) -> None:
-        """Write down, for its holder to read, that somebody looked at a proof; no more in an hour than is shown."""
+    def note_access(self, proof: str, action: str, by: str, outcome: str, limit: int = ACCESSES_SHOWN_MAX) -> bool:
+        """Write down, for its holder to read, that somebody looked at a proof; False over `limit` within an hour."""
+        now = self.ledger.now()
+        access = proofs.Access(proof, now, action, by, outcome)
         with self.ledger.database.transaction() as cursor:
-            now = self.ledger.now()
-            access = proofs.Access(proof, now, action, by, outcome)
-            proofs.note_access(cursor, self.ledger.schema, access, now - 3600, ACCESSES_SHOWN_MAX)
+            return proofs.note_access(cursor, self.ledger.schema, access, now - 3600, limit)
 
     def certificate(self, proof: str) -> bytes:
         """The certificate of a proof, PDF/A-3b; the same bytes whenever it is rendered, but for a PAdES signature."""
@@ -117,13 +118,21 @@ class Region:
         issued = parse_time(model.decode(finished.credential).validFrom)
         return self._sign_pdf(pdf, datetime.fromtimestamp(issued, UTC))
 
-    def recognise(self, volunteer: str) -> Recognised:
-        """The star level that a volunteer's counted service comes to today."""
-        return self._statements.recognise(volunteer, local_day(self.ledger.now()).isoformat())
+    def recognise(self, volunteer: str) -> list[Recognised]:
+        """The star level that a volunteer's counted service comes to today, then the region's other awards."""
+        day = local_day(self.ledger.now())
+        found = [self._statements.recognise(volunteer, day.isoformat(), scheme_for(self.code, day))]
+        for scheme in awards_for(self.code, day):
+            with contextlib.suppress(Invalid):  # it asks for what is not known here
+                found.append(self._statements.recognise(volunteer, day.isoformat(), scheme))
+        return found
 
-    def changed_at(self) -> int:
-        """When the log last said something of the region itself: its keys, its end. Unix seconds."""
-        return max((row.recorded_at for row in self.ledger.stream(f"region:{self.code}")), default=0)
+    def own_events(self) -> int:
+        """How often the log says something of the region itself: its keys, its end."""
+        [(count,)] = self.ledger.database.query(
+            f"SELECT count(*) FROM {self.ledger.schema}.events WHERE stream = %s", (f"region:{self.code}",)
+        )
+        return int(count)
 
     def vouched(self) -> federation.Region:
         """The region as a trust bundle states it."""
@@ -170,8 +179,10 @@ class Region:
         return found | {"proofs": self._proofs.watching.failure, "batches": self._proofs.batches.failure}
 
     def failures(self) -> dict[str, str]:
-        """What has stopped and needs an operator."""
-        return {f"{self.code} {name}": reason for name, reason in self.parts().items() if reason is not None}
+        """What has stopped so that the region cannot be served; what the metrics tell beyond that holds up nobody."""
+        parts = self.parts()
+        needed = ("log", self.runner.projection.name)
+        return {f"{self.code} {name}": reason for name in needed if (reason := parts[name]) is not None}
 
     def close(self) -> None:
         """Commit what is queued, sign what was committed, and stop."""

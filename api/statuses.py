@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 import threading
 from collections.abc import Iterator
 from typing import Final
@@ -13,13 +14,12 @@ from ledger.credentials import status_list, token_status
 from ledger.domain.state import Region
 from ledger.errors import NotFound
 from ledger.ids import parse_list_name
-from ledger.limits import STATUS_LIST_SECONDS
+from ledger.limits import STATUS_LIST_SECONDS, STATUS_LIST_SIZE, SUBMISSION_EVENTS_MAX
 from ledger.store import log, proofs
 from ledger.store.postgres import Cursor
 
-BITSTRING: Final = "application/vc+json"
-TOKEN: Final = "application/statuslist+jwt"
 _DAY: Final = 24 * 3600
+_LATELY: Final = 2 * SUBMISSION_EVENTS_MAX
 
 
 class StatusLists:
@@ -78,3 +78,36 @@ class StatusLists:
         if token:
             return token_status.make(self.url(name), self._keys.token, revoked, since, until).encode()
         return status_list.make(self.url(name), self._keys.credential, revoked, since, until)
+
+
+class Indexes:
+    """Gives out random indexes of status lists, none twice; a list is left when half of it is given out."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._lists: dict[str, tuple[int, int]] = {}
+        """By kind: the number of the list at hand, and how many of its indexes may have been given out."""
+        self._taken: set[tuple[str, int]] = set()
+        """Those lately given out here; whether one is free is decided under the head's lock, once more."""
+        self._lock = threading.Lock()
+
+    def take(self, kind: str) -> tuple[str, int]:
+        """A list for `vc` or `sd-jwt`, and an index of it that tells of nothing yet."""
+        with self._lock, self._ledger.database.read() as cursor:
+            number, given = self._lists.get(kind, (1, STATUS_LIST_SIZE))
+            while given >= STATUS_LIST_SIZE // 2:
+                # Counted in the table only when the list seems full: what was refused has used up no index.
+                given = proofs.count_in(cursor, self._ledger.schema, self._name(kind, number))
+                number += given >= STATUS_LIST_SIZE // 2
+            listed = self._name(kind, number)
+            index = secrets.randbelow(STATUS_LIST_SIZE)
+            while (listed, index) in self._taken or proofs.is_taken(cursor, self._ledger.schema, listed, index):
+                index = secrets.randbelow(STATUS_LIST_SIZE)
+            if len(self._taken) > _LATELY:
+                self._taken.clear()
+            self._taken.add((listed, index))
+            self._lists[kind] = number, given + 1
+        return listed, index
+
+    def _name(self, kind: str, number: int) -> str:
+        return f"{self._ledger.region}-{'t' if kind == 'sd-jwt' else ''}{number}"

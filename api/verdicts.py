@@ -111,9 +111,9 @@ FINDINGS: Final[Mapping[tuple[str, Result], Text]] = {
         "签发地区在所信任的名单中", "簽發地區在所信任的名單中", "the trust bundle names the issuer and its key"
     ),
     ("issuer", Result.FAILED): Text(
-        "签发者或其密钥不在所信任的名单中",
-        "簽發者或其密鑰不在所信任的名單中",
-        "the trust bundle does not name the issuer, or not this key",
+        "签发者或其密钥不在所信任的名单中；若名单较旧，请先更新",
+        "簽發者或其密鑰不在所信任的名單中；若名單較舊，請先更新",
+        "the trust bundle does not name the issuer, or not this key; if it is an older one, fetch it anew first",
     ),
     ("signature", Result.PASSED): Text(
         "签名有效，内容未被改动", "簽名有效，內容未被改動", "signed by it, and unchanged"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Final
+from typing import Final, cast
 
 from api.proving import Proving
 from ledger.app import Ledger
 from ledger.domain.state import Volunteer
-from ledger.errors import LedgerError, NotFound, Unavailable
+from ledger.errors import LedgerError, NotFound, Refused, Unavailable
 from ledger.events import RevocationReason
 from ledger.store import proofs
 from ledger.store.postgres import DatabaseError
@@ -52,8 +52,8 @@ class Watching:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                if not self._look():
-                    self._runner.wait(self._looked[0], _STEP_SECONDS)
+                if not self._look() and not self._runner.wait(self._looked[0], _STEP_SECONDS):
+                    self._stopping.wait(_STEP_SECONDS)  # where the totals stopped, nothing else waits
             except (LedgerError, DatabaseError) as error:
                 logger.warning("proofs not compared", extra={"region": self._ledger.region, "reason": str(error)})
                 self._stopping.wait(RETRY_SECONDS)
@@ -81,6 +81,10 @@ class Watching:
             self._compare(proof)
         except (Unavailable, DatabaseError):
             raise
+        except Refused as refused:
+            if {problem.code for problem in refused.problems} != {"region-closed"}:
+                raise
+            logger.warning("proof stands in a ledger that closed", extra={"region": self._ledger.region})
         except Exception as error:
             self._again.add(proof)
             self.failure = f"proof {proof}: {type(error).__name__}: {error}"
@@ -106,6 +110,8 @@ class Watching:
     def _reason(self, proof: str) -> RevocationReason:
         """What happened to the record: the strongest of disclaimed, withdrawn, corrected."""
         holding = self._proving.holding(proof)
+        if isinstance(holding.of, str) and (parent := self._proving.record(holding.of)).revoked is not None:
+            return cast(RevocationReason, parent.reason)
         volunteer = self._ledger.record(Volunteer, holding.volunteer)
         if volunteer is not None and volunteer.status == "disclaimed":
             return "disclaimed"

@@ -47,7 +47,7 @@ def _pattern(pattern: str, description: str) -> Meta:
 
 
 T = TypeVar("T")
-_INK = r"[^\s\u200b\u2060\ufeff]"
+_INK = r"[^\s\u00ad\u034f\u115f\u1160\u200b\u2060\u2800\u3164\ufeff\uffa0]"
 _ORG = rf"org:(?:{SOCIAL_CREDIT_PATTERN}|{UUID_PATTERN})"
 
 Uuid = Annotated[str, _pattern(UUID_PATTERN, "lower-case UUID")]

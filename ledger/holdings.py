@@ -17,8 +17,11 @@ from ledger import canonical
 from ledger.credentials import model
 from ledger.credentials.keys import digest
 from ledger.errors import Invalid, TooLarge
-from ledger.events import LongText, Position, ProofIssued, Salt, ShortText, Uuid, VolunteerId
+from ledger.events import Position, ProofIssued, Salt, ShortText, Uuid, VolunteerId
 from ledger.limits import HOLDING_BYTES_MAX, PROOF_ENTRIES_MAX, PROOF_LINES_MAX
+
+EARLIEST: Final = "1970-01-01"
+"""The code of a certificate counts days from here."""
 
 
 class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -30,7 +33,7 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     filter: model.Filter | UnsetType = UNSET
     named: bool = False
     star: bool = False
-    note: LongText | UnsetType = UNSET
+    note: ShortText | UnsetType = UNSET
     consent: Annotated[
         ShortText | UnsetType, Meta(description="where the holder's consent is kept; of what others ask for")
     ] = UNSET
@@ -45,6 +48,8 @@ def check_request(request: Request) -> None:
             raise Invalid("no such day", f"/{name}") from None
     if request.first > request.last:
         raise Invalid("the period ends before it begins", "/last")
+    if request.first < EARLIEST:
+        raise Invalid(f"no service was recorded before {EARLIEST}", "/first")
     for name in ("note", "consent"):
         if isinstance(text := getattr(request, name), str):
             try:

@@ -122,7 +122,7 @@ class _Private:
         if isinstance(event, events.ProofIssued):
             holding = holdings.open_holding(data, event)
             proof = event.subject.removeprefix("proof:")
-            self.held.append(vault.Held(holding.volunteer, event.id, proof, holding.seen, data))
+            self.held.append(vault.Held(holding.volunteer, event.id, proof, holding.of or None, holding.seen, data))
         else:
             self.claims[event.id] = _claim(data, str(getattr(event, "identity", "")), secret)
             self.private.append(vault.Private(event.subject, event.id, data))

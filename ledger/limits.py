@@ -87,6 +87,8 @@ PROOFS_PER_DAY: Final = 50
 """Proofs that one volunteer may ask for within a day."""
 BATCH_VOLUNTEERS_MAX: Final = 10_000
 """People for whom one request may issue proofs."""
+BATCHES_OPEN_MAX: Final = 10
+"""Batches of one requester in which something waits."""
 BATCH_BYTES_MAX: Final = 1024 * 1024
 """A request to issue proofs for many."""
 NAME_GUESSES_MAX: Final = 20

@@ -69,9 +69,15 @@ class BatchProjection(Projection[PostgresTrackingRecorder]):
     def create(self, cursor: Cursor) -> None:
         """Make the schema and its tables, if they are not there."""
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('yongzhi migrations'))")
-        cursor.execute("SELECT to_regclass(%s) IS NULL", (f"{self.schema}.tracking",))
-        row = cursor.fetchone()
-        if row and row[0]:
+        cursor.execute(
+            "SELECT to_regclass(%s) IS NULL, bool_or(to_regclass(%s || name) IS NULL) FROM unnest(%s) name",
+            (f"{self.schema}.tracking", f"{self.schema}.", list(self.tables)),
+        )
+        absent, lacking = cursor.fetchone() or (True, False)
+        if lacking and not absent:
+            # Made by an earlier form of this projection: its tables follow from the events, so they are made anew.
+            cursor.execute(f"DROP SCHEMA {self.schema} CASCADE")
+        if absent or lacking:
             cursor.execute(f"CREATE SCHEMA {self.schema};" + (_TRACKING + self.ddl).format(schema=self.schema))
 
     def beside(self, schema: str) -> BatchProjection:

@@ -15,7 +15,7 @@ from ledger.credentials import model
 from ledger.holdings import Request
 from ledger.limits import PROOF_LINES_MAX
 from ledger.recognition import Recognised, star_level
-from ledger.schemes import scheme_for
+from ledger.schemes import Scheme, scheme_for
 from ledger.schemes.facts import Service, Tally
 from ledger.store import log
 from ledger.store.copying import VOLUNTEER
@@ -66,8 +66,11 @@ class Statements:
         )
         return {(year, category): minutes for year, category, minutes in rows}
 
-    def recognise(self, volunteer: str, day: str) -> Recognised:
-        """The star level that all counted service up to a day (YYYY-MM-DD) comes to, by the region's scheme."""
+    def recognise(self, volunteer: str, day: str, scheme: Scheme | None = None) -> Recognised:
+        """The level that all counted service up to a day (YYYY-MM-DD) comes to.
+
+        By the scheme given, or that of the region's star levels on that day.
+        """
         rows = self._database.query(
             "SELECT extract(year FROM day)::integer, e.category, e.evidence, o.kind, sum(minutes)::bigint,"
             f" min(day), max(day) FROM {self._schema}.entries e JOIN {self._source}.organisations o ON o.id = e.issuer"
@@ -79,7 +82,7 @@ class Statements:
             for year, category, evidence, kind, minutes, first, last in rows
         )
         until = date.fromisoformat(day)
-        return star_level(scheme_for(self._region, until), Service(tallies=tallies), until)
+        return star_level(scheme or scheme_for(self._region, until), Service(tallies=tallies), until)
 
     def _state(self, cursor: Cursor, volunteer: str, request: Request, entries: Sequence[int] | None) -> Stated:
         where, values = _condition(volunteer, request, entries)

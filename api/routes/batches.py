@@ -12,7 +12,8 @@ from pydantic import BaseModel, Field
 
 from api.access import Reader, Served
 from api.paging import position_of
-from api.routes.proofs import Selection, wait_for_totals
+from api.proof_forms import Selection
+from api.routes.proofs import wait_for_totals
 from ledger.errors import Forbidden, Invalid, NotYet
 from ledger.ids import check_uuid, check_volunteer, format_time, issuer_kind
 from ledger.limits import BATCH_VOLUNTEERS_MAX, PAGE_ROWS_MAX
@@ -76,6 +77,8 @@ def _create(region: Served, session: Reader, asked: BatchIn) -> BatchOut:
     if request.consent is UNSET:
         raise Invalid("who asks for others names where their consents are kept", "/consent")
     region.check_writable()
+    if region.ledger.closed:
+        raise Forbidden("the ledger was closed: nothing is issued any more")
     wait_for_totals(region)
     return _shown(region, session, region.proofs.batches.create(session.issuer, asked.volunteers, request))
 

@@ -7,11 +7,10 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from api import access
+from api import access, media
 from api.access import Served
 from api.service import Region
-from api.statuses import BITSTRING, TOKEN
-from ledger.credentials import did, issuing, sd_jwt
+from ledger.credentials import did, issuing, sd_jwt, token_status
 from ledger.credentials.keys import parse_multikey
 from ledger.domain.state import CredentialKeyRecord
 from ledger.errors import NotFound
@@ -56,10 +55,8 @@ def status_list(request: Request, name: str) -> Response:
     if found is None:
         raise NotFound("no such status list")
     region = access.service(request).region(found.region)
-    # Plain JSON unless asked otherwise: older clients do not know application/vc.
-    kind = (
-        TOKEN if found.tokens else BITSTRING if BITSTRING in request.headers.get("accept", "") else "application/json"
-    )
+    asked = request.headers.get("accept", "")
+    kind = token_status.MEDIA_TYPE if found.tokens else media.wanted(asked, media.CREDENTIAL)
     return Response(region.proofs.statuses.get(name), media_type=kind, headers={**_LIST_CACHE, "vary": "accept"})
 
 

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, TypeVar
 
-import msgspec
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import PlainTextResponse, Response
 from msgspec import UNSET
 from msgspec.structs import replace
-from pydantic import BaseModel, ConfigDict, Field
 
-from api import access
+from api import media
 from api.access import Reader, Served
 from api.paging import position_of
+from api.proof_forms import (
+    AccessOut,
+    ProofIn,
+    ProofOut,
+    ProofsOut,
+    RevocationIn,
+    TokenIn,
+    TokenOut,
+)
 from api.proving import Ask
 from api.service import Region
 from api.sessions import Session
-from ledger import holdings, recognition
-from ledger.credentials import jws, qr
+from ledger import holdings
+from ledger.credentials import jws, qr, sd_jwt
+from ledger.domain.proofs import is_offered, lacks_consent, may_ask
 from ledger.domain.state import Proof, Volunteer
 from ledger.errors import Forbidden, Invalid, NotFound, NotYet
 from ledger.ids import check_uuid, check_volunteer, format_time, issuer_kind, parse_time
@@ -32,121 +40,19 @@ router = APIRouter(prefix="/v1/regions/{region}", tags=["proofs"])
 T = TypeVar("T")
 
 _WAIT_SECONDS = 10.0
-_LISTS = ("activities", "categories", "organisations", "evidence")
-
-
-class Selection(BaseModel):
-    """Which counted entries a proof is about; an absent list leaves nothing out."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    first: str = Field(description="first day, YYYY-MM-DD")
-    last: str = Field(description="last day, inclusive")
-    activities: list[str] | None = None
-    categories: list[str] | None = None
-    organisations: list[str] | None = None
-    evidence: list[str] | None = None
-    note: str | None = Field(None, description="printed as asked, such as what it is for")
-    named: bool = Field(False, description="state the holder's name: only with the holder's consent")
-    star: bool = Field(False, description="state the star level reached")
-    kind: Literal["service", "star"] = "service"
-    consent: str | None = Field(None, description="where the holder's consent is kept; required of anybody else")
-
-    def request(self) -> holdings.Request:
-        """The same as it is kept; raise Invalid, naming the place."""
-        chosen = self.model_dump(include=set(_LISTS), exclude_none=True)
-        plain = self.model_dump(
-            include={"kind", "first", "last", "named", "star", "note", "consent"}, exclude_none=True
-        )
-        try:
-            found = msgspec.convert({**plain, **({"filter": chosen} if chosen else {})}, holdings.Request)
-            holdings.check_request(found)
-        except msgspec.ValidationError as error:
-            raise Invalid(*holdings.explain(error)) from None
-        return found
-
-
-class ProofIn(Selection):
-    """What is asked for. A volunteer asks for itself; its station, or the region, with consent."""
-
-    first: str = Field("", description="first day, YYYY-MM-DD; of `replaces` alone, what was asked for before holds")
-    last: str = Field("", description="last day, inclusive")
-    volunteer: str | None = Field(None, description="whose proof it is; default: who is signed in")
-    replaces: str | None = Field(None, description="a revoked proof; alone: the same again, as the record now stands")
-
-    @property
-    def again(self) -> str | None:
-        """The proof that is asked for again, if nothing else is said but where the consent is kept."""
-        return self.replaces if self.model_fields_set <= {"replaces", "consent"} else None
-
-
-class ProofOut(BaseModel):
-    """A proof as it stands."""
-
-    id: str
-    format: str
-    state: str = Field(description="issued or revoked")
-    position: int
-    issued: str
-    page: str | None = Field(description="what the certificate's QR opens; of a credential")
-    ready: bool = Field(description="whether a published checkpoint covers it, so that its files can be fetched")
-    reason: str | None = None
-    replaced_by: str | None = None
-    offer: bool = Field(description="revoked for a change of the record and not replaced: ask with `replaces`")
-
-
-class ProofsOut(BaseModel):
-    """A page of proofs, the newest first."""
-
-    proofs: list[ProofOut]
-    next: str | None = Field(description="cursor of the next page")
-
-
-class TokenIn(BaseModel):
-    """An SD-JWT to be made of a credential, for a wallet."""
-
-    model_config = ConfigDict(extra="forbid")
-    jwk: dict[str, Any] | None = Field(None, description="public P-256 key of the wallet, to bind it to")
-    expires: str | None = Field(None, description="RFC 3339")
-
-
-class TokenOut(BaseModel):
-    """The token with all its disclosures: for the holder alone, who chooses what to show."""
-
-    id: str = Field(description="its own proof id, by which it is revoked")
-    token: str
-
-
-class RevocationIn(BaseModel):
-    """Why a holder, or the region, takes a proof back."""
-
-    model_config = ConfigDict(extra="forbid")
-    detail: str | None = None
-
-
-class AccessOut(BaseModel):
-    """Somebody looked at a proof."""
-
-    at: str
-    action: str = Field(description="page, name, credential, pdf, qr, sd-jwt")
-    by: str = Field(description="who was signed in; empty when nobody was")
-    outcome: str
 
 
 # -- who may --------------------------------------------------------------------------------------
 
 
 def may_ask_for(region: Region, session: Session, volunteer: str) -> bool:
-    """The volunteer, the station that registered or verified it, the region."""
-    if access.is_region(session) or session.issuer == volunteer:
-        return True
-    found = region.ledger.record(Volunteer, volunteer)
-    return found is not None and session.issuer in (found.registrar, found.verifier)
+    """See `ledger.domain.proofs.may_ask`."""
+    return session.issuer == volunteer or may_ask(region.ledger.record(Volunteer, volunteer), session.issuer)
 
 
 def check_consent(session: Session, volunteer: str, request: holdings.Request) -> None:
     """Whoever asks for somebody else says where that person's consent is kept (Order 67, articles 6 and 16)."""
-    if session.issuer != volunteer and request.consent is UNSET:
+    if lacks_consent(volunteer, session.issuer, request.consent or None):
         raise Invalid("who asks for somebody else names where the consent is kept", "/consent")
 
 
@@ -178,7 +84,8 @@ async def issue(region: Served, session: Reader, asked: ProofIn) -> ProofOut:
     region.check_writable()
     await asyncio.to_thread(wait_for_totals, region)
     issued = await asyncio.to_thread(region.proofs.proving.issue, ask)
-    return await asyncio.to_thread(_shown, region, region.proofs.proving.record(issued.proof))
+    (shown,) = await asyncio.to_thread(_shown, region, [region.proofs.proving.record(issued.proof)])
+    return shown
 
 
 def _ask(region: Region, session: Session, asked: ProofIn) -> Ask:
@@ -216,20 +123,28 @@ def wait_for_totals(region: Region) -> None:
         raise NotYet(f"the totals have not seen position {last}", retry_after=1)
 
 
-def _shown(region: Region, proof: Proof) -> ProofOut:
-    [row] = region.ledger.rows_at([proof.position]).values()
-    return ProofOut(
-        id=proof.id,
-        format=proof.format,
-        state="issued" if proof.revoked is None else "revoked",
-        position=proof.position,
-        issued=format_time(row.recorded_at),
-        page=f"{region.proofs.proving.keys.base}/p/{proof.id}" if proof.format == "vc" else None,
-        ready=region.published_size() > proof.position,
-        reason=proof.reason,
-        replaced_by=proof.replaced_by,
-        offer=proof.format == "vc" and proof.reason in ("corrected", "withdrawn") and proof.replaced_by is None,
-    )
+def _shown(region: Region, found: Sequence[Proof]) -> list[ProofOut]:
+    rows, published = region.ledger.rows_at([proof.position for proof in found]), region.published_size()
+    return [
+        ProofOut(
+            id=proof.id,
+            format=proof.format,
+            state="issued" if proof.revoked is None else "revoked",
+            position=proof.position,
+            issued=format_time(rows[proof.position].recorded_at),
+            page=f"{region.proofs.proving.keys.base}/p/{proof.id}" if proof.format == "vc" else None,
+            ready=published > proof.position,
+            reason=proof.reason,
+            replaced_by=proof.replaced_by,
+            offer=is_offered(proof),
+        )
+        for proof in found
+    ]
+
+
+def _show(region: Region, proof: str) -> ProofOut:
+    (shown,) = _shown(region, [region.proofs.proving.record(proof)])
+    return shown
 
 
 # -- reading --------------------------------------------------------------------------------------
@@ -250,14 +165,14 @@ def list_proofs(
     with region.ledger.database.read() as rows:
         found = proofs.held_by(rows, region.ledger.schema, whose, position_of(cursor), limit + 1)
     following = str(found[limit - 1].position) if len(found) > limit else None
-    return ProofsOut(proofs=[_shown(region, proof) for proof in found[:limit]], next=following)
+    return ProofsOut(proofs=_shown(region, found[:limit]), next=following)
 
 
 @router.get("/proofs/{proof}", summary="A proof as it stands")
 def get_proof(region: Served, session: Reader, proof: str) -> ProofOut:
     """For its holder, the station that registered the holder, and the region."""
     _holding(region, session, proof)
-    return _shown(region, region.proofs.proving.record(proof))
+    return _show(region, proof)
 
 
 @router.get("/proofs/{proof}/credential", summary="The credential", response_class=Response)
@@ -266,7 +181,7 @@ def get_credential(
 ) -> Response:
     """W3C Verifiable Credential 2.0, Open Badges 3.0. `application/vc` only when asked for: older readers lack it."""
     made = _handed(region, session, proof, "credential", region.proofs.proving.finished)
-    wanted = "application/vc" if "application/vc" in accept else "application/json"
+    wanted = media.wanted(accept, media.CREDENTIAL)
     return Response(made.credential, media_type=wanted, headers={"vary": "accept"})
 
 
@@ -283,7 +198,7 @@ def get_certificate(region: Served, session: Reader, proof: str) -> Response:
 def get_qr(region: Served, session: Reader, proof: str, accept: Annotated[str, Header()] = "*/*") -> Response:
     """An SVG image; with `accept: text/plain` the text in it."""
     page = _handed(region, session, proof, "qr", region.proofs.proving.finished).page
-    if "text/plain" in accept:
+    if media.accepts(accept, "text/plain"):
         return PlainTextResponse(page, headers={"vary": "accept"})
     return Response(qr.svg(page, qr.QUIET), media_type="image/svg+xml", headers={"vary": "accept"})
 
@@ -292,6 +207,8 @@ def get_qr(region: Served, session: Reader, proof: str, accept: Annotated[str, H
 def issue_token(region: Served, session: Reader, proof: str, asked: TokenIn) -> TokenOut:
     """For a wallet (RFC 9901): the holder shows what is asked and no more. It is revoked with its credential."""
     region.check_writable()
+    if lacks_consent(_holding(region, session, proof).volunteer, session.issuer, asked.consent):
+        raise Invalid("who asks for somebody else names where the consent is kept", "/consent")
     with _at("/jwk"):
         holder = None if asked.jwk is None else jws.point_of(asked.jwk)
     with _at("/expires"):
@@ -299,7 +216,7 @@ def issue_token(region: Served, session: Reader, proof: str, asked: TokenIn) -> 
     made = _handed(
         region, session, proof, "sd-jwt", lambda one: region.proofs.proving.issue_token(one, holder, expires)
     )
-    return TokenOut(id=made[0], token=made[1])
+    return TokenOut(id=made[0], token=made[1], choices=sd_jwt.choices(made[1]))
 
 
 def _expiry(region: Region, asked: TokenIn) -> int | None:
@@ -310,9 +227,15 @@ def _expiry(region: Region, asked: TokenIn) -> int | None:
 
 
 @router.get("/proofs/{proof}/sd-jwt", summary="An SD-JWT that was made", response_class=PlainTextResponse)
-def get_token(region: Served, session: Reader, proof: str) -> Response:
-    """By the id that making it gave."""
-    return PlainTextResponse(_handed(region, session, proof, "sd-jwt", region.proofs.proving.token))
+def get_token(
+    region: Served,
+    session: Reader,
+    proof: str,
+    show: Annotated[list[str] | None, Query(description="paths of `choices`: show these alone", max_length=64)] = None,
+) -> Response:
+    """By the id that making it gave; with `show`, what a verifier gets who is to see no more."""
+    token = _handed(region, session, proof, "sd-jwt", region.proofs.proving.token)
+    return PlainTextResponse(token if show is None else sd_jwt.present(token, show))
 
 
 # -- what becomes of it -----------------------------------------------------------------------------
@@ -327,7 +250,7 @@ def revoke(region: Served, session: Reader, proof: str, asked: RevocationIn) -> 
     region.check_writable()
     reason = "requested" if session.issuer == holding.volunteer else "mistaken"
     region.proofs.proving.revoke(proof, reason, asked.detail)  # type: ignore[arg-type]
-    return _shown(region, region.proofs.proving.record(proof))
+    return _show(region, proof)
 
 
 @router.get("/proofs/{proof}/accesses", summary="Who looked at a proof")
@@ -339,38 +262,4 @@ def get_accesses(region: Served, session: Reader, proof: str) -> list[AccessOut]
     return [AccessOut(at=format_time(one.at), action=one.action, by=one.by, outcome=one.outcome) for one in found]
 
 
-# -- star level -------------------------------------------------------------------------------------
-
-
-class StarOut(BaseModel):
-    """A star level and how it follows, line by line."""
-
-    scheme: str
-    level: int
-    title: str | None
-    title_en: str | None
-    minutes: int
-    explanation: list[str]
-    explanation_hant: list[str]
-    explanation_en: list[str]
-
-
-@router.get("/volunteers/{volunteer}/star", summary="A volunteer's star level, explained")
-def get_star(region: Served, session: Reader, volunteer: str) -> StarOut:
-    """By the scheme in force in the region, on all counted service; see docs/proofs.md, "Star levels"."""
-    if not may_ask_for(region, session, check_volunteer(volunteer)):
-        raise NotFound("no such volunteer, or not yours to see")
-    found = region.recognise(volunteer)
-    return StarOut(
-        scheme=found.scheme.reference,
-        level=found.level,
-        title=found.reached.title.zh if found.reached else None,
-        title_en=found.reached.title.en if found.reached else None,
-        minutes=found.minutes,
-        explanation=list(recognition.explain(found, "zh")),
-        explanation_hant=list(recognition.explain(found, "zh_hant")),
-        explanation_en=list(recognition.explain(found, "en")),
-    )
-
-
-__all__ = ["Selection", "check_consent", "may_ask_for", "router", "wait_for_totals"]
+__all__ = ["check_consent", "may_ask_for", "router", "wait_for_totals"]

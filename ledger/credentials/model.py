@@ -131,7 +131,7 @@ class ServiceStatement(Part, tag_field="kind", tag="service", frozen=True, kw_on
     others: Others | UnsetType = UNSET
     filter: Filter | UnsetType = UNSET
     star: StarLevel | UnsetType = UNSET
-    note: LongText | UnsetType = UNSET
+    note: ShortText | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if date.fromisoformat(self.first) > date.fromisoformat(self.last):

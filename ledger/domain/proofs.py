@@ -5,8 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ledger import events as e
-from ledger.domain.state import Claim, CredentialKeyRecord, Moment, Need, Proof, Record, Region, State, replace
+from ledger.domain.state import (
+    Claim,
+    CredentialKeyRecord,
+    Moment,
+    Need,
+    Proof,
+    Record,
+    Region,
+    State,
+    Volunteer,
+    replace,
+)
 from ledger.domain.verdict import Rule, Violation
+from ledger.ids import issuer_kind
+
+# -- who may ask for one ----------------------------------------------------------------------------
+
+
+def may_ask(volunteer: Volunteer | None, asker: str) -> bool:
+    """Whether the asker is issued and shown a proof of this volunteer's service: itself, its station, the region."""
+    if issuer_kind(asker) == "region":
+        return True
+    return volunteer is not None and asker in (volunteer.id, volunteer.registrar, volunteer.verifier)
+
+
+def lacks_consent(volunteer: str, asker: str, consent: str | None) -> bool:
+    """Whether somebody asks for another without saying where that person's consent is kept (Order 67, 6 and 16)."""
+    return asker != volunteer and consent is None
+
+
+def is_offered(proof: Proof) -> bool:
+    """Whether the holder may have the same again: revoked for a change of the record, and not replaced."""
+    return proof.format == "vc" and proof.reason in ("corrected", "withdrawn") and proof.replaced_by is None
+
 
 # -- proofs ---------------------------------------------------------------------------------------
 

@@ -63,8 +63,8 @@ class Service:
     """The facts about one volunteer that levels rest on."""
 
     tallies: tuple[Tally, ...] = ()
-    held: tuple[Held, ...] = ()
-    trainings: int = 0
+    held: tuple[Held, ...] | None = None
+    trainings: int | None = None
 
 
 def of_totals(
@@ -194,16 +194,18 @@ def _span_days(condition: SpanDays, facts: Facts) -> int:
 
 
 def _level_held(condition: LevelHeld, facts: Facts) -> int:
-    return max((held.level for held in facts.service.held if held.scheme == condition.scheme), default=0)
+    granted = _known(facts.service.held, "levels granted before")
+    return max((held.level for held in granted if held.scheme == condition.scheme), default=0)
 
 
 def _awards_held(condition: AwardsHeld, facts: Facts) -> int:
     sought = (condition.scheme, condition.level)
-    return sum(held.times for held in facts.service.held if (held.scheme, held.level) == sought)
+    granted = _known(facts.service.held, "awards granted before")
+    return sum(held.times for held in granted if (held.scheme, held.level) == sought)
 
 
 def _trainings(condition: Trainings, facts: Facts) -> int:
-    return facts.service.trainings
+    return _known(facts.service.trainings, "number of trainings")
 
 
 MEASURES: Final[Mapping[type[Condition], Callable[[Any, Facts], int]]] = {

@@ -44,6 +44,16 @@ def standing_of(cursor: Cursor, schema: str, volunteer: str) -> list[str]:
     return [row[0] for row in cursor]
 
 
+def tokens_of(cursor: Cursor, schema: str, proof: str) -> list[str]:
+    """The SD-JWTs made of a credential that are not revoked."""
+    cursor.execute(
+        f"SELECT p.id FROM {schema}.holdings h JOIN {schema}.proofs p ON p.id = h.proof"
+        " WHERE h.of = %s AND p.revoked IS NULL ORDER BY p.position",
+        (proof,),
+    )
+    return [row[0] for row in cursor]
+
+
 def issued_since(cursor: Cursor, schema: str, volunteer: str, since: int) -> int:
     """How many proofs of a volunteer were issued at or after a unix second, which is what a log entry ends with."""
     cursor.execute(
@@ -56,7 +66,7 @@ def issued_since(cursor: Cursor, schema: str, volunteer: str, since: int) -> int
 
 
 def suspects(cursor: Cursor, schema: str, totals: str, changes: int, issued: int) -> list[str]:
-    """Standing proofs whose volunteers' entries changed since they were last compared.
+    """Standing proofs whose volunteers' entries changed since they were last compared, or whose credential fell.
 
     Looked for among changes at or after position `changes` and proofs issued at or after position `issued`, so
     that asking again costs only what is new; both 0 look at everything.
@@ -65,8 +75,9 @@ def suspects(cursor: Cursor, schema: str, totals: str, changes: int, issued: int
         f"SELECT p.id FROM {totals}.changed c JOIN {schema}.holdings h USING (volunteer)"
         f" JOIN {schema}.proofs p ON p.id = h.proof"
         " WHERE c.position >= h.seen AND p.revoked IS NULL AND (c.position >= %s OR p.position >= %s)"
-        " ORDER BY p.position",
-        (changes, issued),
+        f" UNION SELECT p.id FROM {schema}.proofs q JOIN {schema}.holdings h ON h.of = q.id"
+        f" JOIN {schema}.proofs p ON p.id = h.proof WHERE q.revoked >= %s AND p.revoked IS NULL",
+        (changes, issued, issued),
     )
     return [row[0] for row in cursor]
 
@@ -109,9 +120,9 @@ def is_taken(cursor: Cursor, schema: str, listed: str, index: int) -> bool:
     return cursor.fetchone() is not None
 
 
-def count(cursor: Cursor, schema: str, kind: str) -> int:
-    """How many proofs of a format were issued."""
-    cursor.execute(f"SELECT count(*) FROM {schema}.proofs WHERE format = %s", (kind,))
+def count_in(cursor: Cursor, schema: str, listed: str) -> int:
+    """How many indexes of a status list were given out."""
+    cursor.execute(f"SELECT count(*) FROM {schema}.proofs WHERE list = %s", (listed,))
     row = cursor.fetchone()
     return int(row[0]) if row else 0
 
@@ -127,17 +138,20 @@ def credential_keys(cursor: Cursor, schema: str) -> list[CredentialKeyRecord]:
 # -- who looked -----------------------------------------------------------------------------------
 
 
-def note_access(cursor: Cursor, schema: str, access: Access, since: int, limit: int) -> None:
-    """Write down who looked, unless there are `limit` accesses to that proof at or after a unix second already.
+def note_access(cursor: Cursor, schema: str, access: Access, since: int, limit: int) -> bool:
+    """Write down who looked; False, and nothing, when the same was done `limit` times since a unix second.
 
-    The commit waits for no disk: a crash may cost the last of these lines and nothing else.
+    The proof's row is locked, so that many at once are counted one after another. The commit waits for no disk: a
+    crash may cost the last of these lines and nothing else.
     """
     cursor.execute("SET LOCAL synchronous_commit = off")
+    cursor.execute(f"SELECT FROM {schema}.proofs WHERE id = %s FOR NO KEY UPDATE", (access.proof,))
     cursor.execute(
-        f"INSERT INTO {schema}.accesses SELECT %s, %s, %s, %s, %s WHERE"
-        f" (SELECT count(*) FROM {schema}.accesses WHERE proof = %s AND at >= %s) < %s",
-        (*access, access.proof, since, limit),
+        f"INSERT INTO {schema}.accesses SELECT %s, %s, %s, %s, %s WHERE (SELECT count(*) FROM {schema}.accesses"
+        " WHERE proof = %s AND action = %s AND at >= %s) < %s",
+        (*access, access.proof, access.action, since, limit),
     )
+    return bool(cursor.rowcount)
 
 
 def accesses(cursor: Cursor, schema: str, proof: str, limit: int) -> list[Access]:
@@ -149,23 +163,12 @@ def accesses(cursor: Cursor, schema: str, proof: str, limit: int) -> list[Access
     return [Access(*row) for row in cursor]
 
 
-def guesses_since(cursor: Cursor, schema: str, proof: str, action: str, since: int) -> int:
-    """How often something was done with a proof at or after a unix second."""
-    cursor.execute(
-        f"SELECT count(*) FROM {schema}.accesses WHERE proof = %s AND action = %s AND at >= %s",
-        (proof, action, since),
-    )
-    row = cursor.fetchone()
-    return int(row[0]) if row else 0
-
-
 __all__ = [
     "Access",
     "accesses",
     "any_withdrawn",
-    "count",
+    "count_in",
     "credential_keys",
-    "guesses_since",
     "held_by",
     "is_begun",
     "is_taken",
@@ -175,4 +178,5 @@ __all__ = [
     "note_access",
     "standing_of",
     "suspects",
+    "tokens_of",
 ]

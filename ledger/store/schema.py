@@ -93,15 +93,18 @@ CREATE TABLE {schema}.proofs (
 );
 CREATE UNIQUE INDEX proofs_index ON {schema}.proofs (list, index);
 CREATE INDEX proofs_revoked ON {schema}.proofs (list) WHERE revoked IS NOT NULL;
+CREATE INDEX proofs_ended ON {schema}.proofs (revoked) WHERE revoked IS NOT NULL;
 CREATE INDEX proofs_position ON {schema}.proofs (position);
 CREATE TABLE {schema}.holdings (
     proof uuid PRIMARY KEY,
     volunteer uuid NOT NULL,
     event_id uuid NOT NULL,        -- the event whose `holder` commits to this holding
+    of uuid,                       -- of an SD-JWT, the credential it was made of
     seen bigint NOT NULL,          -- events taken into account when it was last compared with the record
     sealed bytea NOT NULL,         -- as in identities
     finished bytea                 -- the credential with evidence and proofs, or the SD-JWT, sealed too
 );
+CREATE INDEX holdings_of ON {schema}.holdings (of) WHERE of IS NOT NULL;
 CREATE INDEX holdings_volunteer ON {schema}.holdings (volunteer);
 CREATE TABLE {schema}.accesses (
     proof uuid NOT NULL, at bigint NOT NULL, action text NOT NULL, by text NOT NULL, outcome text NOT NULL

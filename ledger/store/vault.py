@@ -30,6 +30,7 @@ class Held(NamedTuple):
     volunteer: str
     event_id: str
     proof: str
+    of: str | None
     seen: int
     holding: bytes
 
@@ -47,12 +48,20 @@ def keep(cursor: Cursor, schema: str, items: Sequence[Private]) -> None:
 def keep_holdings(cursor: Cursor, schema: str, items: Sequence[Held]) -> None:
     """Seal and store holdings, likewise."""
     keys = _keys(cursor, schema, [item.volunteer for item in items])
-    columns = {"proof": UUID, "volunteer": VOLUNTEER, "event_id": UUID, "seen": BIGINT, "sealed": BYTEA}
+    columns = {
+        "proof": UUID,
+        "volunteer": VOLUNTEER,
+        "event_id": UUID,
+        "of": UUID.or_null(),
+        "seen": BIGINT,
+        "sealed": BYTEA,
+    }
     rows = [
         (
             item.proof,
             item.volunteer,
             item.event_id,
+            item.of,
             item.seen,
             identities.seal(item.holding, keys[item.volunteer], item.event_id),
         )
@@ -77,13 +86,13 @@ def read(cursor: Cursor, schema: str, volunteer: str) -> list[Private]:
 def read_holdings(cursor: Cursor, schema: str, proofs: Sequence[str]) -> list[Held]:
     """The holdings of these proofs, in no particular order; erased ones are missing."""
     cursor.execute(
-        f"SELECT {VOLUNTEER.read.format('h.volunteer')}, h.event_id, h.proof, h.seen, h.sealed, v.key"
+        f"SELECT {VOLUNTEER.read.format('h.volunteer')}, h.event_id, h.proof, h.of, h.seen, h.sealed, v.key"
         f" FROM {schema}.holdings h JOIN vault.{schema} v USING (volunteer) WHERE h.proof = ANY(%s::uuid[])",
         (list(proofs),),
     )
     return [
-        Held(volunteer, event_id, proof, seen, identities.unseal(bytes(sealed), bytes(key), event_id))
-        for volunteer, event_id, proof, seen, sealed, key in cursor.fetchall()
+        Held(volunteer, event_id, proof, of, seen, identities.unseal(bytes(sealed), bytes(key), event_id))
+        for volunteer, event_id, proof, of, seen, sealed, key in cursor.fetchall()
     ]
 
 

@@ -184,7 +184,7 @@ def _check_attachment(pdf: pikepdf.Pdf, attached: bytes) -> None:
     assert specification.AFRelationship == "/Source"
     embedded = specification.EF.F
     assert embedded.Type == "/EmbeddedFile"
-    assert embedded.Subtype == "/application/vc+json"
+    assert embedded.Subtype == "/application/vc"
     assert embedded.read_bytes() == attached
     assert "/ModDate" in embedded.Params
 

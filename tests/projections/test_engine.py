@@ -395,11 +395,11 @@ def test_a_server_tells_which_projection_stopped(
             failures = eventually(service.failures)
             assert list(failures) == [f"{ill} touchy"]
             assert bad in failures[f"{ill} touchy"]
-            assert service.regions[well].runner.wait(1, DEADLINE_SECONDS)
-            assert not service.regions[ill].runner.wait(1, DEADLINE_SECONDS)
+            assert service.regions[well].runner.wait(3, DEADLINE_SECONDS)
+            assert not service.regions[ill].runner.wait(3, DEADLINE_SECONDS)
         poison.clear()
         with closing(serving.Service(deployment)) as service:
-            assert service.regions[ill].runner.wait(1, DEADLINE_SECONDS)
+            assert service.regions[ill].runner.wait(3, DEADLINE_SECONDS)
             assert service.failures() == {}
 
 

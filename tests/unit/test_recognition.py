@@ -97,7 +97,9 @@ def test_sichuan_skips_no_star():
         [minutes(18_000), {"kind": held, "scheme": "test", "at_least": 1}],
         [minutes(36_000), {"kind": held, "scheme": "test", "at_least": 2}],
     )
-    assert level(sichuan, tally(90_000)) == 1
+    assert level(sichuan, tally(90_000), held=()) == 1
+    with pytest.raises(Invalid, match="granted before"):
+        level(sichuan, tally(90_000))
     assert level(sichuan, tally(90_000), held=(Held(scheme="test", level=1),)) == 2
     assert level(sichuan, tally(90_000), held=(Held(scheme="other", level=2),)) == 1
     assert level(sichuan, tally(90_000), held=(Held(scheme="test", level=2),)) == 3
@@ -120,7 +122,9 @@ def test_macau_platinum_asks_for_two_golds_and_a_certificate():
     golds = Held(scheme="test", level=3), Held(scheme="test", level=3)
     assert level(macau, tally(18_000), held=golds, trainings=1) == 4
     assert level(macau, tally(18_000), held=(Held(scheme="test", level=3, times=2),), trainings=1) == 4
-    assert level(macau, tally(18_000), held=golds) == 3
+    assert level(macau, tally(18_000), held=golds, trainings=0) == 3
+    with pytest.raises(Invalid, match="trainings"):
+        level(macau, tally(18_000), held=golds)
     assert level(macau, tally(18_000), held=golds[:1], trainings=1) == 3
 
 
