@@ -68,6 +68,13 @@ EXPLANATIONS: Final[Mapping[Outcome, Text]] = {
 }
 """The outcome in a sentence."""
 
+SIGNED: Final = Text(
+    "此证明由所示地区签名，未被改动，也未被撤销；未与账本核对。",
+    "此證明由所示地區簽名，未被改動，也未被撤銷；未與賬本核對。",
+    "Signed by the region named, unchanged, and not revoked; not held against its log.",
+)
+"""Of `valid`, when what was presented carries no evidence: the code of a QR, an SD-JWT."""
+
 AS_OF: Final = Text(
     "截至 {date} 的状态列表，此证明真实且未被撤销；此后是否被撤销不得而知。",
     "截至 {date} 的狀態列表，此證明真實且未被撤銷；此後是否被撤銷不得而知。",
@@ -132,7 +139,9 @@ FINDINGS: Final[Mapping[tuple[str, Result], Text]] = {
         "nothing shows that the region's log holds its issuing",
     ),
     ("evidence", Result.SKIPPED): Text(
-        "此种证明不含账本凭据", "此種證明不含賬本憑據", "a proof of this kind carries no evidence"
+        "此种证明不含账本凭据，未与账本核对",
+        "此種證明不含賬本憑據，未與賬本核對",
+        "a proof of this kind carries no evidence: signed, and not held against the log",
     ),
     ("dates", Result.PASSED): Text("在有效期内", "在有效期內", "within its dates"),
     ("dates", Result.FAILED): Text("已过期或尚未生效", "已過期或尚未生效", "expired, or not valid yet"),
@@ -162,6 +171,8 @@ def explanation(verdict: Verdict) -> Text:
     """The outcome in a sentence, with the reason of a revocation or the date of an old status list."""
     if verdict.outcome is Outcome.STATUS_UNKNOWN and verdict.as_of:
         return AS_OF.filled(date=verdict.as_of)
+    if verdict.outcome is Outcome.VALID and any(step.result is Result.SKIPPED for step in verdict.steps):
+        return SIGNED
     text, why = EXPLANATIONS[verdict.outcome], REASONS.get(verdict.reason or "")
     if verdict.outcome is Outcome.REVOKED and why:
         return Text(f"{text.hans}原因：{why.hans}。", f"{text.hant}原因：{why.hant}。", f"{text.en} Reason: {why.en}.")
@@ -283,6 +294,7 @@ __all__ = [
     "OUTCOMES",
     "REASONS",
     "RESULTS",
+    "SIGNED",
     "STEPS",
     "Text",
     "as_json",

@@ -105,6 +105,16 @@ def test_the_reason_is_told():
     assert as_json(replace(verdict, replacement=PROOF))["replacement"] == PROOF
 
 
+def test_what_is_not_held_against_the_log_says_so():
+    """A key that was stolen signs codes and tokens that no log knows: they are not told to be issued."""
+    for data, kind in ((issuing.qr().encode(), "code"), (issuing.token().encode(), "sd-jwt")):
+        verdict = verdict_on(data, kind)
+        assert (verdict.outcome, explanation(verdict)) == (Outcome.VALID, verdicts.SIGNED)
+        assert "not held against the log" in as_json(verdict)["steps"][3]["en"]
+        assert explanation(verdict_on(data, kind, {})) == verdicts.EXPLANATIONS[Outcome.STATUS_UNKNOWN]
+    assert explanation(VALID) == verdicts.EXPLANATIONS[Outcome.VALID]
+
+
 def test_the_date_of_an_old_list_is_told():
     old = verdict_on(encoded(issuing.document()), lists={LIST_URL: issuing.bits(valid_from=NOW - 60 * 24 * 3600)})
     assert old.as_of is not None
