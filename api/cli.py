@@ -23,7 +23,7 @@ from api import cli_common, logs, reports
 from api.app import create_app
 from api.client import Client
 from api.demo import demo
-from api.proof_commands import proof_keys, prove
+from api.proof_commands import proof_keys, proofs, prove
 from api.service import Service
 from api.submitting import submit
 from api.verifying import trust, verify
@@ -272,5 +272,5 @@ def _read(data: Path, region: str, who: str | None) -> dict[str, Any]:
     return reports.as_dict(found)
 
 
-for command in (submit, demo, prove, proof_keys, verify, trust):
+for command in (submit, demo, prove, proofs, proof_keys, verify, trust):
     main.add_command(command)

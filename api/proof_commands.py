@@ -11,12 +11,13 @@ from typing import Any, Final
 import click
 from rich.console import Console
 from rich.progress import Progress
+from rich.table import Table
 from rich.text import Text
 
 from api import cli_common
 from api.client import Client
 from ledger import keys
-from ledger.errors import Invalid, NotYet
+from ledger.errors import Invalid, NotYet, Unavailable
 from ledger.ids import check_volunteer
 from ledger.limits import BATCH_VOLUNTEERS_MAX
 
@@ -25,6 +26,7 @@ errors = Console(stderr=True)
 
 _POLL_SECONDS: Final = 0.5
 _WAIT_SECONDS: Final = 3600
+_SHOWN_MAX: Final = 100
 _FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 _OUT: Final = click.Path(path_type=Path, dir_okay=False)
 _KINDS: Final = {".pdf": "pdf", ".json": "credential", ".svg": "qr"}
@@ -39,8 +41,8 @@ _KINDS: Final = {".pdf": "pdf", ".json": "credential", ".svg": "qr"}
     required=True,
     help="Sign in with it. 登录密钥",
 )
-@click.option("--first", required=True, help="First day, YYYY-MM-DD. 起始日期")
-@click.option("--last", required=True, help="Last day, inclusive. 截止日期")
+@click.option("--first", help="First day, YYYY-MM-DD. 起始日期")
+@click.option("--last", help="Last day, inclusive. 截止日期")
 @click.option("--activity", "activities", multiple=True, help="Only this activity (UUID). 仅此活动")
 @click.option("--category", "categories", multiple=True, help="Only this category. 仅此类别")
 @click.option("--organisation", "organisations", multiple=True, help="Only this recording unit. 仅此记录单位")
@@ -50,7 +52,7 @@ _KINDS: Final = {".pdf": "pdf", ".json": "credential", ".svg": "qr"}
 @click.option("--star", is_flag=True, help="State the star level. 写明星级")
 @click.option("--note", help="Printed as it is. 备注")
 @click.option("--volunteer", help="Whose; default: the key's. 志愿者")
-@click.option("--volunteers", type=click.File(encoding="utf-8"), help="A file of volunteers, one a line. 志愿者名单")
+@click.option("--volunteers", type=_FILE, help="A file of volunteers, one a line. 志愿者名单")
 @click.option("--consent", help="Where the consent is kept, when asking for others. 同意书编号")
 @click.option("--replaces", help="A revoked proof: the same again as the record now stands. 替换已撤销的证明")
 @click.option(
@@ -67,11 +69,17 @@ def prove(region: str, url: str, key: Path, out: Path, as_json: bool, **asked: A
     suffix = out.suffix.lower()
     if suffix not in ({".zip"} if names else _KINDS):
         raise click.UsageError("--out ends in .zip with --volunteers, else in .pdf, .json or .svg")
+    if "replaces" not in wanted and not {"first", "last"} <= wanted.keys():
+        raise click.UsageError("--first and --last are needed, or --replaces, which asks for the same again")
+    if names and wanted.keys() & {"volunteer", "replaces"}:
+        raise click.UsageError("--volunteers goes with neither --volunteer nor --replaces")
+    check_folder(out)
+    people = _volunteers(names) if names else []
     with Client(url) as client:
         client.sign_in(keys.load(key), region)
         base = f"/v1/regions/{region}"
         if names:
-            found = _prove_many(client, base, _volunteers(names.read()), wanted, out)
+            found = _prove_many(client, base, people, wanted, out)
         else:
             again = {name: value for name, value in wanted.items() if name in ("replaces", "consent")}
             asking = again if "replaces" in wanted else wanted
@@ -90,8 +98,24 @@ def _prove_one(client: Client, base: str, asked: Mapping[str, Any], out: Path, p
     while not found["ready"]:
         _pause(deadline)
         found = client.get(f"{base}/proofs/{found['id']}")
-    out.write_bytes(client.data(f"{base}/proofs/{found['id']}/{part}"))
+    save(client, f"{base}/proofs/{found['id']}", part, out)
     return found
+
+
+def save(client: Client, place: str, part: str, out: Path) -> None:
+    """Fetch a file of a proof; what cannot be written names the proof, which is issued all the same."""
+    data = client.data(f"{place}/{part}")
+    try:
+        out.write_bytes(data)
+    except OSError as error:
+        proof = place.rpartition("/")[2]
+        raise Unavailable(f"cannot write {out}: {error.strerror}; fetch proof {proof} with `yongzhi proofs`") from None
+
+
+def check_folder(out: Path) -> None:
+    """Before anything is issued: the folder of the file must be there."""
+    if not out.parent.is_dir():
+        raise click.UsageError(f"there is no folder {out.parent}")
 
 
 def _prove_many(
@@ -111,8 +135,10 @@ def _prove_many(
             task = progress.add_task("save 保存", total=None)
             client.save(f"{place}/zip", file, lambda size: progress.advance(task, size))
         part.replace(out)
-    for item in client.get(f"{place}/items", state="refused", limit=100)["items"]:
+    for item in client.get(f"{place}/items", state="refused", limit=_SHOWN_MAX)["items"]:
         errors.print(Text(f"{item['number']} {item['volunteer']}: {item['problem']}"), style="red", soft_wrap=True)
+    if found["refused"] > _SHOWN_MAX:
+        errors.print(f"… {found['refused']} in all, see index.csv in the ZIP 其余见 ZIP 内 index.csv", style="red")
     return found
 
 
@@ -122,8 +148,8 @@ def _pause(deadline: float) -> None:
     time.sleep(_POLL_SECONDS)
 
 
-def _volunteers(text: str) -> list[str]:
-    found = [line.strip() for line in text.splitlines() if line.strip()]
+def _volunteers(path: Path) -> list[str]:
+    found = [line.strip() for line in path.read_bytes().decode("utf-8-sig", "replace").splitlines() if line.strip()]
     if not 1 <= len(found) <= BATCH_VOLUNTEERS_MAX:
         raise Invalid(f"a file of 1 to {BATCH_VOLUNTEERS_MAX} volunteers, one a line")
     for number, name in enumerate(found, 1):
@@ -132,6 +158,67 @@ def _volunteers(text: str) -> list[str]:
         except Invalid as error:
             raise Invalid(f"line {number}: {error.detail}") from None
     return found
+
+
+@click.command()
+@cli_common.region
+@click.option("--url", envvar="YONGZHI_URL", required=True, help="The server. 服务地址")
+@click.option("--key", type=_FILE, required=True, help="Sign in with it. 登录密钥")
+@click.option("--volunteer", help="Whose; default: the key's. 志愿者")
+@click.option("--fetch", help="Save this proof (its id) once more, as --out. 再次下载")
+@click.option("--out", type=_OUT, help=".pdf, .json or .svg. 输出文件")
+@click.option("--revoke", help="Take this proof back, for good. 撤销")
+@cli_common.as_json
+@cli_common.told
+def proofs(
+    region: str,
+    url: str,
+    key: Path,
+    volunteer: str | None,
+    fetch: str | None,
+    out: Path | None,
+    revoke: str | None,
+    as_json: bool,
+) -> None:
+    """List a volunteer's proofs, fetch one again, or take one back. 查询、再次下载或撤销证明"""
+    if (fetch is None) is not (out is None) or (out is not None and out.suffix.lower() not in _KINDS):
+        raise click.UsageError("--fetch goes with --out, which ends in .pdf, .json or .svg")
+    base = f"/v1/regions/{region}/proofs"
+    with Client(url) as client:
+        client.sign_in(keys.load(key), region)
+        if fetch is not None and out is not None:
+            check_folder(out)
+            save(client, f"{base}/{fetch}", _KINDS[out.suffix.lower()], out)
+        if revoke is not None:
+            client.post(f"{base}/{revoke}/revocation")
+        found = _all(client, base, volunteer)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        console.print(_listed(found))
+
+
+def _all(client: Client, base: str, volunteer: str | None) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    asked: dict[str, str | int] = {"limit": 100} if volunteer is None else {"limit": 100, "volunteer": volunteer}
+    while True:
+        page = client.get(base, **asked)
+        found += page["proofs"]
+        if page["next"] is None:
+            return found
+        asked["cursor"] = page["next"]
+
+
+def _listed(found: list[dict[str, Any]]) -> Table:
+    table = Table("id", "issued 签发", "what 内容", "state 状态")
+    for one in found:
+        hours, minutes = divmod(one["minutes"] or 0, 60)
+        what = f"{one['kind']} {one['first']} – {one['last']}  {hours}:{minutes:02}" if one["kind"] else one["format"]
+        state = (
+            one["state"] + (f" ({one['reason']})" if one["reason"] else "") + (" → --replaces" if one["offer"] else "")
+        )
+        table.add_row(one["id"], one["issued"], what, state)
+    return table
 
 
 @click.command("proof-keys")

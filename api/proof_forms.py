@@ -71,6 +71,11 @@ class ProofOut(BaseModel):
     ready: bool = Field(description="whether a published checkpoint covers it, so that its files can be fetched")
     reason: str | None = None
     replaced_by: str | None = None
+    kind: str | None = Field(None, description="service or star; like those below, gone once the details are erased")
+    first: str | None = None
+    last: str | None = None
+    minutes: int | None = None
+    named: bool | None = None
     offer: bool = Field(description="revoked for a change of the record and not replaced: ask with `replaces`")
 
 

@@ -226,6 +226,12 @@ class Proving:
         """What is kept of a proof; raise NotFound when it was erased, or never was."""
         return self._held(proof)[0]
 
+    def holdings(self, ids: Sequence[str]) -> dict[str, Holding]:
+        """What is kept of these proofs, those that were erased left out."""
+        with self._ledger.database.read() as cursor:
+            found = vault.read_holdings(cursor, self._ledger.schema, ids)
+        return {one.proof: holdings.decode(one.holding) for one in found}
+
     def _held(self, proof: str) -> tuple[Holding, str]:
         with self._ledger.database.read() as cursor:
             found = vault.read_holdings(cursor, self._ledger.schema, [proof])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import PlainTextResponse, Response
@@ -28,7 +28,7 @@ from api.proving import Ask
 from api.service import Region
 from api.sessions import Session
 from ledger import holdings
-from ledger.credentials import jws, qr, sd_jwt
+from ledger.credentials import jws, model, qr, sd_jwt
 from ledger.domain.proofs import is_offered, lacks_consent, may_ask
 from ledger.domain.state import Proof, Volunteer
 from ledger.errors import Forbidden, Invalid, NotFound, NotYet
@@ -125,6 +125,7 @@ def wait_for_totals(region: Region) -> None:
 
 def _shown(region: Region, found: Sequence[Proof]) -> list[ProofOut]:
     rows, published = region.ledger.rows_at([proof.position for proof in found]), region.published_size()
+    held = region.proofs.proving.holdings([proof.id for proof in found])
     return [
         ProofOut(
             id=proof.id,
@@ -137,9 +138,23 @@ def _shown(region: Region, found: Sequence[Proof]) -> list[ProofOut]:
             reason=proof.reason,
             replaced_by=proof.replaced_by,
             offer=is_offered(proof),
+            **(_stated(held[proof.id]) if proof.id in held else {}),
         )
         for proof in found
     ]
+
+
+def _stated(holding: holdings.Holding) -> dict[str, Any]:
+    """What tells one proof of a volunteer from another."""
+    request, statement = holding.request, holding.statement
+    minutes = statement.star.minutes if isinstance(statement, model.StarStatement) else statement.minutes
+    return {
+        "kind": request.kind,
+        "first": request.first,
+        "last": request.last,
+        "minutes": minutes,
+        "named": request.named,
+    }
 
 
 def _show(region: Region, proof: str) -> ProofOut:
