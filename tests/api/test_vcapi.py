@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api import vcdm, vcproofs
 from ledger.credentials.data_integrity import JCS, RDFC
 from ledger.limits import REQUEST_BYTES_MAX
 from tests.api.vc_client import CLIENT, EXAMPLES, ISSUER, Document, issue, refused_by_issuer, v1, v2, verify
+from tests.vcapi import documents, proofs
 
 # -- issuing --------------------------------------------------------------------------------------
 
@@ -49,7 +49,7 @@ def test_without_options_there_is_one_proof():
 
 def test_a_credential_of_version_1_gets_what_it_needs():
     issued = issue(v1(issuanceDate=...))
-    assert issued["@context"] == [vcdm.V1, vcproofs.DATA_INTEGRITY]
+    assert issued["@context"] == [documents.V1, proofs.DATA_INTEGRITY]
     assert issued["issuanceDate"] == "2026-11-22T08:00:00Z"
     assert verify(issued)["verified"] is True
     assert verify(issue(v1(expirationDate="2027-01-01T00:00:00Z")))["verified"] is True
@@ -73,21 +73,21 @@ NOT_ISSUED: dict[str, Any] = {
     "a-string": "credential",
     "no-context": v2(**{"@context": ...}),
     "context-number": v2(**{"@context": 4}),
-    "context-string": v2(**{"@context": vcdm.V2}),
+    "context-string": v2(**{"@context": documents.V2}),
     "context-empty": v2(**{"@context": []}),
     "context-object-first": v2(**{"@context": [{"foo": True}]}),
-    "context-other-first": v2(**{"@context": [EXAMPLES, vcdm.V2]}),
-    "context-item-number": v2(**{"@context": [vcdm.V2, 123192875]}),
-    "context-item-no-url": v2(**{"@context": [vcdm.V2, "https ://not-a-url/contexts"]}),
-    "context-unheard": v2(**{"@context": [vcdm.V2, "https://unheard.example/context"]}),
-    "context-redefines": v2(**{"@context": [vcdm.V2, {"VerifiableCredential": "https://example.org/#Bad"}]}),
+    "context-other-first": v2(**{"@context": [EXAMPLES, documents.V2]}),
+    "context-item-number": v2(**{"@context": [documents.V2, 123192875]}),
+    "context-item-no-url": v2(**{"@context": [documents.V2, "https ://not-a-url/contexts"]}),
+    "context-unheard": v2(**{"@context": [documents.V2, "https://unheard.example/context"]}),
+    "context-redefines": v2(**{"@context": [documents.V2, {"VerifiableCredential": "https://example.org/#Bad"}]}),
     "type-missing": v2(type=...),
     "type-number": v2(type=4),
     "type-item-null": v2(type=["VerifiableCredential", None]),
     "type-item-array": v2(type=["VerifiableCredential", []]),
     "type-other": v2(type=["AlumniCredential"]),
     "type-undefined": v1(type=["VerifiableCredential", "Unheard"]),
-    "type-mapped-to-no-url": v2(**{"@context": [vcdm.V2, {"AlumniCredential": "https ://not-a-url#A"}]}),
+    "type-mapped-to-no-url": v2(**{"@context": [documents.V2, {"AlumniCredential": "https ://not-a-url#A"}]}),
     "term-undefined": v1(credentialSubject={"id": "did:example:a", "unheard": "of"}),
     "id-null": v2(id=None),
     "id-no-url": v2(id="https ://not-a-url"),
@@ -142,7 +142,7 @@ def test_what_is_out_of_the_ordinary_but_right_is_issued():
         v2(name={"@value": "名", "@language": "zh", "@direction": "ltr"}, description=[{"@value": "A"}, "B"]),
         v2(validFrom="2023-02-25T19:10:39.123-06:00", validUntil="2099-01-01T00:00:00Z"),
         v2(relatedResource={"id": "urn:x:1", "digestSRI": "sha384-AAAA"}),
-        v2(**{"@context": [vcdm.V2, {"AlumniCredential": "https://x.example/#A", "alumniOf": "urn:x:of"}]}),
+        v2(**{"@context": [documents.V2, {"AlumniCredential": "https://x.example/#A", "alumniOf": "urn:x:of"}]}),
         v2(proof={"type": "Ed25519Signature2020", "proofValue": "z58D"}),
     ):
         assert issue(ordinary)["issuer"] == ISSUER

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from api import vcdm, vcproofs
 from ledger.credentials import did
 from ledger.credentials.data_integrity import JCS, RDFC, sign
 from tests.api.vc_client import EXAMPLES, ISSUER, KEY, Document, issue, v1, v2, verify
 from tests.contract.javascript import ask
+from tests.vcapi import documents, proofs
 
 JS = Path(__file__).resolve().parents[1] / "contract" / "js"
 
@@ -75,7 +75,7 @@ SIGNED_AND_REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         "its did:key has not",
     ),
     "another-issuer": ({"issuer": "did:key:z6MkpJySvETLnxhQG9DzEdmKJtysBDjuuTeDfUj1uNNCUqcj"}, {}, "no proof is by"),
-    "undefined-term": ({"@context": [vcdm.V2], "type": ["VerifiableCredential"]}, {}, "not defined"),
+    "undefined-term": ({"@context": [documents.V2], "type": ["VerifiableCredential"]}, {}, "not defined"),
     "created-no-date": ({}, {"created": "invalidDate"}, "not a date"),
 }
 
@@ -139,7 +139,7 @@ OLDER = "https://w3id.org/security/suites/ed25519-2020/v1"
             [],
         ),
         (
-            {"type": "DataIntegrityProof", "cryptosuite": JCS, "@context": [vcdm.V2, EXAMPLES]},
+            {"type": "DataIntegrityProof", "cryptosuite": JCS, "@context": [documents.V2, EXAMPLES]},
             "z2HnFSSPPBzR36zdDgK8PbEHeXbR56YF24jwMpt3R1eHXQzJDMWS93FCzpvJpwTWd3GAVFuUfjoJdcnTMuVor51aX",
             [],
         ),
@@ -178,7 +178,7 @@ def test_a_proof_of_a_chain_covers_the_one_before_it():
     first = issue(v2(), id="urn:uuid:26329423-bec9-4b2e-88cb-a7c7d9dc4544")
     before = first["proof"]
     options = {name: value for name, value in before.items() if name not in {"id", "proofValue"}}
-    second = sign({**first, "proof": [before]}, {**options, "previousProof": before["id"]}, KEY, vcproofs.canoniser())
+    second = sign({**first, "proof": [before]}, {**options, "previousProof": before["id"]}, KEY, proofs.canoniser())
     assert verify({**first, "proof": [before, second]})["verified"] is True
     assert verify({**first, "proof": [second]})["verified"] is False
     other = issue(v2(), id=before["id"], created="2026-01-01T00:00:00Z")["proof"]
@@ -210,7 +210,7 @@ def test_what_is_issued_here_is_verified_there():
 
 
 def test_what_is_issued_there_is_verified_here():
-    asked = {"v1": [RDFC, v1(**{"@context": [vcdm.V1, vcproofs.DATA_INTEGRITY]})]}
+    asked = {"v1": [RDFC, v1(**{"@context": [documents.V1, proofs.DATA_INTEGRITY]})]}
     asked |= {f"v2 {suite}": [suite, v2()] for suite in (JCS, RDFC)}
     question = {"seed": "02" * 32, "credentials": asked, "documents": documents_of()}
     made = ask(JS, "issuing.mjs", {**question, "challenge": "abc", "domain": "school.example"})

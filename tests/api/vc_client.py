@@ -5,9 +5,10 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from api import vcapi, vcdm
 from ledger.credentials.keys import CredentialKey
 from ledger.keys import SigningKey
+from tests import vcapi
+from tests.vcapi import documents
 
 SEED = b"\1" * 32
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -20,7 +21,7 @@ Document = dict[str, Any]
 
 def v2(**changes: Any) -> Document:
     plain = {
-        "@context": [vcdm.V2, EXAMPLES],
+        "@context": [documents.V2, EXAMPLES],
         "id": "urn:uuid:58172aac-d8ba-11ed-83dd-0b3aef56cc33",
         "type": ["VerifiableCredential", "AlumniCredential"],
         "issuer": ISSUER,
@@ -32,7 +33,7 @@ def v2(**changes: Any) -> Document:
 
 def v1(**changes: Any) -> Document:
     plain = {
-        "@context": [vcdm.V1],
+        "@context": [documents.V1],
         "id": "urn:uuid:86294362-4254-4f36-854f-3952fe42555d",
         "type": ["VerifiableCredential"],
         "issuer": ISSUER,

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from api import vcdm
-from api.vcdm import V1, V2, listed
 from ledger.credentials import contexts, data_integrity
 from ledger.credentials.data_integrity import JCS, RDFC
 from ledger.credentials.keys import parse_multikey
 from ledger.credentials.model import CONTEXTS
 from ledger.errors import Untrusted
 from ledger.limits import SIGNATURES_MAX
+from tests.vcapi import documents
+from tests.vcapi.documents import V1, V2, listed
 
 DATA_INTEGRITY: Final = "https://w3id.org/security/data-integrity/v2"
 _LEGACY: Final = "Ed25519Signature2020"
@@ -92,8 +92,8 @@ class Proofs:
         if proof.get("proofPurpose") != purpose:
             raise Untrusted(f"a proof that is not for {purpose}")
         if "created" in proof:
-            vcdm.parse_date(proof["created"], "/proof/created")
-        if "expires" in proof and vcdm.parse_date(proof["expires"], "/proof/expires") < self._now():
+            documents.parse_date(proof["created"], "/proof/created")
+        if "expires" in proof and documents.parse_date(proof["expires"], "/proof/expires") < self._now():
             raise Untrusted("the proof has expired")
         for name in ("domain", "challenge"):
             if expected.get(name) is not None and expected[name] not in listed(proof.get(name)):

@@ -1,7 +1,7 @@
 """The VC-API over our cryptosuites, so that conformance suites of others can be run against them. For tests alone.
 
 It signs whatever it is asked to under a did:key, and belongs to no deployment: `create_app` knows nothing of it.
-`uvicorn --factory api.vcapi:profile` serves it, under a key that everybody knows.
+`uvicorn --factory tests.vcapi:profile` serves it, under a key that everybody knows.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api import vcdm, vcproofs
-from api.vcdm import V1, listed
-from api.vcproofs import Clock
 from ledger.credentials import data_integrity
 from ledger.credentials.data_integrity import JCS, RDFC
 from ledger.credentials.keys import CredentialKey, multikey
 from ledger.errors import Invalid, LedgerError, TooLarge, Untrusted
 from ledger.keys import SigningKey
 from ledger.limits import REQUEST_BYTES_MAX
+from tests.vcapi import documents, proofs
+from tests.vcapi.documents import V1, listed
+from tests.vcapi.proofs import Clock
 
 _OPTIONS: Final = ("id", "domain", "challenge", "nonce")
 """Members that the caller may set in a proof."""
@@ -65,14 +65,14 @@ class _Api:
         name = multikey(SigningKey("did:key", seed).verifier.public)
         self.key = CredentialKey(SigningKey(f"did:key:{name}", seed))
         self.now = now
-        self.quads = vcproofs.canoniser()
-        self.proofs = vcproofs.Proofs(self.quads, now)
+        self.quads = proofs.canoniser()
+        self.proofs = proofs.Proofs(self.quads, now)
 
     def issue(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """VC-API, Issue Credential. The issuer becomes ours; a proof is added to those that are there."""
         options = _options(body)
         credential = body.get("credential")
-        vcdm.check_credential(credential, issued=False)
+        documents.check_credential(credential, issued=False)
         assert isinstance(credential, dict)
         issuer = credential["issuer"]
         document = {
@@ -81,13 +81,13 @@ class _Api:
         }
         if document["@context"][0] == V1:
             document.setdefault("issuanceDate", self._time())
-            if vcproofs.DATA_INTEGRITY not in document["@context"]:
-                document["@context"] = [*document["@context"], vcproofs.DATA_INTEGRITY]
+            if proofs.DATA_INTEGRITY not in document["@context"]:
+                document["@context"] = [*document["@context"], proofs.DATA_INTEGRITY]
         earlier = listed(document.pop("proof", []))
         # Under JCS as well: what the context does not define means nothing to anybody.
         self.quads(document)
-        proofs = [*earlier, *(self._sign(document, suite, options) for suite in _suites(options))]
-        return {"verifiableCredential": {**document, "proof": proofs[0] if len(proofs) == 1 else proofs}}
+        made = [*earlier, *(self._sign(document, suite, options) for suite in _suites(options))]
+        return {"verifiableCredential": {**document, "proof": made[0] if len(made) == 1 else made}}
 
     def _sign(self, document: Mapping[str, Any], suite: str, options: Mapping[str, Any]) -> dict[str, Any]:
         proof: dict[str, Any] = {
@@ -98,7 +98,7 @@ class _Api:
             "proofPurpose": "assertionMethod",
             **{name: options[name] for name in _OPTIONS if name in options},
         }
-        vcdm.parse_date(proof["created"], "/options/created")
+        documents.parse_date(proof["created"], "/options/created")
         if suite == JCS:
             proof["@context"] = document["@context"]
         return data_integrity.sign(document, proof, self.key, self.quads)
@@ -117,8 +117,8 @@ class _Api:
         return _verified(untold)
 
     def _check_credential(self, document: Any, options: Mapping[str, Any]) -> list[Untrusted]:
-        vcdm.check_credential(document, issued=True)
-        vcdm.check_period(document, self.now())
+        documents.check_credential(document, issued=True)
+        documents.check_period(document, self.now())
         issuer = document["issuer"]
         owner = issuer["id"] if isinstance(issuer, dict) else issuer
         return self.proofs.check(document, owner, "assertionMethod", options)
@@ -126,7 +126,7 @@ class _Api:
     def verify_presentation(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """VC-API, Verify Presentation: its proofs, made to authenticate, and every credential in it."""
         document, options = body.get("verifiablePresentation"), _options(body)
-        vcdm.check_presentation(document)
+        documents.check_presentation(document)
         assert isinstance(document, dict)
         holder = document.get("holder")
         owner = holder.get("id") if isinstance(holder, dict) else holder
