@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from ledger.credentials import jws
 from ledger.credentials.keys import TokenKey, base64url
-from ledger.errors import Invalid, Untrusted
-from ledger.limits import STATUS_LIST_SIZE, STATUS_LIST_TTL
+from ledger.errors import Invalid, TooLarge, Untrusted
+from ledger.limits import STATUS_LIST_BYTES_MAX, STATUS_LIST_SIZE, STATUS_LIST_TTL
 
 TYP: Final = "statuslist+jwt"
 MEDIA_TYPE: Final = "application/statuslist+jwt"
@@ -58,6 +58,8 @@ def open_list(text: str, url: str, find_key: Callable[[str], bytes]) -> StatusLi
 
     `find_key` gives the P-256 key (33 bytes) of a `kid`, or raises Untrusted. Raise Invalid, TooLarge or Untrusted.
     """
+    if len(text) > STATUS_LIST_BYTES_MAX:
+        raise TooLarge(f"a status list over {STATUS_LIST_BYTES_MAX} bytes")
     token = jws.open_jws(text, TYP, find_key)
     if token.payload.get("sub") != url:
         raise Untrusted("the status list of another address")
