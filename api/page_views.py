@@ -30,11 +30,13 @@ _SCRIPT_KEYS: Final = (
     "claim.",
     "code.",
     "date.",
+    "evidence.",
     "minutes.",
     "name.",
     "proof.",
     "stated.",
     "steps.",
+    "verify.again",
 )
 
 

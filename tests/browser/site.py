@@ -144,7 +144,9 @@ class Proofs:
                     explanation_en=("102 h 30 min of service in all, at least 100 h", "pending and contested left out"),
                 ),
             ),
-            NAMELESS: self._credential(NAMELESS, service(*lines), name=None),
+            NAMELESS: self._credential(
+                NAMELESS, service(*lines, filter=model.Filter(evidence=("check-in",))), name=None
+            ),
             ERASED: self._credential(ERASED, service(*lines)),
         }
 

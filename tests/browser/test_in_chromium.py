@@ -105,9 +105,11 @@ def test_the_code_survives_a_change_of_language_and_a_comparison_of_names(browse
 # -- checking a file --------------------------------------------------------------------------------------
 
 
-def present(browser: Chrome, proofs: Proofs, file: Path | None = None, text: str = "", name: str = "") -> None:
+def present(
+    browser: Chrome, proofs: Proofs, file: Path | None = None, text: str = "", name: str = "", language: str = "en"
+) -> None:
     """Fill in the form and send it."""
-    visit(browser, f"{proofs.base}/verify?lang=en")
+    visit(browser, f"{proofs.base}/verify?lang={language}")
     if file is not None:
         browser.find_element(By.ID, "file").send_keys(str(file))
     browser.execute_script("document.getElementById('text').value = arguments[0]", text)
@@ -153,6 +155,36 @@ def test_forged_and_revoked_credentials_are_told_in_the_browser(
         assert not browser.find_elements(By.CSS_SELECTOR, ".note-good")
         assert len(browser.find_elements(By.CSS_SELECTOR, ".certificate")) == (expected is not Outcome.INVALID)
     assert chromium.complaints(browser) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("proof", [VALID, FIRST, STAR, HOSTILE, NAMELESS])
+def test_browser_and_server_show_the_same_statement(browser: Chrome, proofs: Proofs, proof: str, language: str) -> None:
+    place = LANGUAGES.index(language)
+    present(browser, proofs, text=proofs.files[proof].decode(), language=language)
+    assert catalogue()["js.by_browser"][place] in text_of(browser, "#result")
+    mine = shown(browser)
+    browser.find_element(By.CSS_SELECTOR, "#result button").click()
+    until(browser, lambda found: catalogue()["steps.by_server"][place] in text_of(found, "#result"))
+    assert mine == shown(browser)
+    assert "headline" in mine[0]
+    assert "facts" in mine[-1]
+
+
+def shown(browser: Chrome) -> list[str]:
+    """What a certificate on the page is made of, part by part, and how it is marked."""
+    parts = browser.find_elements(
+        By.CSS_SELECTOR, ".certificate > :is(h3, ul, dl, .headline, .starred, .note, .lines, .sums, .said)"
+    )
+    marks = browser.find_element(By.CSS_SELECTOR, ".certificate").get_attribute("class")
+    languages = [
+        found.get_attribute("lang") or "" for found in browser.find_elements(By.CSS_SELECTOR, ".certificate bdi")
+    ]
+    return [
+        *(f"{part.tag_name} {part.get_attribute('class')}: {part.text}" for part in parts[:-1]),
+        f"{marks} {sorted(filter(None, languages))}",
+        f"{parts[-1].get_attribute('class')}: {parts[-1].text}",
+    ]
 
 
 def test_the_text_of_a_qr_is_checked_in_the_browser(browser: Chrome, proofs: Proofs) -> None:

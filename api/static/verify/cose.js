@@ -64,7 +64,8 @@ export async function openCode(text, findKey) {
   const publicKey = await findKey(code.region, kid);
   if ((await keyId(publicKey)) !== kid) throw new Untrusted("the key found is not the one the code names");
   await verifyEd25519(publicKey, signature, toBeSigned(header, payload));
-  if (page !== null && !page.endsWith(`/p/${code.proof}`)) throw new Untrusted("the address names another proof than the signed code");
+  if (page !== null && !page.endsWith(`/p/${code.proof}`))
+    throw new Untrusted("the address names another proof than the signed code");
   return code;
 }
 

@@ -28,7 +28,8 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-const outside = (text, lang) => element("bdi", lang ? { lang } : {}, String(text));
+/** Text from outside: its direction ends with it. */
+export const outside = (text, lang) => element("bdi", lang ? { lang } : {}, String(text));
 
 function icon(name) {
   const made = document.createElementNS(SVG, "svg");
@@ -103,82 +104,4 @@ function stepItem({ number, code, result, detail, note: more }, format, texts) {
     element("span", { class: "mark" }, icon(RESULT_ICONS[result])),
     element("div", {}, ...lines),
   );
-}
-
-/** What is stated, and by whom; nothing of what is not valid. */
-export function statement(verdict, texts) {
-  if (verdict.outcome === "invalid") return [];
-  const stated = verdict.statement;
-  const title = element(
-    "h2",
-    { id: "stated-title" },
-    texts.get(verdict.format === "code" ? "stated.code" : "stated.title"),
-  );
-  const parts = [title, headline(stated, texts)];
-  if (Array.isArray(stated.lines)) parts.push(table(stated, texts));
-  parts.push(facts(verdict, texts));
-  const kind = verdict.outcome === "valid" ? "certificate" : "certificate void";
-  return [element("section", { class: kind, "aria-labelledby": "stated-title" }, ...parts)];
-}
-
-function headline(stated, texts) {
-  const star = stated.star?.level ?? stated.level;
-  const minutes = stated.minutes ?? stated.star.minutes;
-  const last = stated.last ?? stated.day;
-  const parts = [
-    labelled(texts.get("stated.minutes"), element("strong", { class: "hours" }, texts.duration(minutes))),
-  ];
-  parts.push(labelled(texts.get("stated.period"), element("span", {}, texts.period(stated.first ?? last, last))));
-  if (star !== undefined)
-    parts.push(
-      labelled(texts.get("stated.star"), element("span", { class: "stars" }, "★".repeat(Math.min(star, 5)))),
-    );
-  return element("div", { class: "headline" }, ...parts);
-}
-
-const labelled = (label, value) => element("p", {}, element("span", { class: "label" }, label), " ", value);
-
-function table(stated, texts) {
-  const heads = ["stated.activity", "stated.organisation", "stated.dates", "stated.time"];
-  const head = element("tr", {}, ...heads.map((key) => element("th", { scope: "col" }, texts.get(key))));
-  head.lastElementChild.className = "number";
-  const lang = /^8[12]/.test(stated.region) ? "zh-Hant" : "zh-Hans"; // Hong Kong and Macau
-  const rows = stated.lines.map((line) => row(line, lang, texts));
-  return element(
-    "table",
-    { class: "lines" },
-    element("caption", {}, texts.get("stated.lines")),
-    element("thead", {}, head),
-    element("tbody", {}, ...rows),
-  );
-}
-
-function row(line, lang, texts) {
-  return element(
-    "tr",
-    {},
-    element(
-      "th",
-      { scope: "row" },
-      outside(line.activity_name, lang),
-      element("span", { class: "content" }, outside(line.content, lang)),
-      element("span", { class: "tag" }, texts.get(`category.${line.category}`)),
-    ),
-    element("td", { "data-label": texts.get("stated.organisation") }, outside(line.organisation_name, lang)),
-    element("td", { "data-label": texts.get("stated.dates") }, texts.period(line.first, line.last)),
-    element("td", { "data-label": texts.get("stated.time"), class: "number" }, texts.duration(line.minutes)),
-  );
-}
-
-function facts(verdict, texts) {
-  const members = [
-    ["proof.issuer", outside(verdict.issuer)],
-    ["proof.issued", texts.moment(verdict.issued)],
-    ["proof.number", element("span", { class: "code" }, verdict.proof)],
-  ];
-  if (verdict.asOf) members.push(["proof.as_of", texts.moment(verdict.asOf)]);
-  const items = members.map(([key, value]) =>
-    element("div", {}, element("dt", {}, texts.get(key)), element("dd", {}, value)),
-  );
-  return element("dl", { class: "facts" }, ...items);
 }

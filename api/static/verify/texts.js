@@ -4,8 +4,9 @@
 const ZONE_MINUTES = 8 * 60;
 
 export class Texts {
-  constructor(found) {
+  constructor(found, language) {
     this.found = found;
+    this.language = language;
   }
 
   /** The text of a key with its places filled in; the key itself when there is none. */
@@ -52,6 +53,7 @@ function parts(text) {
 
 /** The texts of the page's language, from the file that lies beside these scripts. */
 export async function loadTexts() {
-  const answer = await fetch(new URL(`../texts/${document.documentElement.lang}.json`, import.meta.url));
-  return new Texts(await answer.json());
+  const { lang } = document.documentElement;
+  const answer = await fetch(new URL(`../texts/${lang}.json`, import.meta.url));
+  return new Texts(await answer.json(), lang);
 }

@@ -3,7 +3,8 @@
 import { CREDENTIAL_BYTES_MAX } from "./agreed.js";
 import { check, isCode } from "./check.js";
 import { statesName } from "./cose.js";
-import { answer, element, note, statement, steps } from "./render.js";
+import { answer, element, note, steps } from "./render.js";
+import { statement } from "./statement.js";
 
 /** Take over the form where the browser can answer by itself. */
 export function offerChecking(prepare, texts, now) {
@@ -56,6 +57,7 @@ async function run(form, prepared, texts, now) {
     ...statement(verdict, texts),
     howChecked(verdict, texts, form),
   );
+  document.getElementById("ask-title").textContent = texts.get("verify.again");
   document.getElementById("answer").focus();
 }
 
