@@ -7,26 +7,20 @@ from __future__ import annotations
 
 import functools
 import gc
+import importlib
 import json
 import signal
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
-import uvicorn
 from rich.console import Console
 from rich.progress import Progress, TaskID
 from rich.text import Text
 
 from api import cli_common, logs, reports
-from api.app import create_app
 from api.client import Client
-from api.demo import demo
-from api.proof_commands import proof_keys, proofs, prove
-from api.service import Service
-from api.submitting import submit
-from api.verifying import trust, verify
 from ledger import audit as auditing
 from ledger import keys
 from ledger.codes import region_name
@@ -41,7 +35,33 @@ console = Console()
 errors = Console(stderr=True)
 
 
-@click.group()
+class Commands(click.Group):
+    """Commands of other modules are imported when they are named: each brings libraries that the others do without."""
+
+    ELSEWHERE: ClassVar = {
+        "demo": "api.demo:demo",
+        "proof-keys": "api.proof_commands:proof_keys",
+        "proofs": "api.proof_commands:proofs",
+        "prove": "api.proof_commands:prove",
+        "submit": "api.submitting:submit",
+        "trust": "api.verifying:trust",
+        "verify": "api.verifying:verify",
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All, by name."""
+        return sorted([*super().list_commands(ctx), *self.ELSEWHERE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of them, or None."""
+        if cmd_name not in self.ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = self.ELSEWHERE[cmd_name].partition(":")
+        found: click.Command = getattr(importlib.import_module(module), name)
+        return found
+
+
+@click.group(cls=Commands)
 @click.version_option(package_name="yongzhi")
 def main() -> None:
     """Yongzhi 永志: a service-record ledger for volunteering. 志愿服务记录账本"""
@@ -75,6 +95,11 @@ def init(data: Path, region: str, origin: str, name_en: str, url: str | None) ->
 @cli_common.told
 def serve(data: Path, host: str, port: int, origin: str | None) -> None:
     """Serve the HTTP API of every region in the data folder. 启动服务"""
+    import uvicorn
+
+    from api.app import create_app
+    from api.service import Service
+
     logs.configure()
     # Or the process would end by it before the last checkpoint is signed and the embedded database stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -270,7 +295,3 @@ def _read(data: Path, region: str, who: str | None) -> dict[str, Any]:
             case _:
                 found = view.region()
     return reports.as_dict(found)
-
-
-for command in (submit, demo, prove, proofs, proof_keys, verify, trust):
-    main.add_command(command)

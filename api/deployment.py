@@ -15,7 +15,6 @@ from ledger import audit as auditing
 from ledger import events, keys
 from ledger.app import Ledger
 from ledger.codes import region_name
-from ledger.credentials.certificate import check_seal
 from ledger.credentials.did import base_of, did_of
 from ledger.credentials.keys import (
     CredentialKey,
@@ -153,6 +152,8 @@ class Deployment:
 
     def seal_image(self, region: str) -> bytes | None:
         """The region's seal, `seals/<code>.png` or `.svg`, as certificates show it; None when there is none."""
+        from ledger.credentials.certificate import check_seal  # brings the compiler and its typefaces
+
         for path in (self.data / "seals" / f"{region}.png", self.data / "seals" / f"{region}.svg"):
             if path.exists():
                 try:

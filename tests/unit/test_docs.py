@@ -486,8 +486,10 @@ def test_labels_of_metrics():
 
 
 def commands() -> Mapping[str, click.Command]:
-    assert isinstance(api.cli.main, click.Group)
-    return api.cli.main.commands
+    main, context = api.cli.main, click.Context(api.cli.main)
+    assert isinstance(main, click.Group)
+    found = {name: main.get_command(context, name) for name in main.list_commands(context)}
+    return {name: command for name, command in found.items() if command is not None}
 
 
 def test_commands():
