@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+from api import verdicts
 from api.verdicts import Text
 from ledger.codes import CATEGORIES, EVIDENCE, TRADITIONAL, writes_traditional
+from ledger.credentials.verdict import Verdict
 
 LANGUAGES: Final = ("zh-Hans", "zh-Hant", "en")
 NAMES: Final = {"zh-Hans": "简体", "zh-Hant": "繁體", "en": "English"}
@@ -74,6 +77,11 @@ class Wording:
     def pick(self, text: Text) -> str:
         """This language of a text."""
         return text[self._place]
+
+    def explanation(self, verdict: Verdict) -> str:
+        """The outcome in a sentence, its date as people read dates."""
+        as_of = None if verdict.as_of is None else self.moment(verdict.as_of)
+        return self.pick(verdicts.explanation(replace(verdict, as_of=as_of)))
 
     def named(self, kind: str, code: str) -> str:
         """The name of a code of a list (`category`, `evidence`); the code itself when the list lacks it."""

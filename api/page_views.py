@@ -94,7 +94,7 @@ def _script_texts(language: str) -> Mapping[str, str]:
     place = LANGUAGES.index(language)
     tables: Mapping[str, Mapping[Any, Text]] = {
         "outcome": verdicts.OUTCOMES,
-        "explanation": verdicts.EXPLANATIONS,
+        "explanation": {**verdicts.EXPLANATIONS, "signed": verdicts.SIGNED, "as_of": verdicts.AS_OF},
         "reason": verdicts.REASONS,
         "result": verdicts.RESULTS,
         "step": verdicts.STEPS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,24 @@ def test_browser_and_server_show_the_same_statement(browser: Chrome, proofs: Pro
     assert mine == shown(browser)
     assert "headline" in mine[0]
     assert "facts" in mine[-1]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("current", [True, False])
+@pytest.mark.parametrize("kind", ["credential", "code"])
+def test_browser_and_server_say_the_same_of_it(
+    browser: Chrome, proofs: Proofs, kind: str, current: bool, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not current:
+        monkeypatch.setattr(proofs, "list_seconds", 1)
+    text = proofs.files[VALID].decode() if kind == "credential" else f"{proofs.base}/p/{VALID}#{proofs.code(VALID)}"
+    present(browser, proofs, text=text, language=language)
+    mine = outcome(browser), text_of(browser, ".told")
+    assert mine[0] == (Outcome.VALID if current else Outcome.STATUS_UNKNOWN)
+    browser.find_element(By.CSS_SELECTOR, "#result button").click()
+    until(browser, lambda found: catalogue()["steps.by_server"][LANGUAGES.index(language)] in text_of(found, "#result"))
+    assert mine == (outcome(browser), text_of(browser, ".told"))
+    assert not re.search(r"[0-9]T[0-9]", mine[1])  # a date as people read it
 
 
 def shown(browser: Chrome) -> list[str]:

@@ -75,8 +75,15 @@ export function answer(verdict, texts) {
     { class: `answer answer-${outcome}`, id: "answer", role, tabindex: "-1" },
     element("span", { class: "stamp" }, icon(OUTCOME_ICONS[outcome])),
     element("p", { class: "word" }, texts.get(`outcome.${outcome}`)),
-    element("div", { class: "told" }, element("p", {}, texts.get(`explanation.${outcome}`))),
+    element("div", { class: "told" }, element("p", {}, explanation(verdict, texts))),
   );
+}
+
+// As verdicts.explanation of the server says it.
+function explanation({ outcome, steps: taken, asOf }, texts) {
+  if (outcome === "status-unknown" && asOf) return texts.get("explanation.as_of", { date: texts.moment(asOf) });
+  const skipped = taken.some((step) => step.result === "skipped");
+  return texts.get(outcome === "valid" && skipped ? "explanation.signed" : `explanation.${outcome}`);
 }
 
 /** The numbered steps. */
