@@ -17,6 +17,7 @@ from msgspec import UNSET
 from api import page_agreed, verdicts
 from api.page_texts import LANGUAGES, NAMES, Wording, catalogue
 from api.verdicts import Text
+from ledger import limits
 from ledger.credentials.model import ServiceStatement, Statement
 from ledger.credentials.verdict import Result, Step
 from ledger.errors import NotFound
@@ -80,6 +81,7 @@ def render(template: str, language: str, *, kept: bool, **values: Any) -> str:
                 "star": _star(stated),
                 "is_service": isinstance(stated, ServiceStatement),
                 "UNSET": UNSET,
+                "limits": limits,
             }
         )
     )

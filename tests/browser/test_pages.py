@@ -7,6 +7,7 @@ import pytest
 
 from api import pages, verdicts
 from api.page_texts import LANGUAGES, catalogue
+from ledger import limits
 from ledger.credentials.verdict import Outcome
 from ledger.errors import Busy, LedgerError, NotYet, Unavailable
 from tests.browser.reading import outcome, said
@@ -222,3 +223,10 @@ def test_the_front_page_names_the_regions_served(client: httpx2.Client) -> None:
     text = said(client.get("/", params={"lang": EN}).text)
     assert "惠州市 region code 441300" in text
     assert "香港特别行政区" in text
+
+
+def test_forms_name_the_limits_that_hold(client: httpx2.Client) -> None:
+    page = client.get("/verify", params={"lang": EN}).text
+    assert f"at most {limits.VERIFY_BYTES_MAX // 2**20} MB" in said(page)
+    for text in (page, client.get(f"/p/{VALID}").text):
+        assert f'maxlength="{limits.SHORT_TEXT_MAX}"' in text

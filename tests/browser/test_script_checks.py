@@ -47,6 +47,9 @@ def test_a_code_says_what_was_sealed(proofs: Proofs) -> None:
     assert found == paged == expected
     named = [call("cose", "statesName", found, name) for name in ("林小明", "林小萌")]
     assert values(named) == [True, False]
+    accented = {"name": data(code.name_check("José", b"12345678"))}
+    named = [call("cose", "statesName", accented, name) for name in ("José", "Jose\u0301", "Jose", "jose\u0301")]
+    assert values(named) == [True, True, False, False]
 
 
 def test_a_code_that_was_not_sealed_by_the_region_is_refused(proofs: Proofs) -> None:

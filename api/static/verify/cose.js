@@ -172,6 +172,9 @@ function day(number) {
 /** Whether a code was issued to this name; false when it states none. */
 export async function statesName(code, name) {
   if (!code.name) return false;
-  const salt = code.name.slice(0, 8);
-  return equal((await sha256(concat(salt, utf8(name)))).slice(0, 16), code.name.slice(8));
+  const [salt, hash] = [code.name.slice(0, 8), code.name.slice(8)];
+  for (const spelling of [name, name.normalize("NFC")]) {
+    if (equal((await sha256(concat(salt, utf8(spelling)))).slice(0, 16), hash)) return true;
+  }
+  return false;
 }
