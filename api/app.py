@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import Any
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -37,10 +41,14 @@ from ledger.limits import BATCH_BYTES_MAX, REQUEST_BYTES_MAX
 
 logger = logging.getLogger("yongzhi.http")
 
+THREADS: Final = 32
+"""Requests that work or wait outside the event loop at a time."""
+
 
 def create_app(service: Service, origin: str) -> FastAPI:
     """The application over a running service. `origin` is this server's name in sign-in challenges."""
     app = FastAPIOffline(
+        lifespan=_threads,
         static_url="/docs/static",
         title="Yongzhi 永志",
         version="1",
@@ -74,6 +82,14 @@ def create_app(service: Service, origin: str) -> FastAPI:
     app.add_middleware(Observing, metrics=service.metrics)
     openapi.document(app)
     return app
+
+
+@asynccontextmanager
+async def _threads(app: FastAPI) -> AsyncIterator[None]:
+    """More threads than the few per core that asyncio has: most of what they do is wait for the database."""
+    with ThreadPoolExecutor(THREADS, "work") as pool:
+        asyncio.get_running_loop().set_default_executor(pool)
+        yield
 
 
 async def _problem(request: Request, error: Exception) -> Response:

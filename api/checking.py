@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _DAY: Final = 24 * 3600
 _HOUR: Final = 3600
 _AGES: Final = 100 * 365 * _DAY
-_PATIENCE_SECONDS: Final = 5
+_PATIENCE_SECONDS: Final = 1
 _CHANGES_MAX: Final = 1_000_000
 """Keys and names that all regions of a deployment ever change; the day stands before it in the serial."""
 

@@ -12,7 +12,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
 from types import TracebackType
 from typing import Final, TypeVar
 
-from starlette.datastructures import FormData, State
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, Headers, State
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
@@ -27,6 +28,8 @@ FORM_BYTES_MAX: Final = VERIFY_BYTES_MAX + CREDENTIAL_BYTES_MAX
 HELD_BYTES_MAX: Final = CHECKS_AT_ONCE * VERIFY_BYTES_MAX
 """What is presented and not answered yet, in all requests together; beyond it the answer is 429."""
 _FIELDS_MAX: Final = 8
+_BOUNDARY_MAX: Final = 70
+"""Characters of a boundary (RFC 2046, 5.1.1)."""
 
 T = TypeVar("T")
 Fields = Mapping[str, str | bytes]
@@ -138,12 +141,21 @@ class _InMemory(MultiPartParser):
     spool_max_size = FORM_BYTES_MAX
 
 
+def _boundary_alone(request: Request) -> Headers:
+    """The headers of a form without a character set: a client would choose by it which decoder runs here."""
+    _, options = parse_options_header(request.headers.get("content-type", ""))
+    boundary = options.get(b"boundary", b"")
+    if not boundary or len(boundary) > _BOUNDARY_MAX or b'"' in boundary or b"\\" in boundary:
+        raise Invalid("not a form: no boundary")
+    return Headers(raw=[(b"content-type", b'multipart/form-data; boundary="' + boundary + b'"')])
+
+
 async def _parsed(request: Request, chunks: AsyncGenerator[bytes, None]) -> FormData:
     try:
         match media_type(request):
             case "multipart/form-data":
                 limits = {"max_files": 1, "max_fields": _FIELDS_MAX, "max_part_size": TEXT_MAX}
-                return await _InMemory(request.headers, chunks, **limits).parse()
+                return await _InMemory(_boundary_alone(request), chunks, **limits).parse()
             case "application/x-www-form-urlencoded":
                 limits = {"max_fields": _FIELDS_MAX, "max_part_size": FORM_BYTES_MAX}
                 return await FormParser(request.headers, chunks, **limits).parse()

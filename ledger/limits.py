@@ -95,7 +95,7 @@ NAME_GUESSES_MAX: Final = 20
 """Names that may be tried on the page of one proof within an hour."""
 VERIFY_BYTES_MAX: Final = 8 * 1024 * 1024
 """A file that is handed in to be checked."""
-CHECKS_AT_ONCE: Final = 8
+CHECKS_AT_ONCE: Final = 4
 """Proofs that one server checks at a time; others wait a little, then the answer is 429."""
 SIGNATURES_MAX: Final = 4
 """Data Integrity proofs on one document."""
@@ -105,6 +105,8 @@ CODE_CHARACTERS_MAX: Final = 1000
 """The signed code of a QR with the address before it; ours have about 360 characters."""
 SEAL_BYTES_MAX: Final = 512 * 1024
 """The image of a region's seal."""
+PICTURE_PIXELS_MAX: Final = 16_000_000
+"""A picture of a QR that is no JPEG, in pixels."""
 PHOTO_PIXELS_MAX: Final = 64_000_000
 """A photo of a QR, in pixels."""
 PDF_BYTES_MAX: Final = 4 * 1024 * 1024

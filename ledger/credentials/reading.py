@@ -19,7 +19,14 @@ from PIL import Image, ImageOps
 from pypdf.generic import ArrayObject, DictionaryObject, EmbeddedFile
 
 from ledger.errors import Invalid, TooLarge
-from ledger.limits import CODE_CHARACTERS_MAX, CREDENTIAL_BYTES_MAX, PDF_BYTES_MAX, PHOTO_PIXELS_MAX, VERIFY_BYTES_MAX
+from ledger.limits import (
+    CODE_CHARACTERS_MAX,
+    CREDENTIAL_BYTES_MAX,
+    PDF_BYTES_MAX,
+    PHOTO_PIXELS_MAX,
+    PICTURE_PIXELS_MAX,
+    VERIFY_BYTES_MAX,
+)
 
 _PDF_ATTACHMENTS_MAX: Final = 20
 _PDF_ELEMENTS_MAX: Final = 20_000
@@ -39,6 +46,9 @@ _PDF_LIMITS: Final = pypdf.Configuration(
 )
 _PHOTO_SIDES: Final = (1600, 3200, 800)
 """Pixels of the longer side at which a code is looked for, one after the other: most are found in the first."""
+_SCAN: Final = b"\xff\xda"
+"""Marker of a JPEG's scan, which occurs nowhere within one; a camera writes one, progressive files some ten."""
+_SCANS_MAX: Final = 24
 _LOOKED_FOR: Final = (
     "a credential (JSON), an SD-JWT, the text of a code, a certificate (PDF), or a photo of one (PNG, JPEG)"
 )
@@ -144,8 +154,15 @@ def _check_flat(reader: pypdf.PdfReader) -> None:
     """Refuse names beneath names beneath names: pypdf does not look there, and other readers do."""
     names = reader.root_object.get("/Names", DictionaryObject()).get_object()
     files = names.get("/EmbeddedFiles", DictionaryObject()).get_object()
-    if any("/Kids" in kid.get_object() for kid in files.get("/Kids", ArrayObject()).get_object()):
+    kids = files.get("/Kids", ArrayObject()).get_object()
+    if len(kids) > _PDF_ATTACHMENTS_MAX:
+        raise ValueError("too many names")
+    nodes = [files, *(kid.get_object() for kid in kids)]
+    if any("/Kids" in node for node in nodes[1:]):
         raise ValueError("nested names")
+    # A name and a file each; counted before they are walked, since one array may be named many times.
+    if sum(len(node.get("/Names", ArrayObject()).get_object()) for node in nodes) > 2 * _PDF_ATTACHMENTS_MAX:
+        raise ValueError("too many attachments")
 
 
 def _texts(entry: EmbeddedFile, *keys: str) -> list[str]:
@@ -189,9 +206,14 @@ def _photographed(data: bytes) -> str:
 def _open(data: bytes) -> Image.Image:
     try:
         with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
-            if image.width * image.height > PHOTO_PIXELS_MAX:
-                raise TooLarge(f"a photo of over {PHOTO_PIXELS_MAX} pixels")
+            # A JPEG is reduced while it is decoded; of anything else every pixel is held, several times over.
+            most = PHOTO_PIXELS_MAX if image.format == "JPEG" else PICTURE_PIXELS_MAX
+            if image.width * image.height > most:
+                raise TooLarge(f"a photo of over {most} pixels")
+            if image.format == "JPEG" and data.count(_SCAN) > _SCANS_MAX:
+                raise ValueError("too many scans")  # each costs as much as a whole picture
             image.draft("L", (2 * _PHOTO_SIDES[1], 2 * _PHOTO_SIDES[1]))
+            image.thumbnail((2 * _PHOTO_SIDES[1], 2 * _PHOTO_SIDES[1]))
             return _on_white(image)
     except TooLarge:
         raise
