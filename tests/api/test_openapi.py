@@ -63,13 +63,16 @@ CALLS = {
     "GET /healthz",
     "GET /readyz",
     "GET /metrics",
-    f"POST /v1/regions/{{region}}/proofs",
-    f"GET /v1/regions/{{region}}/proofs",
-    f"GET /v1/regions/{{region}}/proofs/{{proof}}",
-    *(f"GET /v1/regions/{{region}}/proofs/{{proof}}/{part}" for part in ("credential", "pdf", "qr", "sd-jwt", "accesses")),
+    "POST /v1/regions/{region}/proofs",
+    "GET /v1/regions/{region}/proofs",
+    "GET /v1/regions/{region}/proofs/{proof}",
+    *(
+        f"GET /v1/regions/{{region}}/proofs/{{proof}}/{part}"
+        for part in ("credential", "pdf", "qr", "sd-jwt", "accesses")
+    ),
     *(f"POST /v1/regions/{{region}}/proofs/{{proof}}/{act}" for act in ("sd-jwt", "revocation")),
-    f"GET /v1/regions/{{region}}/volunteers/{{volunteer}}/star",
-    f"POST /v1/regions/{{region}}/proof-batches",
+    "GET /v1/regions/{region}/volunteers/{volunteer}/star",
+    "POST /v1/regions/{region}/proof-batches",
     *(f"GET /v1/regions/{{region}}/proof-batches/{{batch}}{part}" for part in ("", "/items", "/zip")),
     "GET /regions/{region}/did.json",
     "GET /regions/{region}/achievements/{kind}",
