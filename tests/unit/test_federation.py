@@ -127,6 +127,7 @@ def test_who_opens_a_bundle_first_asks_for_as_many_as_it_says_itself():
     assert federation.open_bundle(both_signed, three, NOW).federation == two
     assert federation.open_bundle(one_signed, three[:1], NOW).federation == two  # who pins one can ask for no more
     alias = type(SIGNER)("alias.example", SIGNER.seed).verifier
+    assert federation.open_bundle(one_signed, [SIGNER.verifier, alias], NOW).federation == two
     with pytest.raises(Untrusted, match="1 of the pinned keys, and 2"):
         federation.open_bundle(one_signed, [*three, alias], NOW)
 

@@ -85,6 +85,7 @@ CHEATS: dict[str, tuple[str, type[Exception], str]] = {
     "not-utf-8": (hiding(base64url(b'["s","name","\xff"]')), Invalid, "not JSON"),
     "a-lone-surrogate": (hiding(base64url(rb'["s","name","\ud800"]')), Invalid, "surrogate"),
     "a-fraction": (hiding(base64url(b'["s","name",1.5]')), Invalid, "integers"),
+    "minus-zero": (hiding(base64url(b'["s","name",-0]')), Invalid, "minus zero"),
     "not-a-number": (hiding(base64url(b'["s","name",NaN]')), Invalid, "integers"),
     "a-huge-integer": (hiding(base64url(b'["s","name",9007199254740992]')), Invalid, "2\\^53"),
     "the-same-key-twice": (hiding(base64url(b'["s","name",{"a":1,"a":2}]')), Invalid, "twice"),
