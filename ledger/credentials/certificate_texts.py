@@ -49,6 +49,7 @@ WORDS: Final[dict[str, tuple[str, str, str]]] = {
     "filter-organisations": ("指定记录单位 {count} 个", "指定記錄單位 {count} 個", "chosen recording units: {count}"),
     "star": ("星级：{title}（{scheme}）", "星級：{title}（{scheme}）", "Star level: {title} ({scheme})"),
     "scheme": ("评定办法：{scheme}", "評定辦法：{scheme}", "Scheme: {scheme}"),
+    "own-words": ("持有人自述（未经核实）", "持有人自述（未經核實）", "The holder's own words, not verified"),
     "check": (
         "本证明为电子证明，以核验结果为准：扫描二维码，或在 {host} 上传本文件；文件内附可离线核验的电子凭证。",
         "本證明為電子證明，以核驗結果為準：掃描二維碼，或在 {host} 上載本文件；文件內附可離線核驗的電子憑證。",

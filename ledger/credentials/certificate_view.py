@@ -248,7 +248,8 @@ def _service_notes(statement: ServiceStatement, words: Words) -> Iterator[Pair]:
         star = statement.star
         yield words("star", title={"zh": star.title, "en": star.title_en}, scheme=star.scheme)
     if statement.note is not UNSET:
-        yield {"zh": statement.note, "en": ""}
+        label = words("own-words")
+        yield {"zh": f"{label['zh']}：{statement.note}", "en": label["en"]}
 
 
 def _limits(filter_: Filter, words: Words) -> Iterator[Pair]:
