@@ -41,9 +41,10 @@ OUTCOMES: Final[Mapping[Outcome, Text]] = {
 
 EXPLANATIONS: Final[Mapping[Outcome, Text]] = {
     Outcome.VALID: Text(
-        "此证明由所示地区签发，未被改动，也未被撤销。",
-        "此證明由所示地區簽發，未被改動，也未被撤銷。",
-        "Issued by the region named, unchanged, and not revoked.",
+        "此证明由所示地区签发，未被改动，也未被撤销。请与手中文件核对：以此处所列姓名和时长为准。",
+        "此證明由所示地區簽發，未被改動，也未被撤銷。請與手中文件核對：以此處所列姓名和時長為準。",
+        "Issued by the region named, unchanged, and not revoked. Compare it with what is printed: name and hours shown"
+        " here are what counts.",
     ),
     Outcome.REVOKED: Text(
         "此证明由所示地区签发，但已被撤销，不再有效。",
