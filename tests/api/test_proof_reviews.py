@@ -304,7 +304,8 @@ def people(proving: Site) -> list[Holder]:
 
 def test_a_batch_outlasts_a_statement_that_could_not_be_made(proving, people, region, monkeypatch):
     monkeypatch.setattr(batching, "RETRY_SECONDS", 0.01)
-    failures, state = [], Statements.state
+    failures: list[str] = []
+    state = Statements.state
 
     def once(self: Statements, *arguments: Any) -> Any:
         if threading.current_thread().name == f"batches-{REGION}" and not failures:
