@@ -96,7 +96,7 @@ def test_every_kind_is_measured_and_put_in_words(kind):
     assert set(facts.MEASURES) == set(conditions.UNITS) == set(conditions.KINDS)
     served = (tally(6000, kind=None), tally(1, kind="school")) if name != "minutes-at-kinds" else (tally(1),)
     full = Service(tallies=served, held=(Held(scheme="test", level=1),), trainings=1)
-    assert recognition.star_level(found, Service(), DAY).level == 0
+    assert recognition.star_level(found, Service(held=(), trainings=0), DAY).level == 0
     outcome = recognition.star_level(found, full, DAY)
     for language in schemes.LANGUAGES:
         lines = recognition.explain(outcome, language)
