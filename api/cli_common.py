@@ -52,6 +52,8 @@ def told(command: Callable[P, R]) -> Callable[P, R]:
         except LedgerError as error:
             errors.print(Text.assemble((error.code, "red"), f": {error.detail}"), soft_wrap=True)
             if isinstance(error, Told):
+                if pointer := error.problem.get("pointer"):
+                    errors.print(f"  {pointer}", soft_wrap=True)
                 for one in error.problem.get("errors", []):
                     place = "note" if one["index"] is None else f"event {one['index']} {one['id']}"
                     errors.print(f"  {place} {one['pointer']}: {one['code']}: {one['detail']}", soft_wrap=True)

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 import httpx2
 
 from api import sessions
-from ledger.errors import LedgerError, Rejected, Unavailable
+from ledger.errors import Invalid, LedgerError, Rejected, Unavailable
 from ledger.keys import SigningKey
 
 _TIMEOUT: Final = httpx2.Timeout(120, connect=10)
@@ -35,6 +35,8 @@ class Client:
     """Speaks to one server. Raises Told for its refusals, Unavailable when it is out of reach."""
 
     def __init__(self, url: str) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise Invalid(f"the address of a server begins with http:// or https://, and {url!r:.80} does not")
         self._origin = urlsplit(url).netloc
         self._http = httpx2.Client(base_url=url.rstrip("/"), timeout=_TIMEOUT)
 

@@ -17,6 +17,7 @@ from rich.text import Text
 from api import cli_common
 from api.client import Client
 from ledger import keys
+from ledger.codes import CATEGORIES
 from ledger.errors import Invalid, NotYet, Unavailable
 from ledger.ids import check_volunteer
 from ledger.limits import BATCH_VOLUNTEERS_MAX
@@ -73,6 +74,7 @@ def prove(region: str, url: str, key: Path, out: Path, as_json: bool, **asked: A
         raise click.UsageError("--first and --last are needed, or --replaces, which asks for the same again")
     if names and wanted.keys() & {"volunteer", "replaces"}:
         raise click.UsageError("--volunteers goes with neither --volunteer nor --replaces")
+    wanted |= {"categories": [_category(one) for one in wanted["categories"]]} if "categories" in wanted else {}
     check_folder(out)
     people = _volunteers(names) if names else []
     with Client(url) as client:
@@ -100,6 +102,11 @@ def _prove_one(client: Client, base: str, asked: Mapping[str, Any], out: Path, p
         found = client.get(f"{base}/proofs/{found['id']}")
     save(client, f"{base}/proofs/{found['id']}", part, out)
     return found
+
+
+def _category(text: str) -> str:
+    """The code of a category, by its code or its Chinese name."""
+    return next((code for code, (chinese, _) in CATEGORIES.items() if text == chinese), text)
 
 
 def save(client: Client, place: str, part: str, out: Path) -> None:

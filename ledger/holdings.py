@@ -62,11 +62,15 @@ def check_request(request: Request) -> None:
                 raise Invalid(f"1 to {PROOF_LINES_MAX} are chosen, or the list is left out", f"/{name}")
 
 
+_DAY_FORM: Final = "a day is written YYYY-MM-DD"
+
+
 def explain(error: msgspec.ValidationError) -> tuple[str, str]:
     """Detail and JSON pointer of what is wrong with a request."""
     detail, _, place = str(error).partition(" - at `$")
     pointer = re.sub(r"[.\[]", "/", place.rstrip("`")).replace("]", "").replace("/filter", "")
-    return detail, pointer
+    forms = {"first": _DAY_FORM, "last": _DAY_FORM, "organisations": "an organisation is org: and its code or UUID"}
+    return forms.get(pointer.split("/")[1] if pointer else "", detail), pointer
 
 
 class Holding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
