@@ -32,6 +32,7 @@ from ledger.credentials import jws, model, qr, sd_jwt
 from ledger.domain.proofs import is_offered, lacks_consent, may_ask
 from ledger.domain.state import Proof, Volunteer
 from ledger.errors import Forbidden, Invalid, NotFound, NotYet
+from ledger.events import RevocationReason
 from ledger.ids import check_uuid, check_volunteer, format_time, issuer_kind, parse_time
 from ledger.limits import ACCESSES_SHOWN_MAX, PAGE_ROWS_MAX
 from ledger.store import proofs
@@ -263,8 +264,8 @@ def revoke(region: Served, session: Reader, proof: str, asked: RevocationIn) -> 
     if issuer_kind(session.issuer) == "org":
         raise Forbidden("a proof is taken back by its holder or the region")
     region.check_writable()
-    reason = "requested" if session.issuer == holding.volunteer else "mistaken"
-    region.proofs.proving.revoke(proof, reason, asked.detail)  # type: ignore[arg-type]
+    reason: RevocationReason = "requested" if session.issuer == holding.volunteer else "mistaken"
+    region.proofs.proving.revoke(proof, reason, asked.detail)
     return _show(region, proof)
 
 
