@@ -271,8 +271,11 @@ class Proving:
         page = code.page(holding.credential, code.seal(described, key))
         return Finished(issuing.finish(holding.credential, event_id, row.body or b"", receipt, key), page)
 
-    def issue_token(self, proof: str, holder: bytes | None, expires: int | None) -> tuple[str, str]:
-        """An SD-JWT of what a standing proof states, bound to a P-256 key (33 bytes): its own proof id, the token."""
+    def issue_token(self, proof: str, request: Request, holder: bytes | None, expires: int | None) -> tuple[str, str]:
+        """An SD-JWT of what a standing proof states, bound to a P-256 key (33 bytes): its own proof id, the token.
+
+        The request is that of the proof, with the consent under which the token is asked for.
+        """
         parent = self.holding(proof)
         self._check_rate(parent.volunteer)
         if self.record(proof).revoked is not None or not isinstance(parent.credential, model.Credential):
@@ -292,7 +295,8 @@ class Proving:
             years=self._statements.years(parent.volunteer, parent.request, parent.entries),
         )
         payload = token.partition("~")[0].split(".")[1]
-        holding = msgspec.structs.replace(parent, salt=drafts.salt(), credential=UNSET, token=payload, of=proof)
+        kept = {"salt": drafts.salt(), "request": request, "credential": UNSET, "token": payload, "of": proof}
+        holding = msgspec.structs.replace(parent, **kept)
         made = self._commit_to(holding, str(uuid.uuid4()), events.StatusIndex(list=listed, index=index), None)
         (issued,) = self._submit([made])
         with self._ledger.database.transaction() as cursor:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import PlainTextResponse, Response
-from msgspec import UNSET
+from msgspec import UNSET, ValidationError, convert, to_builtins
 from msgspec.structs import replace
 
 from api import media
@@ -57,6 +57,18 @@ def check_consent(session: Session, volunteer: str, request: holdings.Request) -
         raise Invalid("who asks for somebody else names where the consent is kept", "/consent")
 
 
+def _consented(request: holdings.Request, consent: str | None) -> holdings.Request:
+    """What was asked for before, with the place of this consent; raise Invalid when that is no text."""
+    if consent is None:
+        return replace(request, consent=UNSET)
+    try:
+        found = convert({**to_builtins(request), "consent": consent}, holdings.Request)
+    except ValidationError as error:
+        raise Invalid(*holdings.explain(error)) from None
+    holdings.check_request(found)
+    return found
+
+
 def _holding(region: Region, session: Session, proof: str) -> holdings.Holding:
     try:
         found = region.proofs.proving.holding(check_uuid(proof))
@@ -93,9 +105,7 @@ def _ask(region: Region, session: Session, asked: ProofIn) -> Ask:
     with _at("/replaces"):
         replaced = None if asked.replaces is None else _holding(region, session, asked.replaces)
     if replaced is not None and asked.again:
-        consent = UNSET if asked.consent is None else asked.consent
-        volunteer, request = replaced.volunteer, replace(replaced.request, consent=consent)
-        holdings.check_request(request)
+        volunteer, request = replaced.volunteer, _consented(replaced.request, asked.consent)
     else:
         with _at("/volunteer"):
             volunteer = check_volunteer(asked.volunteer or session.issuer)
@@ -223,14 +233,15 @@ def get_qr(region: Served, session: Reader, proof: str, accept: Annotated[str, H
 def issue_token(region: Served, session: Reader, proof: str, asked: TokenIn) -> TokenOut:
     """For a wallet (RFC 9901): the holder shows what is asked and no more. It is revoked with its credential."""
     region.check_writable()
-    if lacks_consent(_holding(region, session, proof).volunteer, session.issuer, asked.consent):
-        raise Invalid("who asks for somebody else names where the consent is kept", "/consent")
+    holding = _holding(region, session, proof)
+    request = _consented(holding.request, asked.consent)
+    check_consent(session, holding.volunteer, request)
     with _at("/jwk"):
         holder = None if asked.jwk is None else jws.point_of(asked.jwk)
     with _at("/expires"):
         expires = _expiry(region, asked)
     made = _handed(
-        region, session, proof, "sd-jwt", lambda one: region.proofs.proving.issue_token(one, holder, expires)
+        region, session, proof, "sd-jwt", lambda one: region.proofs.proving.issue_token(one, request, holder, expires)
     )
     return TokenOut(id=made[0], token=made[1], choices=sd_jwt.choices(made[1]))
 

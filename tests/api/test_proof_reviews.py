@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from api import batches as batching
 from api import checking, service, statuses
@@ -12,7 +13,7 @@ from api.proving import Proving
 from api.service import Region
 from ledger.credentials import sd_jwt
 from ledger.errors import Busy, Invalid, Unavailable
-from ledger.limits import ACCESSES_SHOWN_MAX
+from ledger.limits import ACCESSES_SHOWN_MAX, LONG_TEXT_MAX
 from ledger.schemes import find
 from ledger.store import proofs as queries
 from projections.statements import Statements
@@ -151,14 +152,27 @@ def test_no_token_is_made_of_a_proof_that_fell(proving, holder):
         assert proving.world.size == size
 
 
-def test_a_station_makes_a_token_with_consent(proving, holder):
+@pytest.mark.parametrize("consent", [None, "", " ", "\u202e", "\ud800", "x" * (LONG_TEXT_MAX + 1)], ids=ascii)
+def test_a_station_makes_no_token_without_consent(proving, holder, consent):
+    """Nor the same proof again: `consent` is where that can be read."""
     station, proof = Holder(proving, STATION), holder.proof()
+    fallen = holder.proof()
+    holder.post(f"proofs/{fallen}/revocation")
     size = proving.world.size
-    answer = station.post(f"proofs/{proof}/sd-jwt")
-    assert (answer.status_code, answer.json()["pointer"]) == (400, "/consent")
+    for path, members in ((f"proofs/{proof}/sd-jwt", {}), ("proofs", {"replaces": fallen})):
+        answer = station.post(path, **members, consent=consent)
+        assert (answer.status_code, answer.json()["pointer"]) == (400, "/consent"), answer.text
     assert proving.world.size == size
-    assert station.post(f"proofs/{proof}/sd-jwt", consent=CONSENT).status_code == 201
-    assert holder.post(f"proofs/{proof}/sd-jwt").status_code == 201
+
+
+def test_the_consent_to_a_token_is_kept(proving, holder, region):
+    """The holder asked for the proof itself."""
+    proof = holder.proof()
+    own = token_of(holder, proof)["id"]
+    answer = Holder(proving, STATION).post(f"proofs/{proof}/sd-jwt", consent=CONSENT)
+    assert answer.status_code == 201, answer.text
+    kept = [region.proofs.proving.holding(one).request.consent for one in (proof, own, answer.json()["id"])]
+    assert kept == [UNSET, UNSET, CONSENT]
 
 
 def test_a_holder_fetches_what_is_to_be_shown_and_no_more(proving, holder):
@@ -178,6 +192,14 @@ def test_a_holder_fetches_what_is_to_be_shown_and_no_more(proving, holder):
     assert holder.get(place).text == made["token"]
     for path in ("nothing", "lines/x", "", "minutes/1"):
         assert holder.get(place, show=["minutes", path]).status_code == 404
+
+
+@pytest.mark.parametrize("detail", [" ", "\u202e", "\ud800", "x" * (LONG_TEXT_MAX + 1)], ids=ascii)
+def test_why_a_proof_is_taken_back_is_text(proving, holder, detail):
+    proof = holder.proof()
+    answer = holder.post(f"proofs/{proof}/revocation", detail=detail)
+    assert answer.status_code == 400, answer.text
+    assert holder.shown(proof)["state"] == "issued"
 
 
 # -- periods --------------------------------------------------------------------------------------------
