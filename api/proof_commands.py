@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -137,16 +137,26 @@ def _prove_many(
             _pause(deadline)
             found = client.get(place)
             progress.update(task, completed=found["issued"] + found["refused"])
-        part = out.with_name(out.name + ".part")
-        with open(part, "wb") as file:
-            task = progress.add_task("save 保存", total=None)
-            client.save(f"{place}/zip", file, lambda size: progress.advance(task, size))
-        part.replace(out)
+        task = progress.add_task("save 保存", total=None)
+        _save_zip(client, f"{place}/zip", out, lambda size: progress.advance(task, size))
     for item in client.get(f"{place}/items", state="refused", limit=_SHOWN_MAX)["items"]:
         errors.print(Text(f"{item['number']} {item['volunteer']}: {item['problem']}"), style="red", soft_wrap=True)
     if found["refused"] > _SHOWN_MAX:
         errors.print(f"… {found['refused']} in all, see index.csv in the ZIP 其余见 ZIP 内 index.csv", style="red")
     return found
+
+
+def _save_zip(client: Client, place: str, out: Path, told: Callable[[int], None]) -> None:
+    """Fetch a ZIP; where that fails, say where it can be fetched: the proofs are issued all the same."""
+    part = out.with_name(out.name + ".part")
+    try:
+        with open(part, "wb") as file:
+            client.save(place, file, told)
+        part.replace(out)
+    except OSError as error:
+        raise Unavailable(f"cannot write {out}: {error.strerror}; the proofs are issued, see {place}") from None
+    except Unavailable as error:
+        raise Unavailable(f"{error.detail}; the proofs are issued, see {place}") from None
 
 
 def _pause(deadline: float) -> None:

@@ -166,6 +166,18 @@ def test_a_file_that_cannot_be_written_names_the_proof(served, tmp_path):
     assert model.decode(again.read_bytes()).proof_id == proof
 
 
+def test_a_zip_that_cannot_be_written_says_where_it_is(served, tmp_path):
+    listing, out = tmp_path / "class.txt", tmp_path / "class.zip"
+    listing.write_text(served.enrol(1)[0], encoding="utf-8")
+    (tmp_path / "class.zip.part").symlink_to("/dev/full")
+    done = command(served, "prove", "--out", out, *YEAR, *CONSENT, "--volunteers", listing, by=STATION)
+    assert (done.exit_code, "cannot write" in done.stderr, out.exists()) == (5, True, False), done.output
+    place = next(word for word in done.stderr.split() if word.endswith("/zip"))
+    with Client(served.url) as client:
+        client.sign_in(signing_key(STATION), REGION)
+        assert client.data(place).startswith(b"PK")
+
+
 def test_a_list_from_a_spreadsheet_begins_with_a_mark(served, tmp_path):
     names = served.enrol(2)
     listing, out = tmp_path / "class.txt", tmp_path / "class.zip"
