@@ -23,7 +23,7 @@ from ledger.credentials.sd_jwt import Binding
 from ledger.credentials.standing import Lists
 from ledger.credentials.verdict import Outcome, Result, Verdict
 from ledger.credentials.verify import check_data
-from ledger.errors import Invalid, TooLarge, Unavailable, Untrusted
+from ledger.errors import Invalid, LedgerError, TooLarge, Unavailable, Untrusted
 from ledger.ids import parse_time
 from ledger.keys import VerifyingKey, parse_vkey
 from ledger.limits import BUNDLE_BYTES_MAX, VERIFY_BYTES_MAX
@@ -103,7 +103,11 @@ def verify(
         raise click.UsageError("--bundle is needed, or online --url: they say whom to believe")
     now, presented, pinned = int(time.time()) if at is None else parse_time(at), _presented(file), _pinned(pins, data)
     served = _read(bundle, BUNDLE_BYTES_MAX) if bundle is not None else fetch_bundle(url or "")
-    trusted = federation.open_bundle(served, pinned, now)
+    try:
+        trusted = federation.open_bundle(served, pinned, now)
+    except LedgerError as error:
+        # It says nothing of the proof: nobody is to take an old bundle for a forgery.
+        raise Unavailable(f"{error.code}: this trust bundle is of no use: {error.detail}") from None
     lists: Lists = trusted.lists.get if offline else StatusLists(trusted)
     binding = None if audience is None or nonce is None else Binding(audience=audience, nonce=nonce)
     verdict = check_data(presented, trusted, lists, now, binding)

@@ -86,4 +86,4 @@ def _compiler() -> typst.Compiler:
     return compiler
 
 
-__all__ = ["SEAL_BYTES_MAX", "check_seal", "missing_glyphs", "render"]
+__all__ = ["check_seal", "missing_glyphs", "render"]

@@ -183,7 +183,7 @@ def test_nothing_in_a_proof_steers_the_terminal(work):
 
 def test_a_bundle_signed_by_another(work):
     result = verify(work, "--key", str(SIGNER.verifier), "--bundle", other_bundle(work))
-    assert (result.exit_code, "untrusted" in result.stderr) == (1, True)
+    assert (result.exit_code, "untrusted" in result.stderr) == (5, True)
     assert result.stdout == ""
 
 
@@ -195,7 +195,7 @@ def other_bundle(work: Path) -> Path:
 
 def test_an_expired_bundle(work):
     result = verify(work, "--at", "2027-11-02T00:00:00Z")
-    assert (result.exit_code, "bundle-expired" in result.stderr) == (1, True)
+    assert (result.exit_code, "bundle-expired" in result.stderr) == (5, True)
 
 
 def test_a_key_may_lie_in_a_file_and_in_the_data_folder(work):
@@ -205,7 +205,7 @@ def test_a_key_may_lie_in_a_file_and_in_the_data_folder(work):
     common = (work / "proof.json", "--offline", "--bundle", work / "bundle.json", *AT)
     assert invoke(verifying.verify, *common, "--key", file).exit_code == 0
     assert invoke(verifying.verify, *common, "--data", data).exit_code == 0
-    assert invoke(verifying.verify, *common, "--data", data, "--key", signing_key("x").verifier).exit_code == 1
+    assert invoke(verifying.verify, *common, "--data", data, "--key", signing_key("x").verifier).exit_code == 5
     assert invoke(verifying.verify, *common).exit_code == 2
 
 
@@ -247,7 +247,7 @@ def test_any_bytes(work, data):
 def test_any_bytes_as_a_bundle(work, data):
     (work / "bundle.json").write_bytes(data)
     result = verify(work)
-    assert (result.exit_code, result.stdout, isinstance(result.exception, SystemExit)) == (1, "", True)
+    assert (result.exit_code, result.stdout, isinstance(result.exception, SystemExit)) == (5, "", True)
 
 
 # -- online -------------------------------------------------------------------------------------------
@@ -342,7 +342,7 @@ def test_a_server_is_not_believed(server, work):
     assert result.exit_code == 0
     server.pages["/v1/trust-bundle"] = federation.seal(issuing.federated(server.region), [signing_key("evil.example")])
     result = online(server, work)
-    assert (result.exit_code, "untrusted" in result.stderr) == (1, True)
+    assert (result.exit_code, "untrusted" in result.stderr) == (5, True)
 
 
 def test_the_list_of_the_bundle_stands_in(server, work):
