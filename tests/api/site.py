@@ -110,6 +110,9 @@ class Site:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        if self._listening.fileno() < 0:  # it was entered, and left, before
+            host, port = self.origin.split(":")
+            self._listening = socket.create_server((host, int(port)))
         with ExitStack() as stack:
             self.service = Service(self.deployment)
             stack.callback(self.service.close)
@@ -125,8 +128,6 @@ class Site:
 
     def reopen(self) -> Self:
         """The same deployment at the same address, to be entered again: a process that has just begun."""
-        host, port = self.origin.split(":")
-        self._listening = socket.create_server((host, int(port)))
         self.sign_out()
         return self
 

@@ -21,7 +21,7 @@ def test_the_largest_proof_is_issued_and_holds(proving):
         day = f"2026-10-{number // 12 + 1:02}"
         entry = {"start": at(f"{hour:02}:00", day), "end": at(f"{hour:02}:30", day), "minutes": 30}
         proving.world.record("hours.recorded/1", subject=holder.name, activity=activity, **words, **entry)
-    proof = holder.proof(note=WIDE * LONG_TEXT_MAX)
+    proof = holder.proof(note=WIDE * SHORT_TEXT_MAX)
     found = holder.statement(proof)
     assert (len(found.lines), found.entries) == (PROOF_LINES_MAX, PROOF_LINES_MAX + 1)
     assert isinstance(found.others, model.Others)
