@@ -82,7 +82,7 @@ PROOF_ENTRIES_MAX: Final = 50_000
 TRUST_BUNDLE_SECONDS: Final = 30 * 24 * 3600
 """How long a trust bundle may be relied on."""
 ACCESSES_SHOWN_MAX: Final = 1000
-"""Accesses to one proof that its holder is shown, the latest."""
+"""Accesses to one proof that its holder is shown, the latest of each action; and as many are kept in an hour."""
 PROOFS_PER_DAY: Final = 50
 """Proofs that one volunteer may ask for within a day."""
 BATCH_VOLUNTEERS_MAX: Final = 10_000

@@ -155,9 +155,10 @@ def note_access(cursor: Cursor, schema: str, access: Access, since: int, limit: 
 
 
 def accesses(cursor: Cursor, schema: str, proof: str, limit: int) -> list[Access]:
-    """Who looked at a proof, the latest first."""
+    """Who looked at a proof, the latest first: of each action the latest `limit`, so that none hides another."""
     cursor.execute(
-        f"SELECT proof, at, action, by, outcome FROM {schema}.accesses WHERE proof = %s ORDER BY at DESC LIMIT %s",
+        "SELECT proof, at, action, by, outcome FROM (SELECT *, row_number() OVER (PARTITION BY action ORDER BY at DESC)"
+        f" AS number FROM {schema}.accesses WHERE proof = %s) latest WHERE number <= %s ORDER BY at DESC, action",
         (proof, limit),
     )
     return [Access(*row) for row in cursor]
