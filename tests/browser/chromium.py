@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 from selenium import webdriver
-from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
@@ -122,5 +122,15 @@ def wait_for(browser: Chrome, selector: str) -> None:
 
 def until(browser: Chrome, condition: Callable[[Chrome], bool]) -> None:
     """Wait; while one page makes way for the next, its elements are stale or gone."""
+
+    def settled(found: Chrome) -> bool:
+        try:
+            return condition(found)
+        except WebDriverException as error:
+            # What the driver calls an element that went stale between being found and being read.
+            if "does not belong to the document" not in (error.msg or ""):
+                raise
+            return False
+
     wait = WebDriverWait(browser, _WAIT_SECONDS_MAX, 0.05, [StaleElementReferenceException, NoSuchElementException])
-    wait.until(condition)
+    wait.until(settled)
