@@ -41,6 +41,20 @@ from ledger.limits import BATCH_BYTES_MAX, REQUEST_BYTES_MAX
 
 logger = logging.getLogger("yongzhi.http")
 
+API: Final = (
+    regions,
+    sessions,
+    events,
+    volunteers,
+    proofs,
+    stars,
+    batches,
+    issuers,
+    verify,
+    tiles,
+    operations,
+)
+"""What is served under /v1 and beside it, by module; submissions have a route of their own."""
 THREADS: Final = 32
 """Requests that work or wait outside the event loop at a time."""
 
@@ -59,20 +73,7 @@ def create_app(service: Service, origin: str) -> FastAPI:
     app.state.service = service
     app.state.sessions = Sessions(origin)
     app.router.routes.insert(0, Route(submissions.PATH, submissions.submit, methods=["POST"]))
-    for module in (
-        regions,
-        sessions,
-        events,
-        volunteers,
-        proofs,
-        stars,
-        batches,
-        issuers,
-        verify,
-        tiles,
-        operations,
-        pages,
-    ):
+    for module in (*API, pages):
         app.include_router(module.router)
     app.add_exception_handler(LedgerError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)

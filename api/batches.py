@@ -11,7 +11,7 @@ import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -26,6 +26,9 @@ from ledger.ids import issuer_kind
 from ledger.limits import BATCHES_OPEN_MAX
 from ledger.store import batches
 from ledger.store.batches import Batch, Item, Progress
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 logger = logging.getLogger("yongzhi.batches")
 
@@ -217,9 +220,9 @@ class _Sink(io.RawIOBase):
         """Yes, and it cannot be sought: the ZIP is written as a stream."""
         return True
 
-    def write(self, data: object) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         """Keep a piece."""
-        piece = bytes(data)  # type: ignore[call-overload]
+        piece = bytes(data)
         self._pieces.append(piece)
         return len(piece)
 

@@ -13,6 +13,7 @@ from typing import Final
 from api import verdicts
 from api.verdicts import Text
 from ledger.codes import CATEGORIES, EVIDENCE, TRADITIONAL, writes_traditional
+from ledger.credentials.certificate_texts import MONTHS
 from ledger.credentials.verdict import Verdict
 
 LANGUAGES: Final = ("zh-Hans", "zh-Hant", "en")
@@ -22,9 +23,6 @@ _TRADITIONAL_TAGS: Final = ("zh-hant", "zh-hk", "zh-mo", "zh-tw")
 _ACCEPT_MAX: Final = 500
 _ZONE: Final = timezone(timedelta(hours=8))
 """Of every region that issues proofs."""
-_MONTHS: Final = (
-    "January February March April May June July August September October November December".split()  # noqa: SIM905
-)
 
 
 @cache
@@ -151,4 +149,4 @@ def _day(text: str) -> date | None:
 
 
 def _parts(day: date) -> dict[str, object]:
-    return {"year": day.year, "month": day.month, "day": day.day, "name": _MONTHS[day.month - 1]}
+    return {"year": day.year, "month": day.month, "day": day.day, "name": MONTHS[day.month - 1]}

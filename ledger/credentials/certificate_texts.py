@@ -64,7 +64,7 @@ WORDS: Final[dict[str, tuple[str, str, str]]] = {
     "minutes": ("{minutes} 分", "{minutes} 分", "{minutes} min"),
 }
 
-_MONTHS: Final = (
+MONTHS: Final = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
 )  # fmt: skip
@@ -105,7 +105,7 @@ class Words:
 def day(iso: str) -> Pair:
     """`2026年11月22日` and `22 November 2026` of `2026-11-22`."""
     year, month, number = (int(part) for part in iso.split("-"))
-    name = _MONTHS[month - 1] if 1 <= month <= len(_MONTHS) else str(month)
+    name = MONTHS[month - 1] if 1 <= month <= len(MONTHS) else str(month)
     return {"zh": f"{year}年{month}月{number}日", "en": f"{number} {name} {year}"}
 
 

@@ -183,7 +183,7 @@ class Achievement(Part, frozen=True, kw_only=True):
 
     id: Url
     type: tuple[Literal["Achievement"]]
-    achievementType: Literal["CommunityService", "Award"]  # noqa: N815 - the standard's name
+    achievementType: Literal["CommunityService", "Award"]
     name: LongText
     description: LongText
     criteria: Criteria
@@ -194,8 +194,8 @@ class Identity(Part, frozen=True, kw_only=True):
 
     type: Literal["IdentityObject"]
     hashed: Literal[False]
-    identityHash: ShortText  # noqa: N815
-    identityType: Literal["name"]  # noqa: N815
+    identityHash: ShortText
+    identityType: Literal["name"]
 
 
 class Subject(Part, frozen=True, kw_only=True):
@@ -206,8 +206,8 @@ class Subject(Part, frozen=True, kw_only=True):
     achievement: Achievement
     service: Statement
     narrative: Annotated[LongText, Meta(description="the same in a sentence, for software that knows only badges")]
-    activityStartDate: Time | UnsetType = UNSET  # noqa: N815
-    activityEndDate: Time | UnsetType = UNSET  # noqa: N815
+    activityStartDate: Time | UnsetType = UNSET
+    activityEndDate: Time | UnsetType = UNSET
     identifier: tuple[Identity] | UnsetType = UNSET
 
 
@@ -216,9 +216,9 @@ class StatusEntry(Part, frozen=True, kw_only=True):
 
     id: Url
     type: Literal["BitstringStatusListEntry"]
-    statusPurpose: Literal["revocation"]  # noqa: N815
-    statusListIndex: Annotated[str, Meta(pattern=r"\A(?:0|[1-9][0-9]{0,7})\Z")]  # noqa: N815
-    statusListCredential: Url  # noqa: N815
+    statusPurpose: Literal["revocation"]
+    statusListIndex: Annotated[str, Meta(pattern=r"\A(?:0|[1-9][0-9]{0,7})\Z")]
+    statusListCredential: Url
 
 
 class Schema(Part, frozen=True, kw_only=True):
@@ -235,7 +235,7 @@ class LogEvidence(Part, frozen=True, kw_only=True):
     type: tuple[Literal["Evidence"]]
     name: LongText
     event: str
-    tlogProof: str  # noqa: N815
+    tlogProof: str
 
 
 class Proof(Part, frozen=True, kw_only=True):
@@ -244,9 +244,9 @@ class Proof(Part, frozen=True, kw_only=True):
     type: Literal["DataIntegrityProof"]
     cryptosuite: Literal["eddsa-jcs-2022", "eddsa-rdfc-2022"]
     created: Time
-    verificationMethod: Annotated[str, Meta(max_length=500)]  # noqa: N815
-    proofPurpose: Literal["assertionMethod"]  # noqa: N815
-    proofValue: Annotated[str, Meta(max_length=100)]  # noqa: N815
+    verificationMethod: Annotated[str, Meta(max_length=500)]
+    proofPurpose: Literal["assertionMethod"]
+    proofValue: Annotated[str, Meta(max_length=100)]
     context: list[Any] | UnsetType = msgspec.field(name="@context", default=UNSET)
 
 
@@ -258,11 +258,11 @@ class Credential(Part, frozen=True, kw_only=True):
     type: tuple[Literal["VerifiableCredential"], Literal["OpenBadgeCredential"]]
     issuer: Issuer
     name: LongText
-    validFrom: Time  # noqa: N815
-    credentialSubject: Subject  # noqa: N815
-    credentialSchema: tuple[Schema]  # noqa: N815
-    credentialStatus: StatusEntry  # noqa: N815
-    validUntil: Time | UnsetType = UNSET  # noqa: N815
+    validFrom: Time
+    credentialSubject: Subject
+    credentialSchema: tuple[Schema]
+    credentialStatus: StatusEntry
+    validUntil: Time | UnsetType = UNSET
     evidence: tuple[LogEvidence] | UnsetType = UNSET
     proof: Annotated[tuple[Proof, ...], Meta(min_length=1)] | UnsetType = UNSET
 

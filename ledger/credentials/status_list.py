@@ -35,8 +35,8 @@ class Bits(Part, frozen=True, kw_only=True):
 
     id: Url
     type: Literal["BitstringStatusList"]
-    statusPurpose: Literal["revocation"]  # noqa: N815 - the standard's name
-    encodedList: Annotated[str, Meta(pattern=r"\Au[A-Za-z0-9_-]*\Z")]  # noqa: N815
+    statusPurpose: Literal["revocation"]
+    encodedList: Annotated[str, Meta(pattern=r"\Au[A-Za-z0-9_-]*\Z")]
 
 
 class ListCredential(Part, frozen=True, kw_only=True):
@@ -46,9 +46,9 @@ class ListCredential(Part, frozen=True, kw_only=True):
     id: Url
     type: tuple[Literal["VerifiableCredential"], Literal["BitstringStatusListCredential"]]
     issuer: Did
-    validFrom: Second  # noqa: N815
-    credentialSubject: Bits  # noqa: N815
-    validUntil: Second | UnsetType = UNSET  # noqa: N815
+    validFrom: Second
+    credentialSubject: Bits
+    validUntil: Second | UnsetType = UNSET
     proof: tuple[Proof, ...] | UnsetType = UNSET
 
     def __post_init__(self) -> None:

@@ -24,22 +24,10 @@ from fastapi.routing import APIRoute
 
 import api.cli
 from api import cli_common, problems, sessions, verifying
+from api.app import API
 from api.deployment import Deployment, opened
 from api.metrics import Metrics
-from api.routes import (
-    batches,
-    issuers,
-    operations,
-    proofs,
-    regions,
-    stars,
-    submissions,
-    tiles,
-    verify,
-    volunteers,
-)
-from api.routes import events as event_routes
-from api.routes import sessions as session_routes
+from api.routes import submissions
 from ledger import catalogue, codes, events, identities, ids, limits, merkle, notes, submission
 from ledger.authority import MAY_ISSUE
 from ledger.domain import rules
@@ -400,25 +388,10 @@ def test_answers_to_a_submission_are_of_those_types():
     assert told <= known
 
 
-MODULES = (
-    regions,
-    session_routes,
-    event_routes,
-    volunteers,
-    proofs,
-    stars,
-    batches,
-    issuers,
-    verify,
-    tiles,
-    operations,
-)
-
-
 def routes_in_code() -> set[tuple[str, str]]:
     """(method, path) of everything served, path parameters as docs/api.md writes them."""
     found = {("POST", submissions.PATH)}
-    for module in MODULES:
+    for module in API:
         for route in module.router.routes:
             assert isinstance(route, APIRoute)
             found |= {(method, route.path.replace(":path}", "}")) for method in route.methods or ()}
@@ -442,7 +415,7 @@ def test_routes():
 
 def test_every_module_of_routes_is_looked_at():
     modules = {path.stem for path in (ROOT / "api" / "routes").glob("*.py")} - {"__init__"}
-    assert modules == {module.__name__.rpartition(".")[2] for module in (*MODULES, submissions)}
+    assert modules == {module.__name__.rpartition(".")[2] for module in (*API, submissions)}
 
 
 def test_examples_call_what_exists():

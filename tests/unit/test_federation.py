@@ -17,27 +17,13 @@ from ledger.events import RegionName
 from ledger.federation import Expired, Federation, Region, Trust
 from ledger.ids import instant
 from tests.builders import ORIGIN, REGION, canonical, signing_key, vkey
+from tests.issuing import region
 from tests.proofs import DID, HOST, LIST, credential_key, token_key
 
 NAME = "federation.example"
 SIGNER, SECOND, THIRD = (signing_key(NAME, number) for number in range(3))
 NOW = instant("2026-11-22T09:00:00Z")
 LISTS = {f"{HOST}/status/{LIST}": '{"名":"x\\n"}'.encode()}
-
-
-def region(**changes: Any) -> Region:
-    fields: dict[str, Any] = {
-        "region": REGION,
-        "origin": ORIGIN,
-        "name": RegionName(zh="惠州市", en="Huizhou"),
-        "log_keys": (vkey(ORIGIN),),
-        "did": DID,
-        "base": HOST,
-        "credential_keys": (credential_key().multikey,),
-        "token_keys": (token_key().multikey,),
-        "witness_keys": (),
-    }
-    return Region(**{**fields, **changes})
 
 
 def macau(**changes: Any) -> Region:
