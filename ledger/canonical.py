@@ -25,12 +25,20 @@ _PLAIN_ESCAPE: Final = re.compile(r'\\["\\]')
 def encode(value: Any) -> bytes:
     """Canonical bytes of a value made of dicts with ASCII keys, lists, str, int, bool and None."""
     check_values(value)
-    try:
-        data = _encoder.encode(value)
-    except UnicodeEncodeError:
-        raise Invalid("a lone surrogate in a string") from None
+    data = write(value)
     check_bytes(data)
     return data
+
+
+def write(value: Any) -> bytes:
+    """Canonical bytes of a value whose form is assured already, such as a Struct of the agreed types.
+
+    Raise Invalid for a lone surrogate.
+    """
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:
+        raise Invalid("a lone surrogate in a string") from None
 
 
 def decode(data: bytes) -> Any:

@@ -570,10 +570,7 @@ def reader(names: Collection[str]) -> Callable[[str, bytes | memoryview], Any]:
 
 def encode(event: Event) -> bytes:
     """The canonical body of an event, checked as a receiver would check it."""
-    try:
-        body = msgspec.json.encode(event, order="sorted")
-    except UnicodeEncodeError:
-        raise Invalid("a lone surrogate in a text") from None
+    body = canonical.write(event)
     decode(body)
     return body
 

@@ -171,10 +171,10 @@ _federations: Final = msgspec.json.Decoder(Federation)
 
 def seal(federation: Federation, keys: Iterable[SigningKey], lists: Mapping[str, bytes] | None = None) -> bytes:
     """The trust bundle of a federation, signed by each key given, with status lists as they are served."""
-    data = msgspec.json.encode(federation, order="sorted")
+    data = canonical.write(federation)
     note = notes.sign(_text(federation, data), keys)
     texts = {url: served.decode() for url, served in (lists or {}).items()}
-    bundle = msgspec.json.encode(_Bundle(note=note, federation=msgspec.Raw(data), lists=texts), order="sorted")
+    bundle = canonical.write(_Bundle(note=note, federation=msgspec.Raw(data), lists=texts))
     _read(bundle)  # what nobody could open is not worth a signature
     return bundle
 

@@ -92,10 +92,7 @@ _decoder: Final = msgspec.json.Decoder(Holding)
 
 def encode(holding: Holding) -> bytes:
     """The canonical bytes of a holding, checked as a receiver would check them."""
-    try:
-        data = msgspec.json.encode(holding, order="sorted")
-    except UnicodeEncodeError:
-        raise Invalid("a lone surrogate is no text") from None
+    data = canonical.write(holding)
     decode(data)
     return data
 

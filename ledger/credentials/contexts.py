@@ -18,6 +18,7 @@ from pyld.canon import URDNA2015
 from pyld.context_resolver import ContextResolver
 from pyld.documentloader.frozen import BUNDLED_CONTEXTS, FrozenDocumentLoader
 
+from ledger import canonical
 from ledger.credentials.model import CONTEXTS
 from ledger.errors import Invalid, Unavailable
 
@@ -104,7 +105,7 @@ Canonise = Callable[[Any], bytes]
 def bundled(url: str) -> dict[str, Any]:
     """A context that PyLD brings; raise Unavailable when it is not the one this code was written for."""
     document: dict[str, Any] = msgspec.json.decode(BUNDLED_CONTEXTS[url].read_bytes())
-    if sha256(msgspec.json.encode(document, order="sorted")).hexdigest() != _PINS[url]:
+    if sha256(canonical.write(document)).hexdigest() != _PINS[url]:
         raise Unavailable(f"the installed PyLD brings another {url} than the pinned one")
     return document
 

@@ -31,10 +31,7 @@ FindKey = Callable[[str], bytes]
 def jcs(value: Any) -> bytes:
     """Canonical JSON (RFC 8785) of strings, integers, booleans, arrays and objects with ASCII keys; else Invalid."""
     canonical.check_values(value)
-    try:
-        return msgspec.json.encode(value, order="sorted")
-    except UnicodeEncodeError:
-        raise Invalid("a lone surrogate in a string") from None
+    return canonical.write(value)
 
 
 def message(document: Mapping[str, Any], options: Mapping[str, Any], quads: Canonise = contexts.quads) -> bytes:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from ledger import canonical
 from ledger.codes import writes_traditional
 from ledger.credentials import data_integrity, model
 from ledger.credentials.keys import CredentialKey
@@ -162,4 +163,4 @@ def finish(credential: model.Credential, event_id: str, body: bytes, receipt: st
     )
     document: dict[str, Any] = msgspec.json.decode(model.to_json(replace(credential, evidence=(evidence,))))
     secured = data_integrity.secure(document, key, credential.validFrom)
-    return msgspec.json.encode(secured, order="sorted")
+    return canonical.write(secured)

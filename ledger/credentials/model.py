@@ -301,7 +301,7 @@ def decode(data: bytes) -> Credential:
 
 def to_json(credential: Credential) -> bytes:
     """The bytes in which a credential is kept and handed out: canonical JSON (RFC 8785)."""
-    return msgspec.json.encode(credential, order="sorted")
+    return canonical.write(credential)
 
 
 def commitment(credential: Credential) -> str:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from ledger import canonical
 from ledger.credentials import data_integrity, jws
 from ledger.credentials.data_integrity import FindKey
 from ledger.credentials.keys import CredentialKey, base64url
@@ -99,7 +100,7 @@ def make(url: str, key: CredentialKey, revoked: Collection[int], valid_from: int
         ),
     )
     document = msgspec.to_builtins(plain)
-    return msgspec.json.encode(data_integrity.secure(document, key, plain.validFrom), order="sorted")
+    return canonical.write(data_integrity.secure(document, key, plain.validFrom))
 
 
 def open_list(data: bytes, url: str, find_key: FindKey) -> StatusList:
