@@ -123,6 +123,22 @@ ID_TYPES: Final[Labels] = MappingProxyType(
     }
 )
 
+NATIONAL_ID_TYPES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "01": ("mainland-id", "residence-permit"),
+        "02": ("residence-permit", "hk-macau-permit", "hk-id"),
+        "03": ("residence-permit", "hk-macau-permit", "macau-id"),
+        "04": ("residence-permit", "taiwan-permit", "taiwan-id"),
+        "05": ("passport",),
+        "06": ("military-id",),
+        "07": ("soldier-id",),
+    }
+)
+"""Codes of documents of the national platform, and which of ours each may stand for: it names a place for 02 to 04."""
+
+_NATIONAL_FORMS: Final[Mapping[str, str]] = {"taiwan-permit": "[0-9]{8}", "taiwan-id": "[A-Z][0-9]{9}"}
+"""How the numbers look of documents for which any number is taken, where one is to be told from another."""
+
 _SOCIAL_CREDIT: Final = re.compile(r"[0-9A-HJ-NPQRTUWXY]{2}[0-9]{6}[0-9A-HJ-NPQRTUWXY]{10}")
 _REGION: Final = re.compile(r"[0-9]{6}")
 _RAW_NUMBER_MAX: Final = 64
@@ -187,6 +203,23 @@ def normal_id_number(id_type: str, number: str) -> str:
     return _NORMAL_FORMS.get(id_type, _any_number)(re.sub("[ -]", "", text).upper())
 
 
+def known_document(id_type: str, number: str) -> tuple[str, str] | None:
+    """Type and number in the normal form under which a person of another system is recognised here.
+
+    `id_type` is one of ours or a code of the national platform; the number decides between documents that it does not
+    tell apart. None for a type that is unknown here, and for a number that cannot be of it.
+    """
+    for candidate in NATIONAL_ID_TYPES.get(id_type, (id_type,)):
+        try:
+            found = normal_id_number(candidate, number)
+        except Invalid:
+            continue
+        form = _NATIONAL_FORMS.get(candidate)
+        if id_type == candidate or form is None or re.fullmatch(form, found):
+            return candidate, found
+    return None
+
+
 def _mainland_id(number: str) -> str:
     """GB 11643-1999; a number of the 15-digit form of 1989 becomes the 18-digit one of the same person."""
     if re.fullmatch("[0-9]{15}", number):
@@ -230,9 +263,10 @@ def _check_citizen_number(number: str) -> None:
 
 def _hk_macau_permit(number: str) -> str:
     """H or M and eight digits for life; the two that count renewals are not the person's."""
-    if not re.fullmatch("[HM][0-9]{8}([0-9]{2})?", number):
+    plain = re.sub("[()]", "", number)
+    if not re.fullmatch("[HM][0-9]{8}([0-9]{2})?", plain):
         raise Invalid("a permit number is H or M and 8 digits, or 10 with those of the renewal")
-    return number[:9]
+    return plain[:9]
 
 
 def _hk_id(number: str) -> str:

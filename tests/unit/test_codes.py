@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stdnum import numdb
 
 from ledger import codes
-from ledger.codes import is_region, is_social_credit_code, normal_id_number, region_name
+from ledger.codes import is_region, is_social_credit_code, known_document, normal_id_number, region_name
 from ledger.errors import Invalid
 
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
@@ -247,6 +247,7 @@ def test_a_renewed_permit_is_the_same_person(letter, number, renewal):
     first = normal_id_number("hk-macau-permit", letter + number)
     assert first == letter + number
     assert normal_id_number("hk-macau-permit", letter.lower() + number + renewal) == first
+    assert normal_id_number("hk-macau-permit", f"{letter}{number} ({renewal})") == first
 
 
 @pytest.mark.parametrize(
@@ -308,3 +309,51 @@ def test_any_text_has_a_stable_ascii_form_or_is_invalid(id_type, text):
         return
     assert re.fullmatch("[A-Z0-9]{5,20}", normal)
     assert normal_id_number(id_type, normal) == normal
+
+
+# -- documents as other systems name them -------------------------------------------------------
+
+
+def test_the_codes_of_the_national_platform_are_all_known():
+    assert list(codes.NATIONAL_ID_TYPES) == [f"{number:02}" for number in range(1, 8)]
+    assert {one for types in codes.NATIONAL_ID_TYPES.values() for one in types} == set(codes.ID_TYPES) - {"other"}
+
+
+@pytest.mark.parametrize(
+    ("code", "number", "expected"),
+    [
+        ("01", with_citizen_check("44130219900101001"), "mainland-id"),
+        ("01", with_citizen_check("81000019900101001"), "residence-permit"),
+        ("02", with_citizen_check("81000019900101001"), "residence-permit"),
+        ("02", "H12345678", "hk-macau-permit"),
+        ("02", "A123456(3)", "hk-id"),
+        ("03", with_citizen_check("82000019900101001"), "residence-permit"),
+        ("03", "M12345678", "hk-macau-permit"),
+        ("03", "1234567(8)", "macau-id"),
+        ("04", with_citizen_check("83000019900101001"), "residence-permit"),
+        ("04", "01234567", "taiwan-permit"),
+        ("04", "A123456789", "taiwan-id"),
+        ("05", "e 1234-5678", "passport"),
+        ("06", "南字第12345678号", None),
+        ("06", "12345678", "military-id"),
+        ("07", "12345678", "soldier-id"),
+        ("02", "M1234567", None),
+        ("04", "12345", None),
+        ("08", "E12345678", None),
+        ("1", "E12345678", None),
+        ("", "", None),
+        ("hk-macau-permit", "H12345678(03)", "hk-macau-permit"),
+        ("taiwan-id", "12345", "taiwan-id"),
+        ("mainland-id", with_citizen_check("81000019900101001"), None),
+        ("driving-licence", "E12345678", None),
+    ],
+)
+def test_a_document_of_another_system_is_recognised_as_one_of_ours_or_not_at_all(code, number, expected):
+    found = known_document(code, number)
+    assert found == (None if expected is None else (expected, normal_id_number(expected, number)))
+
+
+@given(st.sampled_from([*codes.NATIONAL_ID_TYPES, *codes.ID_TYPES]), st.text(max_size=20))
+def test_any_number_is_of_a_document_or_of_none(id_type, number):
+    found = known_document(id_type, number)
+    assert found is None or normal_id_number(*found) == found[1]
