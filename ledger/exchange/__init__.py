@@ -1,0 +1,1 @@
+"""What ledgers of different regions say to each other, and why they believe it."""
