@@ -138,3 +138,27 @@ STATEMENT_TIMEOUT_MS: Final = 60_000
 """Longest statement of a writer."""
 IDLE_IN_TRANSACTION_TIMEOUT_MS: Final = 30_000
 """A writer paused inside its transaction loses the head row after this."""
+
+ALIASES_MAX: Final = 16
+"""Other ids of one person that a transfer names."""
+TRANSFER_KEYS_MAX: Final = 16
+"""Keys of a volunteer that a transfer brings."""
+TRANSFER_REASONS_MAX: Final = 20
+"""Reasons that a rejection names."""
+TRANSFER_OFFER_SECONDS: Final = 14 * 24 * 3600
+"""How long an offer may be accepted, by the destination's clock."""
+RECOVERY_DAYS_MAX: Final = 365
+"""Longest waiting time of a recovery, in days."""
+BUNDLE_EVENTS_MAX: Final = 1_000_000
+"""Events of one record that moves."""
+
+MESSAGE_EVENTS_MAX: Final = 1000
+"""Events of one message to an inbox: the one it is about, and those that are needed to check it."""
+MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
+"""One message to an inbox."""
+BUNDLE_LINE_BYTES_MAX: Final = 64 * 1024
+"""One line of a bundle."""
+TRANSFER_BYTES_MAX: Final = 4 * 1024 * 1024 * 1024
+"""A whole bundle; one of BUNDLE_EVENTS_MAX events of common length fits."""
+EVIDENCE_NOTES_KEPT: Final = 1024
+"""Notes, and checkpoints, that a reader of a bundle keeps at hand; an older one is stated again before it is used."""
