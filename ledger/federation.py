@@ -12,101 +12,29 @@ import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Annotated, Final
+from math import inf
+from typing import Final
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from ledger import canonical, notes
-from ledger.credentials.did import did_of
-from ledger.credentials.keys import MULTIKEY_MAX, parse_multikey
-from ledger.credentials.model import Did, Url
-from ledger.errors import Invalid, TooLarge, Untrusted
-from ledger.events import Code, Origin, RegionName, Time, VKey
-from ledger.ids import ORIGIN_PATTERN, check_origin, check_region, instant, parse_list_name
+from ledger.credentials.keys import parse_multikey
+from ledger.credentials.model import Url
+from ledger.errors import Invalid, LedgerError, TooLarge, Untrusted
+from ledger.federated import RECOVERY_DAYS, Federation, Policy, Region
+from ledger.ids import instant, parse_list_name
 from ledger.keys import SigningKey, VerifyingKey, parse_vkey
-from ledger.limits import BUNDLE_BYTES_MAX, CLOCK_AHEAD_MAX, FEDERATION_BYTES_MAX, NOTE_SIGNATURES_MAX, ORIGIN_MAX
+from ledger.limits import BUNDLE_BYTES_MAX, CLOCK_AHEAD_MAX, FEDERATION_BYTES_MAX
+from ledger.log import Checkpoint, open_checkpoint
 
 HEADER: Final = "yongzhi.federation/1"
-
-_BASE58: Final = "[1-9A-HJ-NP-Za-km-z]"
-_Name = Annotated[str, Meta(max_length=ORIGIN_MAX, pattern=rf"\A(?:{ORIGIN_PATTERN})\Z")]
-_CredentialKey = Annotated[str, Meta(max_length=MULTIKEY_MAX, pattern=rf"\Az6Mk{_BASE58}+\Z")]
-_TokenKey = Annotated[str, Meta(max_length=MULTIKEY_MAX, pattern=rf"\AzDn{_BASE58}+\Z")]
-_Serial = Annotated[int, Meta(ge=1, le=2**53 - 1)]
-_Threshold = Annotated[int, Meta(ge=1, le=NOTE_SIGNATURES_MAX)]
 
 
 class Expired(Untrusted):
     """A trust bundle that was good once; a newer one is needed."""
 
     code = "bundle-expired"
-
-
-class Region(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A region as the federation vouches for it: its log, its DID, where it is served, its keys."""
-
-    region: Code
-    origin: Origin
-    name: RegionName
-    log_keys: Annotated[tuple[VKey, ...], Meta(min_length=1, max_length=16)]
-    did: Did
-    base: Annotated[Url, Meta(description="where pages and status lists are, without a final slash")]
-    credential_keys: Annotated[tuple[_CredentialKey, ...], Meta(max_length=64)]
-    token_keys: Annotated[tuple[_TokenKey, ...], Meta(max_length=64)]
-    witness_keys: Annotated[tuple[VKey, ...], Meta(max_length=64)]
-    closed: Annotated[Time | UnsetType, Meta(description="when it closed; what it issued before stays good")] = UNSET
-
-    def __post_init__(self) -> None:
-        check_region(self.region)
-        check_origin(self.origin)
-        if self.did != did_of(self.base, self.region):
-            raise ValueError(f"the DID of {self.region} at {self.base} is {did_of(self.base, self.region)}")
-        if any(not key.startswith(f"{self.origin}+") for key in self.log_keys):
-            raise ValueError("a log key is named as its origin")
-        if self.closed is not UNSET:
-            instant(self.closed)
-
-    def methods(self) -> list[str]:
-        """Its verification methods: what a Data Integrity proof of this region may name."""
-        return [f"{self.did}#{key}" for key in self.credential_keys]
-
-    def page(self, proof: str) -> str:
-        """The address of a proof's page."""
-        return f"{self.base}/p/{proof}"
-
-    def list_url(self, name: str) -> str:
-        """The address of one of its status lists."""
-        return f"{self.base}/status/{name}"
-
-
-class Federation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What the federation's keys sign. `keys` and `threshold` say who signs the next one."""
-
-    name: _Name
-    serial: _Serial
-    issued: Time
-    expires: Time
-    keys: Annotated[tuple[VKey, ...], Meta(min_length=1, max_length=NOTE_SIGNATURES_MAX)]
-    threshold: _Threshold
-    regions: Annotated[tuple[Region, ...], Meta(max_length=10_000)]
-
-    def __post_init__(self) -> None:
-        if instant(self.expires) <= instant(self.issued):
-            raise ValueError("a federation expires after it is issued")
-        if self.threshold > len({parse_vkey(key).public for key in self.keys}):
-            raise ValueError("the threshold is more than there are keys")
-        _check_once("region", [one.region for one in self.regions])
-        _check_once("origin", [one.origin for one in self.regions])
-        _check_once("did", [one.did for one in self.regions])
-        _check_once("log key", [key for one in self.regions for key in one.log_keys])
-        _check_once("credential key", [key for one in self.regions for key in one.credential_keys])
-        _check_once("token key", [key for one in self.regions for key in one.token_keys])
-
-
-def _check_once(what: str, values: Sequence[str]) -> None:
-    if len(set(values)) < len(values):
-        raise ValueError(f"a {what} stands there twice")
 
 
 # -- what a verifier asks -------------------------------------------------------------------------
@@ -120,15 +48,39 @@ class Trust:
     lists: Mapping[str, bytes] = field(default_factory=dict)
     _dids: dict[str, Region] = field(init=False, repr=False, compare=False)
     _tokens: dict[str, Region] = field(init=False, repr=False, compare=False)
+    _origins: dict[str, Region] = field(init=False, repr=False, compare=False)
+    _codes: dict[str, list[Region]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         regions = self.federation.regions
         object.__setattr__(self, "_dids", {one.did: one for one in regions})
         object.__setattr__(self, "_tokens", {key: one for one in regions for key in one.token_keys})
+        object.__setattr__(self, "_origins", {one.origin: one for one in regions})
+        codes: dict[str, list[Region]] = {}
+        for one in sorted(regions, key=_newest_first):
+            codes.setdefault(one.region, []).append(one)
+        object.__setattr__(self, "_codes", codes)
 
     def region(self, code: str) -> Region | None:
-        """A region by its code."""
-        return next((one for one in self.federation.regions if one.region == code), None)
+        """A region by its code: its open log, or when it has none the one that closed last."""
+        return next(iter(self.logs(code)), None)
+
+    def logs(self, code: str) -> Sequence[Region]:
+        """Every log that a region has or had, the newest first."""
+        return self._codes.get(code, ())
+
+    def by_origin(self, origin: str) -> Region | None:
+        """The region whose log has this origin, be it closed or open."""
+        return self._origins.get(origin)
+
+    def valid(self, region: Region, now: int) -> bool:
+        """Whether a region is a peer at unix second `now`: one of this federation, not closed, both within dates."""
+        current = now < instant(self.federation.expires)
+        return current and self.by_origin(region.origin) == region and region.is_valid(now)
+
+    def peers(self, now: int) -> list[Region]:
+        """All that are valid."""
+        return [one for one in self.federation.regions if self.valid(one, now)]
 
     def by_did(self, did: str) -> Region | None:
         """The region whose DID this is."""
@@ -142,18 +94,64 @@ class Trust:
         """The region whose status list has this address; None for any other address."""
         name = url.rpartition("/")[2]
         listed = parse_list_name(name)
-        found = self.region(listed.region) if listed else None
-        return found if found is not None and url == found.list_url(name) else None
+        known = self.logs(listed.region) if listed else ()
+        return next((one for one in known if url == one.list_url(name)), None)
 
     def log_keys(self, origin: str) -> list[VerifyingKey]:
         """The keys that verify checkpoints of a log."""
-        return [parse_vkey(key) for one in self.federation.regions if one.origin == origin for key in one.log_keys]
+        found = self.by_origin(origin)
+        return [] if found is None else [parse_vkey(key) for key in found.log_keys]
+
+    def checkpoint(self, note: str, origin: str) -> Checkpoint:
+        """The checkpoint of a log as one of its keys signed it; raise Untrusted or Invalid for any other.
+
+        A closed log ends with its last checkpoint: whoever still has its key can append nothing.
+        """
+        found, region = _first_signed(note, self.log_keys(origin)), self.by_origin(origin)
+        last = None if region is None else region.last_checkpoint()
+        if last is not None and (found.size > last.size or (found.size == last.size and found.root != last.root)):
+            raise Untrusted(f"the log {origin} ended with {last.size} events, and this checkpoint is of others")
+        return found
+
+    @property
+    def recovery_days(self) -> int:
+        """How long a recovery is announced for before it may be done."""
+        policy = self.federation.policy
+        found = UNSET if isinstance(policy, UnsetType) else policy.recovery_days
+        return RECOVERY_DAYS if isinstance(found, UnsetType) else found
+
+    def voters(self, now: int, *concerned: str) -> list[Region]:
+        """The peers who may endorse a recovery: all but the codes concerned, of the lost and of the taking region."""
+        return [one for one in self.peers(now) if one.region not in concerned]
+
+    def recovery_quorum(self, now: int, *concerned: str) -> int:
+        """How many of the `voters` must endorse a recovery: as many as is agreed on, or else more than half.
+
+        It is one at least: where there is nobody to ask, nobody is recovered.
+        """
+        policy = self.federation.policy
+        agreed = UNSET if isinstance(policy, UnsetType) else policy.recovery_quorum
+        return len(self.voters(now, *concerned)) // 2 + 1 if isinstance(agreed, UnsetType) else agreed
 
     def token_key(self, kid: str) -> bytes:
         """The 33 bytes of a token key; raise Untrusted unless a region here has it."""
         if self.by_kid(kid) is None:
             raise Untrusted(f"the trust bundle has no token key {kid!r:.80}")
         return parse_multikey(kid)
+
+
+def _newest_first(region: Region) -> float:
+    return -inf if isinstance(region.closed, UnsetType) else -instant(region.closed)
+
+
+def _first_signed(note: str, keys: Iterable[VerifyingKey]) -> Checkpoint:
+    reason: LedgerError = Untrusted("the trust bundle has no such log")
+    for key in keys:
+        try:
+            return open_checkpoint(note, key)
+        except LedgerError as error:
+            reason = error
+    raise reason
 
 
 # -- files ----------------------------------------------------------------------------------------
@@ -177,6 +175,22 @@ def seal(federation: Federation, keys: Iterable[SigningKey], lists: Mapping[str,
     bundle = canonical.write(_Bundle(note=note, federation=msgspec.Raw(data), lists=texts))
     _read(bundle)  # what nobody could open is not worth a signature
     return bundle
+
+
+def countersign(data: bytes, key: SigningKey) -> bytes:
+    """The same trust bundle with a further signature; raise Untrusted when its note is about another federation."""
+    _, note, _ = _read(data)
+    if _signers(note, [key.verifier]):
+        return data
+    bundle = _bundles.decode(data)
+    signed = canonical.write(msgspec.structs.replace(bundle, note=bundle.note + notes.signature_line(note.text, key)))
+    _read(signed)
+    return signed
+
+
+def signed_by(data: bytes, keys: Iterable[VerifyingKey]) -> list[VerifyingKey]:
+    """Those of the keys that signed a trust bundle, each public key once."""
+    return _signers(_read(data)[1], keys)
 
 
 def open_bundle(data: bytes, pinned: Iterable[VerifyingKey], now: int, threshold: int | None = None) -> Trust:
@@ -250,25 +264,32 @@ def _text(federation: Federation, data: bytes) -> str:
 
 
 def _check_signed(note: notes.Note, pinned: Iterable[VerifyingKey], threshold: int) -> None:
-    good = set()  # of public keys: one key under two names signs once
-    for key in pinned:
-        with contextlib.suppress(Untrusted):
-            note.verify(key)
-            good.add(key.public)
-    needed = max(threshold, 1)
+    good, needed = _signers(note, pinned), max(threshold, 1)
     if len(good) < needed:
         raise Untrusted(f"the trust bundle is signed by {len(good)} of the pinned keys, and {needed} are needed")
+
+
+def _signers(note: notes.Note, keys: Iterable[VerifyingKey]) -> list[VerifyingKey]:
+    good: dict[bytes, VerifyingKey] = {}  # by public key: one key under two names signs once
+    for key in keys:
+        with contextlib.suppress(Untrusted):
+            note.verify(key)
+            good.setdefault(key.public, key)
+    return list(good.values())
 
 
 __all__ = [
     "HEADER",
     "Expired",
     "Federation",
+    "Policy",
     "Region",
     "Trust",
     "check_after",
+    "countersign",
     "follow",
     "open_bundle",
     "open_old",
     "seal",
+    "signed_by",
 ]

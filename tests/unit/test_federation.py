@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from ledger import federation, notes
 from ledger.errors import Invalid, LedgerError, TooLarge, Untrusted
 from ledger.events import RegionName
-from ledger.federation import Expired, Federation, Region, Trust
+from ledger.federated import RECOVERY_DAYS, lines_of
+from ledger.federation import Expired, Federation, Policy, Region, Trust
+from ledger.identities import sealing_public
 from ledger.ids import instant
+from ledger.log import Checkpoint
 from tests.builders import ORIGIN, REGION, canonical, signing_key, vkey
 from tests.issuing import region
 from tests.proofs import DID, HOST, LIST, credential_key, token_key
@@ -24,6 +28,40 @@ NAME = "federation.example"
 SIGNER, SECOND, THIRD = (signing_key(NAME, number) for number in range(3))
 NOW = instant("2026-11-22T09:00:00Z")
 LISTS = {f"{HOST}/status/{LIST}": '{"名":"x\\n"}'.encode()}
+
+
+LATER, CLOSED = "2027-01-01T00:00:00Z", "2026-12-01T00:00:00Z"
+SEALING = sealing_public(bytes(range(32)))
+
+
+def final_note(origin: str, size: int = 9, number: int = 0, root: bytes = b"r" * 32) -> str:
+    return notes.sign(Checkpoint(origin, size, root).text(), [signing_key(origin, number)])
+
+
+def final_lines(origin: str, **changes: Any) -> list[str]:
+    return final_note(origin, **changes).split("\n")[:-1]
+
+
+def spoilt_final() -> list[str]:
+    lines = final_lines(ORIGIN)
+    return [lines[0], "8", *lines[2:]]
+
+
+def closed(**changes: Any) -> Region:
+    """Huizhou's log before the one that it goes on with, at an address of its own."""
+    origin, base = "ledger.example/441300-2019", "https://old.ledger.example"
+    did = "did:web:old.ledger.example:regions:441300"
+    fields: dict[str, Any] = {
+        "origin": origin,
+        "log_keys": (vkey(origin),),
+        "did": did,
+        "base": base,
+        "credential_keys": (credential_key(did).multikey,),
+        "token_keys": (token_key(3).multikey,),
+        "closed": CLOSED,
+        "final": tuple(final_lines(origin)),
+    }
+    return region(**{**fields, **changes})
 
 
 def macau(**changes: Any) -> Region:
@@ -198,6 +236,26 @@ BAD: dict[str, dict[str, Any]] = {
     "a key that is no base58": {"regions": changed(credential_keys=["z6Mk" + "I" * 44])},
     "a token key that is no base58": {"regions": changed(token_keys=["zDn" + "l" * 44])},
     "closed at no time": {"regions": changed(closed="2027-02-30T08:00:00Z")},
+    "an endpoint with a path": {"regions": changed(endpoint=f"{HOST}/x")},
+    "an endpoint over plain HTTP": {"regions": changed(endpoint="http://peers.example")},
+    "a sealing key that is too short": {"regions": changed(sealing_key=SEALING[:-1])},
+    "a sealing key in another spelling": {"regions": changed(sealing_key=SEALING[:-1] + "9")},
+    "a sealing key of small order": {"regions": changed(sealing_key="A" * 43)},
+    "valid from no time": {"regions": changed(valid_from="2027-02-30T08:00:00Z")},
+    "valid until before it is valid": {"regions": changed(valid_from=LATER, valid_until=CLOSED)},
+    "valid at no moment": {"regions": changed(valid_from=LATER, valid_until=LATER)},
+    "a last checkpoint of a log that goes on": {"regions": changed(final=final_lines(ORIGIN))},
+    "a last checkpoint by another key": {"regions": changed(closed=CLOSED, final=final_lines(ORIGIN, number=5))},
+    "a last checkpoint of another log": {"regions": changed(closed=CLOSED, final=final_lines("ledger.example/442000"))},
+    "a last checkpoint that was changed": {"regions": changed(closed=CLOSED, final=spoilt_final())},
+    "a last checkpoint that is none": {"regions": changed(closed=CLOSED, final=["x"] * 5)},
+    "a last checkpoint as one text": {"regions": changed(closed=CLOSED, final="\n".join(final_lines(ORIGIN)))},
+    "no line of a last checkpoint": {"regions": changed(closed=CLOSED, final=[])},
+    "a policy of no days": {"policy": {"recovery_days": 0}},
+    "a policy of two years": {"policy": {"recovery_days": 730}},
+    "a policy that asks nobody": {"policy": {"recovery_quorum": 0}},
+    "a policy of something else": {"policy": {"recovery_weeks": 4}},
+    "no policy": {"policy": None},
 }
 
 
@@ -244,6 +302,23 @@ def test_any_bytes(data):
     for one in (data.draw(st.binary(max_size=100)), cut):
         with contextlib.suppress(LedgerError):
             assert federation.open_bundle(one, [SIGNER.verifier], NOW).federation == made()
+
+
+def test_further_keys_sign_one_by_one():
+    two = made(threshold=2)
+    data = federation.seal(two, [SIGNER], LISTS)
+    both = federation.countersign(data, SECOND)
+    assert federation.countersign(both, SECOND) == both
+    known = [SIGNER.verifier, SECOND.verifier, THIRD.verifier]
+    assert federation.signed_by(data, known) == known[:1]
+    assert federation.signed_by(both, known) == known[:2]
+    assert federation.open_bundle(both, known[:2], NOW) == Trust(two, LISTS)
+    with pytest.raises(Untrusted):
+        federation.countersign(spoiled(data, note=json.loads(federation.seal(made(), [SIGNER]))["note"]), SECOND)
+    alias = type(SIGNER)("alias.example", SIGNER.seed)
+    aliased = federation.countersign(data, alias)
+    assert aliased != data
+    assert len(federation.signed_by(aliased, [SIGNER.verifier, alias.verifier])) == 1
 
 
 # -- rotation -----------------------------------------------------------------------------------------
@@ -302,6 +377,8 @@ def test_regions_and_keys_are_found():
     assert trust.token_key(token_key(1).multikey) == token_key(1).public
     assert trust.log_keys(ORIGIN) == [signing_key(ORIGIN).verifier]
     assert trust.log_keys("ledger.example/440000") == []
+    assert [trust.by_origin(one) for one in (ORIGIN, there.origin, "x")] == [here, there, None]
+    assert (trust.region("440000"), list(trust.logs("440000"))) == (None, [])
 
 
 def test_no_token_key_of_another_is_found():
@@ -334,5 +411,137 @@ def test_a_list_has_one_address(url, code):
 
 
 def test_a_region_may_close():
-    trust = Trust(made(regions=(replace(region(), closed="2026-12-01T00:00:00Z"),)))
+    trust = Trust(made(regions=(replace(region(), closed=CLOSED),)))
     assert trust.by_did(DID) is not None
+    ended = region(closed=CLOSED, final=lines_of(final_note(ORIGIN)))
+    found = federation.open_bundle(federation.seal(made(regions=(ended,)), [SIGNER]), [SIGNER.verifier], NOW)
+    assert found.federation.regions == (ended,)
+    assert ended.last_checkpoint() == Checkpoint(ORIGIN, 9, b"r" * 32)
+    assert region().last_checkpoint() is None
+
+
+# -- a region that goes on under another log ----------------------------------------------------------
+
+
+def test_a_closed_log_stays_beside_the_one_that_follows():
+    old, here = closed(), region()
+    for regions in ((old, here, macau()), (macau(), here, old)):
+        data = federation.seal(made(regions=regions), [SIGNER])
+        trust = federation.open_bundle(data, [SIGNER.verifier], NOW)
+        assert (trust.region(REGION), list(trust.logs(REGION))) == (here, [here, old])
+        assert [trust.by_origin(one.origin) for one in (old, here)] == [old, here]
+        assert [trust.by_did(one.did) for one in (old, here)] == [old, here]
+        assert trust.log_keys(old.origin) == [signing_key(old.origin).verifier]
+        assert trust.by_kid(old.token_keys[0]) == old
+        assert [trust.by_list(one.list_url(f"{REGION}-1")) for one in (old, here)] == [old, here]
+
+
+def test_of_logs_that_all_closed_the_last_one_is_the_region():
+    old = closed()
+    here = region(closed=LATER, final=tuple(final_lines(ORIGIN)))
+    for regions in ((old, here), (here, old)):
+        assert Trust(made(regions=regions)).region(REGION) == here
+
+
+UNSUCCEEDED: dict[str, tuple[tuple[Region, ...], str]] = {
+    "both are open": ((closed(closed=UNSET, final=UNSET), region()), "a region stands there twice"),
+    "nobody says where it ended": ((closed(final=UNSET), region()), "the last checkpoint of .* is not stated"),
+    "one of two ends is not said": (
+        (closed(), region(closed=CLOSED)),
+        f"the last checkpoint of {ORIGIN} is not stated",
+    ),
+    "the same address": ((closed(base=HOST, did=DID), region()), "a did stands there twice"),
+    "the same origin": ((closed(), closed(did=DID, base=HOST, token_keys=(), credential_keys=())), "origin"),
+}
+
+
+@pytest.mark.parametrize("name", UNSUCCEEDED)
+def test_no_region_has_two_logs_at_a_time(name):
+    regions, message = UNSUCCEEDED[name]
+    with pytest.raises(ValueError, match=message):
+        made(regions=regions)
+
+
+def test_a_log_that_ended_has_no_later_checkpoint():
+    old, trust = closed(), Trust(made(regions=(closed(), region())))
+    for note in (final_note(old.origin), final_note(old.origin, 8), final_note(old.origin, 0, root=b"e" * 32)):
+        assert trust.checkpoint(note, old.origin).origin == old.origin
+    for note in (final_note(old.origin, 10), final_note(old.origin, root=b"x" * 32)):
+        with pytest.raises(Untrusted, match="ended with 9 events"):
+            trust.checkpoint(note, old.origin)
+    assert trust.checkpoint(final_note(ORIGIN, 10), ORIGIN).size == 10
+
+
+@pytest.mark.parametrize(
+    ("note", "origin"),
+    [
+        (final_note(ORIGIN, number=5), ORIGIN),
+        (final_note(ORIGIN), closed().origin),
+        (final_note("ledger.example/999"), "ledger.example/999"),
+        (notes.sign(Checkpoint("other", 1, b"r" * 32).text(), [signing_key(ORIGIN)]), ORIGIN),
+        (notes.sign("x\n", [signing_key(ORIGIN)]), ORIGIN),
+        ("", ORIGIN),
+    ],
+)
+def test_a_checkpoint_that_no_key_of_the_log_signed(note, origin):
+    with pytest.raises((Untrusted, Invalid)):
+        Trust(made(regions=(closed(), region()))).checkpoint(note, origin)
+
+
+def test_any_key_of_a_log_signs_its_checkpoints():
+    keys = tuple(vkey(ORIGIN, number) for number in range(3))
+    trust = Trust(made(regions=(region(log_keys=keys),)))
+    assert [trust.checkpoint(final_note(ORIGIN, number=number), ORIGIN).size for number in range(3)] == [9, 9, 9]
+
+
+# -- peers --------------------------------------------------------------------------------------------
+
+
+def test_where_a_peer_is_found():
+    assert region().address == HOST
+    peer = region(endpoint="https://peers.ledger.example:8443", sealing_key=SEALING)
+    found = federation.open_bundle(federation.seal(made(regions=(peer,)), [SIGNER]), [SIGNER.verifier], NOW)
+    (same,) = found.federation.regions
+    assert (same.address, same.sealing_key, same.base) == ("https://peers.ledger.example:8443", SEALING, HOST)
+
+
+def test_a_region_is_valid_within_its_dates():
+    dated, trust = region(valid_from=CLOSED, valid_until=LATER), Trust(made(regions=(region(), macau())))
+    begins, ends = instant(CLOSED), instant(LATER)
+    assert [dated.is_valid(now) for now in (begins - 1, begins, ends - 1, ends)] == [False, True, True, False]
+    assert not closed().is_valid(begins - 1)
+    assert trust.valid(region(), NOW)
+    assert not trust.valid(region(), instant(made().expires))
+    assert not trust.valid(dated, begins), "it is of another federation"
+    assert not trust.valid(closed(), NOW)
+    dated_trust = Trust(made(regions=(dated, macau(), closed())))
+    assert dated_trust.peers(NOW) == [macau()]
+    assert dated_trust.peers(begins) == [dated, macau()]
+
+
+def people(count: int, **changes: Any) -> Trust:
+    """A federation of several regions."""
+    regions = []
+    for number in range(count):
+        origin, did = f"ledger.example/{number}", f"did:web:ledger.example:regions:44{number + 3:02}00"
+        keys = {"log_keys": (vkey(origin),), "credential_keys": (), "token_keys": ()}
+        regions.append(region(region=f"44{number + 3:02}00", origin=origin, did=did, **keys))
+    return Trust(made(regions=tuple(regions), **changes))
+
+
+@pytest.mark.parametrize(("count", "quorum"), [(2, 1), (3, 1), (4, 2), (5, 2), (6, 3), (7, 3)])
+def test_more_than_half_of_those_not_concerned_endorse_a_recovery(count, quorum):
+    trust = people(count)
+    lost, taking = (one.region for one in trust.federation.regions[:2])
+    assert len(trust.voters(NOW, lost, taking)) == count - 2
+    assert trust.recovery_quorum(NOW, lost, taking) == quorum
+
+
+def test_what_the_regions_agreed_on_goes_before():
+    assert (people(5).recovery_days, RECOVERY_DAYS) == (30, 30)
+    agreed = people(5, policy=Policy(recovery_days=90, recovery_quorum=3))
+    assert (agreed.recovery_days, agreed.recovery_quorum(NOW, "440300", "440400")) == (90, 3)
+    half = people(5, policy=Policy(recovery_days=1))
+    assert (half.recovery_days, half.recovery_quorum(NOW, "440300", "440400")) == (1, 2)
+    data = federation.seal(agreed.federation, [SIGNER])
+    assert federation.open_bundle(data, [SIGNER.verifier], NOW) == agreed
