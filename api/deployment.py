@@ -12,7 +12,7 @@ from pathlib import Path
 
 from api import drafts
 from ledger import audit as auditing
-from ledger import events, keys
+from ledger import events, identities, keys
 from ledger.app import Ledger
 from ledger.codes import region_name
 from ledger.credentials.did import base_of, did_of
@@ -124,6 +124,7 @@ class Deployment:
         )
         self._submit(region, [event, *self._make_proof_keys(region, did)])
         self._take_proof_keys(region)
+        self.sealing_key(region)
 
     def change_proof_keys(self, region: str, base: str | None = None) -> ProofKeys:
         """Make the keys that sign proofs of service, or new ones; those before stay good until they are revoked.
@@ -180,6 +181,16 @@ class Deployment:
             base = next(filter(None, map(self.proof_keys_or_none, self.regions()))).base
             keys.save(keys.generate(f"{base.partition('://')[2]}/federation"), path)
         return keys.load(path)
+
+    def sealing_key(self, region: str) -> bytes:
+        """What opens private details that other regions sealed for this one; made when it is first asked for."""
+        path = self.data / "keys" / f"{region}.sealing"
+        if not path.exists():
+            _save_once(path, identities.new_sealing_key().hex())
+        try:
+            return bytes.fromhex(path.read_text(encoding="utf-8").strip())
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"cannot read the sealing key of {region}: {error}") from None
 
     def erase(self, region: str, volunteer: str) -> tuple[int, int]:
         """Revoke a volunteer's proofs and destroy the private details; how many there were of each.
@@ -280,3 +291,12 @@ def opened(data: Path, database_url: str | None = None) -> Iterator[Deployment]:
 def _save_secret(path: Path, text: str) -> None:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text + "\n")
+
+
+def _save_once(path: Path, text: str) -> None:
+    """Of two processes that do this at a time, the first one's text stays; neither sees it by half."""
+    own = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    _save_secret(own, text)
+    with contextlib.suppress(FileExistsError):
+        path.hardlink_to(own)
+    own.unlink()

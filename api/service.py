@@ -19,7 +19,7 @@ from api.metrics import Metrics
 from api.proving import Finished, Proving
 from api.statuses import StatusLists
 from api.watching import Watching
-from ledger import events, federation, notes
+from ledger import events, federation, identities, notes
 from ledger.app import Ledger
 from ledger.committer import Committer
 from ledger.credentials import certificate, model
@@ -74,6 +74,7 @@ class Region:
         self._statements = Statements(self.ledger.database, self.ledger.schema, code)
         self._seal = deployment.seal_image(code)
         self._sign_pdf = deployment.pdf_signer(code)
+        self._sealing_key = identities.sealing_public(deployment.sealing_key(code))
         keys = deployment.proof_keys_or_none(code)
         self._proofs = None if keys is None else self._open_proofs(deployment, keys)
 
@@ -153,6 +154,7 @@ class Region:
             token_keys=tuple(key.multikey for key in keys if key.use == "token"),
             witness_keys=(),
             closed=UNSET if closed is None else format_time(closed),
+            sealing_key=self._sealing_key,
         )
 
     def check_writable(self) -> None:
