@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final, NamedTuple
 
 from psycopg2.extensions import cursor as Cursor
@@ -186,31 +187,66 @@ def read_entries(cursor: Cursor, schema: str, first: int, count: int) -> list[by
     return [bytes(entry) for (entry,) in cursor]
 
 
+TILES_KEPT: Final = 4096
+"""Tiles, with the nodes above their hashes, that one reader of a tree keeps: some 64 MiB."""
+
+
+def tree_rows(hashes: bytes) -> list[bytes]:
+    """All nodes of a tree over joined leaf hashes: the rows, joined, lowest first; an odd last node moves up alone."""
+    rows = [hashes]
+    while len(row := rows[-1]) > merkle.HASH_BYTES:
+        even = len(row) - len(row) % (2 * merkle.HASH_BYTES)
+        pairs = [sha256(b"\1" + row[at : at + 64]).digest() for at in range(0, even, 64)]
+        rows.append(b"".join(pairs) + row[even:])
+    return rows
+
+
 class Tiles:
-    """Hashes of a tree read from its stored tiles, each tile once."""
+    """Hashes of a tree read from its stored tiles, each tile and node once, so that proofs in bulk are cheap."""
 
     def __init__(self, cursor: Cursor, schema: str, size: int) -> None:
         self._cursor = cursor
         self._schema = schema
         self._size = size
         self._tiles: dict[tuple[int, int], bytes] = {}
+        self._rows: dict[tuple[int, int], list[bytes]] = {}
+        self._uneven: dict[tuple[int, int], bytes] = {}
 
     def tile(self, level: int, index: int, width: int = merkle.TILE_WIDTH) -> bytes:
         """The first `width` hashes of a tile, joined; raise NotFound when the tree has not grown so far."""
         if (level, index) not in self._tiles:
-            self._tiles[level, index] = self._load(level, index)
+            self._keep(level, index, self._load(level, index))
         hashes = self._tiles[level, index][: width * merkle.HASH_BYTES]
         if len(hashes) < width * merkle.HASH_BYTES:
             raise NotFound(f"tile {level}/{index} has fewer than {width} hashes")
         return hashes
+
+    def prefetch(self, positions: Iterable[int]) -> None:
+        """Read the tiles that the paths of these leaves, fewer than TILES_KEPT, go through: all in one query."""
+        wanted: set[tuple[int, int]] = set()
+        indexes, level = set(positions), 0
+        while self._size >> (level * merkle.TILE_HEIGHT):
+            indexes = {index >> merkle.TILE_HEIGHT for index in indexes}
+            wanted.update((level, index) for index in indexes)
+            level += 1
+        if missing := sorted(wanted - self._tiles.keys()):
+            call, values = copying.arrays({"level": BIGINT, "index": BIGINT}, missing)
+            self._cursor.execute(
+                f"SELECT level, index, hashes FROM {self._schema}.tiles WHERE (level, index) IN (SELECT * FROM {call})",
+                values,
+            )
+            for found, index, hashes in self._cursor.fetchall():
+                self._keep(found, index, bytes(hashes))
 
     def subtree(self, low: int, high: int) -> bytes:
         """Hash over leaves [low, high), a range that RFC 6962 proofs ask for."""
         width = high - low
         if width & (width - 1) == 0:
             return self._perfect(width.bit_length() - 1, low)
-        middle = low + merkle.split(width)
-        return merkle.node_hash(self.subtree(low, middle), self.subtree(middle, high))
+        if (low, high) not in self._uneven:
+            middle = low + merkle.split(width)
+            self._uneven[low, high] = merkle.node_hash(self.subtree(low, middle), self.subtree(middle, high))
+        return self._uneven[low, high]
 
     def root(self) -> bytes:
         """Root of the whole tree."""
@@ -219,12 +255,20 @@ class Tiles:
     def _perfect(self, height: int, low: int) -> bytes:
         level, rest = divmod(height, merkle.TILE_HEIGHT)
         first = low >> (level * merkle.TILE_HEIGHT)
-        offset, count = first % merkle.TILE_WIDTH, 1 << rest
-        hashes = self.tile(level, first // merkle.TILE_WIDTH, offset + count)
-        nodes = [hashes[at : at + 32] for at in range(offset * 32, len(hashes), 32)]
-        while len(nodes) > 1:
-            nodes = [merkle.node_hash(*pair) for pair in zip(nodes[::2], nodes[1::2], strict=True)]
-        return nodes[0]
+        index, offset = first >> merkle.TILE_HEIGHT, first % merkle.TILE_WIDTH
+        rows = self._rows.get((level, index))
+        if rows is None or len(rows[0]) < (offset + (1 << rest)) * merkle.HASH_BYTES:
+            self.tile(level, index, offset + (1 << rest))
+            rows = self._rows[level, index] = tree_rows(self._tiles[level, index])
+        at = (offset >> rest) * merkle.HASH_BYTES
+        return rows[rest][at : at + merkle.HASH_BYTES]
+
+    def _keep(self, level: int, index: int, hashes: bytes) -> None:
+        if len(self._tiles) >= TILES_KEPT:
+            oldest = next(iter(self._tiles))
+            del self._tiles[oldest]
+            self._rows.pop(oldest, None)
+        self._tiles[level, index] = hashes
 
     def _load(self, level: int, index: int) -> bytes:
         self._cursor.execute(f"SELECT hashes FROM {self._schema}.tiles WHERE level = %s AND index = %s", (level, index))

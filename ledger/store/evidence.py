@@ -1,0 +1,220 @@
+"""Evidence in bulk from a region's store: the events that were asked for, with all that proves them to others.
+
+Cost is by the submission and by the tile, not by the event. What is read is held against the signed roots, so that
+nothing leaves which could not be checked.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from psycopg2.extensions import cursor as Cursor
+
+from ledger import merkle, notes
+from ledger.errors import Corrupt, NotYet
+from ledger.exchange.evidence import Evidence
+from ledger.log import parse_checkpoint
+from ledger.store import copying, log
+from ledger.store.copying import BIGINT
+from ledger.submission import read_note
+
+TREES_BYTES: Final = 64 * 1024 * 1024
+"""What the trees of submissions that are kept take together: those of a million events."""
+_PAGE: Final = 1024
+"""Rows that are proven together: their tiles are read in one query."""
+_COMMITMENTS_MAX: Final = 100_000
+"""Commitments that are read in one query; more only for one submission."""
+
+_Rows = tuple[bytes, ...]
+_root_of = lru_cache(maxsize=4096)(lambda text: read_note(text).root)
+
+
+class SubmissionTrees:
+    """Trees of submissions by their root, the least recently used dropped first. Safe to share between threads."""
+
+    def __init__(self, bytes_max: int = TREES_BYTES) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+        self._trees: OrderedDict[bytes, _Rows] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, root: bytes) -> _Rows | None:
+        """The rows of the tree that has this root, lowest first."""
+        with self._lock:
+            if root in self._trees:
+                self._trees.move_to_end(root)
+            return self._trees.get(root)
+
+    def put(self, root: bytes, rows: _Rows) -> None:
+        """Keep a tree, whose rows were checked to come to this root."""
+        with self._lock:
+            if root not in self._trees:
+                self._trees[root] = rows
+                self._bytes += _size(rows)
+            while self._bytes > self._bytes_max:
+                self._bytes -= _size(self._trees.popitem(last=False)[1])
+
+
+def _size(rows: _Rows) -> int:
+    return sum(map(len, rows))
+
+
+@dataclass(frozen=True, slots=True)
+class _Submission:
+    """A row of `submissions`, and the root that its note states."""
+
+    first: int
+    count: int
+    note: str
+    root: bytes
+
+
+class Prover:
+    """Proves events of one log against one checkpoint, inside the cursor's transaction.
+
+    `trees` may be shared with other provers, of whatever log. The log's own nodes are kept for as long as the prover
+    is. Raises Corrupt when what is stored does not come to what was signed.
+    """
+
+    def __init__(
+        self, cursor: Cursor, schema: str, origin: str, checkpoint: str, trees: SubmissionTrees | None = None
+    ) -> None:
+        self._cursor = cursor
+        self._schema = schema
+        self._origin = origin
+        self._note = checkpoint
+        self._checkpoint = parse_checkpoint(notes.parse(checkpoint).text)
+        self._trees = trees or SubmissionTrees()
+        self._tiles = log.Tiles(cursor, schema, self._checkpoint.size)
+        self._rooted = False
+
+    def prove(self, rows: Sequence[log.StoredRow]) -> list[Evidence]:
+        """The evidence of each row, in the order given; raise NotYet when the checkpoint does not cover one."""
+        self._check_covered(rows)
+        order = sorted(range(len(rows)), key=lambda number: rows[number].position)
+        found: dict[int, Evidence] = {}
+        for at in range(0, len(order), _PAGE):
+            page = [rows[number] for number in order[at : at + _PAGE]]
+            found.update(zip(order[at : at + _PAGE], self._prove_page(page), strict=True))
+        return [found[number] for number in range(len(rows))]
+
+    def _check_covered(self, rows: Sequence[log.StoredRow]) -> None:
+        if self._checkpoint.origin != self._origin:
+            raise Corrupt(f"the checkpoint is of {self._checkpoint.origin!r:.80}, not of {self._origin}")
+        last = max((row.position for row in rows), default=-1)
+        if last >= self._checkpoint.size:
+            raise NotYet(f"no published checkpoint covers position {last} yet")
+        if not self._rooted and rows:
+            if self._tiles.root() != self._checkpoint.root:
+                raise Corrupt(f"the first {self._checkpoint.size} events are not those that were signed")
+            self._rooted = True
+
+    def _prove_page(self, rows: Sequence[log.StoredRow]) -> Iterator[Evidence]:
+        """The evidence of rows that go up in position."""
+        self._tiles.prefetch(row.position for row in rows)
+        submissions = self._submissions([row.position for row in rows])
+        firsts = [one.first for one in submissions]
+        covered: dict[int, list[log.StoredRow]] = defaultdict(list)
+        for row in rows:
+            covered[_covering(submissions, firsts, row.position).first].append(row)
+        for group in _groups(submissions):
+            trees = self._load(group)
+            for one in group:
+                for row in covered[one.first]:
+                    yield self._prove(row, one, trees[one.root])
+
+    def _prove(self, row: log.StoredRow, submission: _Submission, tree: _Rows) -> Evidence:
+        if row.body is None:
+            raise Corrupt(f"position {row.position} has no body")
+        index = row.position - submission.first
+        if merkle.leaf_hash(row.entry[:32]) != tree[0][index * 32 : index * 32 + 32]:
+            raise Corrupt(f"position {row.position} is not what its submission committed to")
+        return Evidence(
+            origin=self._origin,
+            position=row.position,
+            recorded_at=row.recorded_at,
+            body=row.body,
+            note=submission.note,
+            index=index,
+            note_path=_path(tree, index),
+            log_path=tuple(merkle.prove_inclusion(row.position, self._checkpoint.size, self._tiles.subtree)),
+            checkpoint=self._note,
+        )
+
+    # -- submissions ----------------------------------------------------------------------------------
+
+    def _submissions(self, positions: Sequence[int]) -> list[_Submission]:
+        """The submissions that cover these positions, in order."""
+        table = f"{self._schema}.submissions"
+        self._cursor.execute(
+            f"SELECT first, count, note FROM {table} WHERE first = ANY(ARRAY(SELECT DISTINCT"
+            f" (SELECT max(s.first) FROM {table} s WHERE s.first <= p) FROM unnest(%s::bigint[]) p)) ORDER BY first",
+            (list(positions),),
+        )
+        return [_Submission(first, count, note, _root_of(note)) for first, count, note in self._cursor.fetchall()]
+
+    def _load(self, group: Sequence[_Submission]) -> Mapping[bytes, _Rows]:
+        """Their trees by root: those that are kept, and the others read and kept."""
+        found = {one.root: tree for one in group if (tree := self._trees.get(one.root)) is not None}
+        missing = [one for one in group if one.root not in found]
+        for one, commitments in zip(missing, self._commitments(missing), strict=True):
+            leaves = [merkle.leaf_hash(commitments[at : at + 32]) for at in range(0, len(commitments), 32)]
+            tree = tuple(log.tree_rows(b"".join(leaves)))
+            if len(leaves) != one.count or tree[-1] != one.root:
+                raise Corrupt(f"the submission at {one.first} is not what its note says")
+            self._trees.put(one.root, tree)
+            found[one.root] = tree
+        return found
+
+    def _commitments(self, submissions: Sequence[_Submission]) -> list[bytes]:
+        """SHA-256 of the bodies of each submission, joined."""
+        if not submissions:
+            return []
+        call, values = copying.arrays(
+            {"first": BIGINT, "count": BIGINT}, [(one.first, one.count) for one in submissions]
+        )
+        self._cursor.execute(
+            "SELECT (SELECT coalesce(string_agg(substring(e.entry FROM 1 FOR 32), ''::bytea ORDER BY e.position), '')"
+            f" FROM {self._schema}.events e WHERE e.position >= r.first AND e.position < r.first + r.count)"
+            f" FROM {call} WITH ORDINALITY AS r (first, count, number) ORDER BY r.number",
+            values,
+        )
+        return [bytes(joined) for (joined,) in self._cursor.fetchall()]
+
+
+def _covering(submissions: Sequence[_Submission], firsts: Sequence[int], position: int) -> _Submission:
+    at = bisect_right(firsts, position) - 1
+    if at < 0 or position >= firsts[at] + submissions[at].count:
+        raise Corrupt(f"position {position} belongs to no submission")
+    return submissions[at]
+
+
+def _groups(submissions: Iterable[_Submission]) -> Iterator[list[_Submission]]:
+    """Cut so that the trees of one group fit into memory."""
+    group: list[_Submission] = []
+    size = 0
+    for one in submissions:
+        if group and size + one.count > _COMMITMENTS_MAX:
+            yield group
+            group, size = [], 0
+        group.append(one)
+        size += one.count
+    if group:
+        yield group
+
+
+def _path(rows: _Rows, index: int) -> tuple[bytes, ...]:
+    """The audit path of a leaf, lowest first: its sibling in each row that has one."""
+    path = []
+    for row in rows[:-1]:
+        at = (index ^ 1) * 32
+        if at < len(row):
+            path.append(row[at : at + 32])
+        index >>= 1
+    return tuple(path)
