@@ -6,13 +6,12 @@ nothing leaves which could not be checked.
 
 from __future__ import annotations
 
-import threading
 from bisect import bisect_right
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from psycopg2.extensions import cursor as Cursor
 
@@ -22,47 +21,18 @@ from ledger.exchange.evidence import Evidence
 from ledger.log import parse_checkpoint
 from ledger.store import copying, log
 from ledger.store.copying import BIGINT
+from ledger.store.trees import Rows, Trees, path_of, rows_of
 from ledger.submission import read_note
 
-TREES_BYTES: Final = 64 * 1024 * 1024
-"""What the trees of submissions that are kept take together: those of a million events."""
 _PAGE: Final = 1024
 """Rows that are proven together: their tiles are read in one query."""
 _COMMITMENTS_MAX: Final = 100_000
 """Commitments that are read in one query; more only for one submission."""
 
-_Rows = tuple[bytes, ...]
+SubmissionTrees: TypeAlias = Trees
+"""What provers of one process share: the trees of submissions, and of complete tiles of the logs."""
+
 _root_of = lru_cache(maxsize=4096)(lambda text: read_note(text).root)
-
-
-class SubmissionTrees:
-    """Trees of submissions by their root, the least recently used dropped first. Safe to share between threads."""
-
-    def __init__(self, bytes_max: int = TREES_BYTES) -> None:
-        self._bytes_max = bytes_max
-        self._bytes = 0
-        self._trees: OrderedDict[bytes, _Rows] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, root: bytes) -> _Rows | None:
-        """The rows of the tree that has this root, lowest first."""
-        with self._lock:
-            if root in self._trees:
-                self._trees.move_to_end(root)
-            return self._trees.get(root)
-
-    def put(self, root: bytes, rows: _Rows) -> None:
-        """Keep a tree, whose rows were checked to come to this root."""
-        with self._lock:
-            if root not in self._trees:
-                self._trees[root] = rows
-                self._bytes += _size(rows)
-            while self._bytes > self._bytes_max:
-                self._bytes -= _size(self._trees.popitem(last=False)[1])
-
-
-def _size(rows: _Rows) -> int:
-    return sum(map(len, rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +60,8 @@ class Prover:
         self._origin = origin
         self._note = checkpoint
         self._checkpoint = parse_checkpoint(notes.parse(checkpoint).text)
-        self._trees = trees or SubmissionTrees()
-        self._tiles = log.Tiles(cursor, schema, self._checkpoint.size)
+        self._trees = Trees() if trees is None else trees
+        self._tiles = log.Tiles(cursor, schema, self._checkpoint.size, self._trees)
         self._rooted = False
 
     def prove(self, rows: Sequence[log.StoredRow]) -> list[Evidence]:
@@ -129,7 +99,7 @@ class Prover:
                 for row in covered[one.first]:
                     yield self._prove(row, one, trees[one.root])
 
-    def _prove(self, row: log.StoredRow, submission: _Submission, tree: _Rows) -> Evidence:
+    def _prove(self, row: log.StoredRow, submission: _Submission, tree: Rows) -> Evidence:
         if row.body is None:
             raise Corrupt(f"position {row.position} has no body")
         index = row.position - submission.first
@@ -142,8 +112,8 @@ class Prover:
             body=row.body,
             note=submission.note,
             index=index,
-            note_path=_path(tree, index),
-            log_path=tuple(merkle.prove_inclusion(row.position, self._checkpoint.size, self._tiles.subtree)),
+            note_path=path_of(tree, index),
+            log_path=self._tiles.path(row.position),
             checkpoint=self._note,
         )
 
@@ -159,16 +129,16 @@ class Prover:
         )
         return [_Submission(first, count, note, _root_of(note)) for first, count, note in self._cursor.fetchall()]
 
-    def _load(self, group: Sequence[_Submission]) -> Mapping[bytes, _Rows]:
+    def _load(self, group: Sequence[_Submission]) -> Mapping[bytes, Rows]:
         """Their trees by root: those that are kept, and the others read and kept."""
         found = {one.root: tree for one in group if (tree := self._trees.get(one.root)) is not None}
         missing = [one for one in group if one.root not in found]
         for one, commitments in zip(missing, self._commitments(missing), strict=True):
             leaves = [merkle.leaf_hash(commitments[at : at + 32]) for at in range(0, len(commitments), 32)]
-            tree = tuple(log.tree_rows(b"".join(leaves)))
+            tree = rows_of(b"".join(leaves))
             if len(leaves) != one.count or tree[-1] != one.root:
                 raise Corrupt(f"the submission at {one.first} is not what its note says")
-            self._trees.put(one.root, tree)
+            self._trees.put(tree)
             found[one.root] = tree
         return found
 
@@ -207,14 +177,3 @@ def _groups(submissions: Iterable[_Submission]) -> Iterator[list[_Submission]]:
         size += one.count
     if group:
         yield group
-
-
-def _path(rows: _Rows, index: int) -> tuple[bytes, ...]:
-    """The audit path of a leaf, lowest first: its sibling in each row that has one."""
-    path = []
-    for row in rows[:-1]:
-        at = (index ^ 1) * 32
-        if at < len(row):
-            path.append(row[at : at + 32])
-        index >>= 1
-    return tuple(path)
