@@ -40,6 +40,7 @@ class Commands(click.Group):
 
     ELSEWHERE: ClassVar = {
         "demo": "api.demo:demo",
+        "federation": "api.federating:main",
         "proof-keys": "api.proof_commands:proof_keys",
         "proofs": "api.proof_commands:proofs",
         "prove": "api.proof_commands:prove",

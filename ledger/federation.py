@@ -200,12 +200,16 @@ def open_bundle(data: bytes, pinned: Iterable[VerifyingKey], now: int, threshold
     Raise TooLarge, Invalid for its form, Untrusted for its signatures, Expired outside its dates.
     """
     trust = open_old(data, pinned, threshold)
-    federation = trust.federation
+    check_dates(trust.federation, now)
+    return trust
+
+
+def check_dates(federation: Federation, now: int) -> None:
+    """Raise Untrusted for a federation that is yet to come at unix second `now`, Expired for one that was."""
     if instant(federation.issued) > now + CLOCK_AHEAD_MAX:
         raise Untrusted(f"the trust bundle says it was issued at {federation.issued}, which is yet to come")
     if now >= instant(federation.expires):
         raise Expired(f"the trust bundle expired at {federation.expires}: fetch a newer one")
-    return trust
 
 
 def open_old(data: bytes, pinned: Iterable[VerifyingKey], threshold: int | None = None) -> Trust:
@@ -216,6 +220,12 @@ def open_old(data: bytes, pinned: Iterable[VerifyingKey], threshold: int | None 
         threshold = min(federation.threshold, len({key.public for key in keys}))
     _check_signed(note, keys, threshold)
     return Trust(federation, lists)
+
+
+def unchecked(data: bytes) -> Trust:
+    """What a trust bundle says, whoever signed it: to show it to people, and for nothing else."""
+    found, _, lists = _read(data)
+    return Trust(found, lists)
 
 
 def follow(old: Trust, data: bytes, now: int) -> Trust:
@@ -286,10 +296,12 @@ __all__ = [
     "Region",
     "Trust",
     "check_after",
+    "check_dates",
     "countersign",
     "follow",
     "open_bundle",
     "open_old",
     "seal",
     "signed_by",
+    "unchecked",
 ]

@@ -1,0 +1,131 @@
+"""The federation that a data folder knows: `federation.json`, a trust bundle of several servers' regions.
+
+`federation.pins` holds the keys that may have signed it, one a line. Whoever installs it first says which they are;
+from then on each federation names the signers of the next. Nothing is fetched: the file is carried, and any number of
+servers may have the same.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from ledger import federation
+from ledger.errors import Invalid, TooLarge, Unavailable
+from ledger.federation import Trust
+from ledger.keys import VerifyingKey, parse_vkey
+from ledger.limits import BUNDLE_BYTES_MAX, REQUEST_BYTES_MAX
+
+FILE: Final = "federation.json"
+PINS: Final = "federation.pins"
+
+
+def installed(data: Path, now: int) -> Trust | None:
+    """The federation of a data folder at unix second `now`; None where none is installed.
+
+    It may be asked as often as one likes: the file is read again when it is another. Raise Expired once it needs a
+    successor, Untrusted or Invalid when somebody changed it, Unavailable when it cannot be read.
+    """
+    path = data / FILE
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Unavailable(f"cannot read {path}: {error}") from None
+    trust = _opened(path, _pins(data), (stat.st_ino, stat.st_size, stat.st_mtime_ns))
+    federation.check_dates(trust.federation, now)
+    return trust
+
+
+@lru_cache(maxsize=4)
+def _opened(path: Path, pins: tuple[VerifyingKey, ...], version: tuple[int, int, int]) -> Trust:
+    # How many have to sign was asked when it was installed; what is told here is that it is still the same.
+    return federation.open_old(read(path), pins, 1)
+
+
+def install(data: Path, bundle: bytes, now: int, pinned: Sequence[VerifyingKey] = ()) -> Trust:
+    """Put a federation into a data folder: the first under keys that were `pinned`, each other after the one before.
+
+    With pinned keys a later one is believed under these instead, as when a successor was missed; its serial must not
+    go back all the same. Raise Untrusted for a file that does not follow, Invalid when it says something else of a
+    region of this folder than its keys do.
+    """
+    before = federation.open_old(read(data / FILE), _pins(data), 1) if (data / FILE).exists() else None
+    if pinned:
+        found, signers = federation.open_bundle(bundle, pinned, now), tuple(pinned)
+    elif before is not None:
+        found, signers = federation.follow(before, bundle, now), tuple(map(parse_vkey, before.federation.keys))
+    else:
+        raise Invalid("which keys sign this federation? Nothing is installed yet that names them: give them with --pin")
+    if before is not None:
+        federation.check_after(before.federation, found.federation)
+    _check_own(data, found)
+    kept = () if before is None else _pins(data)
+    _write_pins(data, dict.fromkeys([*kept, *signers]))  # so that either file opens, whenever this ends
+    write(data / FILE, bundle)
+    _write_pins(data, signers)
+    return found
+
+
+def own_logs(data: Path) -> dict[str, VerifyingKey]:
+    """The log keys of the regions of a data folder, by region."""
+    found = sorted((data / "keys").glob("*.log.pub"))
+    return {path.name.partition(".")[0]: parse_vkey(read(path, REQUEST_BYTES_MAX).decode().strip()) for path in found}
+
+
+def _check_own(data: Path, trust: Trust) -> None:
+    for code, key in own_logs(data).items():
+        if trust.logs(code) and key not in trust.log_keys(key.name):
+            raise Invalid(f"the federation has another log of {code} than this folder, {key.name} with key {key.id}")
+
+
+def _pins(data: Path) -> tuple[VerifyingKey, ...]:
+    try:
+        lines = read(data / PINS, REQUEST_BYTES_MAX).decode().splitlines()
+    except UnicodeDecodeError:
+        raise Invalid(f"{data / PINS} is not text") from None
+    return tuple(parse_vkey(line.strip()) for line in lines if line.strip())
+
+
+def _write_pins(data: Path, keys: Iterable[VerifyingKey]) -> None:
+    write(data / PINS, "".join(f"{key}\n" for key in keys).encode())
+
+
+# -- files --------------------------------------------------------------------------------------------
+
+
+def read(path: Path, bytes_max: int = BUNDLE_BYTES_MAX) -> bytes:
+    """A file as a whole; raise Unavailable, or TooLarge."""
+    try:
+        with path.open("rb") as file:
+            found = file.read(bytes_max + 1)
+    except OSError as error:
+        raise Unavailable(f"cannot read {path}: {error}") from None
+    if len(found) > bytes_max:
+        raise TooLarge(f"{path} has more than {bytes_max} bytes")
+    return found
+
+
+def write(path: Path, data: bytes) -> None:
+    """Replace a file, so that after a crash either the old or the new one is there, whole; raise Unavailable."""
+    temporary = path.with_name(f"{path.name}.new")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise Unavailable(f"cannot write {path}: {error}") from None
+
+
+__all__ = ["FILE", "PINS", "install", "installed", "own_logs", "read", "write"]
