@@ -208,7 +208,7 @@ class Checker:
         if known is None:
             raise Untrusted(f"no event here adds key {note.key_id} of {note.issuer}")
         if item.position <= known.added:
-            raise Untrusted(f"key {note.key_id} of {note.issuer} was not added before position {known.added}")
+            raise Untrusted(f"key {note.key_id} of {note.issuer} was only added at position {known.added}")
         self._verify(item.note, known.key)
         if known.revoked is not None and item.position >= known.revoked and not _ends(event, note, item, known):
             raise Untrusted(f"key {note.key_id} of {note.issuer} was revoked at position {known.revoked}")
