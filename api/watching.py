@@ -116,5 +116,5 @@ class Watching:
         if volunteer is not None and volunteer.status == "disclaimed":
             return "disclaimed"
         with self._ledger.database.read() as cursor:
-            withdrawn = proofs.any_withdrawn(cursor, self._ledger.schema, holding.entries)
+            withdrawn = proofs.any_withdrawn(cursor, self._ledger.schema, holding.volunteer, holding.entries)
         return "withdrawn" if withdrawn else "corrected"

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from ledger import events as e
-from ledger.domain.state import Entry, KeyRecord, Moment, Organisation, State, Volunteer
+from ledger.domain.hours import entry_of
+from ledger.domain.state import Entry, KeyRecord, Moment, Organisation, State, Volunteer, person
 from ledger.domain.verdict import Violation
-from ledger.events import Event
+from ledger.event_fields import Event
 from ledger.ids import issuer_kind
 
 Role = Callable[[State, Event], bool]
@@ -21,7 +22,10 @@ def region(state: State, event: Event) -> bool:
 
 def itself(state: State, event: Event) -> bool:
     """the subject itself"""
-    return event.issuer == event.subject
+    if event.issuer == event.subject:
+        return True
+    both = event.issuer.startswith("volunteer:") and event.subject.startswith("volunteer:")
+    return both and person(state, event.issuer) == person(state, event.subject)
 
 
 def organisation(state: State, event: Event) -> bool:
@@ -41,6 +45,12 @@ def own_station(state: State, event: Event) -> bool:
     return volunteer is not None and event.issuer in (volunteer.registrar, volunteer.verifier)
 
 
+def mover(state: State, event: Event) -> bool:
+    """the volunteer"""
+    assert isinstance(event, e.TransferRequested)
+    return issuer_kind(event.issuer) == "volunteer" and person(state, event.issuer) == person(state, event.volunteer)
+
+
 def recorder(state: State, event: Event) -> bool:
     """the organisation that recorded the entry"""
     entry = _entry(state, event)
@@ -56,7 +66,7 @@ def successor(state: State, event: Event) -> bool:
 
 def _entry(state: State, event: Event) -> Entry | None:
     assert isinstance(event, e.EntryChange | e.HoursCorrected)
-    return state.get(Entry, event.entry)
+    return state.get(Entry, entry_of(event))
 
 
 MAY_ISSUE: Final[dict[type[Event], tuple[Role, ...]]] = {
@@ -86,12 +96,29 @@ MAY_ISSUE: Final[dict[type[Event], tuple[Role, ...]]] = {
     e.HoursDecided: (region,),
     e.ProofIssued: (region,),
     e.ProofRevoked: (region,),
+    e.PeerRecognised: (region,),
+    e.PeerDismissed: (region,),
+    e.VolunteerVisiting: (itself, station),
+    e.EntryReceived: (region,),
+    e.RecordStated: (region,),
+    e.TransferRequested: (mover, station),
+    e.TransferOffered: (region,),
+    e.TransferAccepted: (region,),
+    e.TransferRejected: (region,),
+    e.TransferExpired: (region,),
+    e.TransferClosed: (region,),
+    e.TransferCancelled: (region,),
+    e.RecoveryAnnounced: (region,),
+    e.RecoveryAnswered: (region,),
 }
 
 
 def check_key(state: State, event: Event, moment: Moment) -> Iterator[Violation]:
     """The signing key is valid at this position (docs/format.md, "Keys"); a beginning brings its own."""
-    if isinstance(event, e.RegionEstablished | e.VolunteerRegistered) and event.issuer == event.subject:
+    if (
+        isinstance(event, e.RegionEstablished | e.VolunteerRegistered | e.VolunteerVisiting)
+        and event.issuer == event.subject
+    ):
         return
     key = state.get(KeyRecord, (event.issuer, moment.key_id))
     if key is None or key.revoked is not None:

@@ -26,6 +26,17 @@ _LISTS: Final[dict[str, tuple[str, Labels]]] = {
     "Kinds of organisation": ("`kind`", ORGANISATION_KINDS),
     "Types of identity document": ("`id_type` of private details", ID_TYPES),
 }
+_PARTS: Final = (
+    events.Place,
+    events.RegionName,
+    events.Consent,
+    events.StatusIndex,
+    events.Cited,
+    events.StateSum,
+    events.Objection,
+    events.Closure,
+)
+
 _LINKS: Final = {tuple(labels): title for title, (_, labels) in _LISTS.items()}
 
 MEANINGS: Final = {
@@ -70,6 +81,24 @@ MEANINGS: Final = {
     "id_number": "as the document shows it",
     "born": "date of birth",
     "contact": "telephone, address",
+    "origin.Cited": "the log",
+    "position": "place in that log",
+    "entry.Cited": "what the log has there",
+    "entries": "hours entries",
+    "events": "events of the record",
+    "minutes.StateSum": "minutes of these",
+    "sums": "what the entries come to, by category and state",
+    "code": "which one",
+    "federation": "its name",
+    "serial": "serial of the federation file",
+    "size": "events of the log at its end",
+    "root": "root of the log at its end",
+    "epoch": "the next number of a move",
+    "announcement": "the announcement that is answered",
+    "days": "how long to wait, by the federation's policy",
+    "quorum": "peers that have to endorse, by the federation's policy",
+    "aliases": "other ids of the same person",
+    "closure": "the federation's word that the home has ended",
 }
 """What fields mean whose types do not say it: by name, or by name and the class that the field belongs to."""
 
@@ -85,7 +114,7 @@ def _lines() -> Iterator[str]:
     yield from _section("### Event types", _table(("type", "subject", "may be issued by", "what it says"), rows))
     for name, kind in events.CATALOGUE.items():
         yield from _section(f"#### {name}", _fields(kind, events.Event, own=True))
-    for part in (events.Place, events.RegionName, events.Consent, events.StatusIndex):
+    for part in _PARTS:
         yield from _section(f"#### Object: {part.__name__}", [_doc(part), "", *_fields(part, part)])
     yield from _section("#### Object: private details", _fields(Details, Details))
     for title, (where, labels) in _LISTS.items():
@@ -143,6 +172,9 @@ def _describe(hint: Any) -> tuple[str, list[str]]:
         if title := _LINKS.get(values):
             return f"one of [{title.lower()}](#{_anchor(title)})", []
         return " or ".join(f"`{value}`" for value in values), []
+    if get_origin(hint) is tuple:
+        form, said = _describe(get_args(hint)[0])
+        return f"list of: {form}", said
     if hint is bool:
         return "true or false", []
     if isinstance(hint, type) and issubclass(hint, Struct):

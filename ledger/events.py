@@ -1,7 +1,7 @@
 """The catalogue of event types: one table from which validation, the API schema and docs all come.
 
 A type is a struct. Its fields are what a body of that type holds, no more; `Meta` carries the form and
-the description. What needs no other event is checked here (`__post_init__`); what does is in `domain`.
+the description. What needs no other event is checked here (`check`); what does is in `domain`.
 """
 
 from __future__ import annotations
@@ -9,164 +9,98 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_type_hints
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_type_hints
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from ledger import canonical
-from ledger.codes import CATEGORIES, EVIDENCE, ORGANISATION_KINDS, is_region
 from ledger.credentials.did import base_of, did_of
 from ledger.credentials.keys import parse_multikey
 from ledger.errors import Invalid
-from ledger.ids import (
-    ISSUER_PATTERN,
-    LIST_PATTERN,
-    REGION_PATTERN,
-    SOCIAL_CREDIT_PATTERN,
-    TIME_PATTERN,
-    UUID_PATTERN,
-    check_issuer,
-    check_origin,
-    instant,
-    parse_list_name,
+from ledger.event_fields import (
+    ActivityId,
+    Category,
+    Consent,
+    Did,
+    Digest,
+    Event,
+    Evidence,
+    KeyId,
+    Kind,
+    ListName,
+    LongText,
+    Minutes,
+    Multikey,
+    OrganisationId,
+    Origin,
+    Part,
+    Place,
+    Position,
+    ProofId,
+    RegionId,
+    RegionName,
+    ShortText,
+    Time,
+    Uuid,
+    VKey,
+    VolunteerId,
+    at,
+    check_key,
+    type_name,
 )
-from ledger.keys import parse_vkey
-from ledger.limits import (
-    BODY_BYTES_MAX,
-    ENTRY_MINUTES_MAX,
-    LONG_TEXT_MAX,
-    ORIGIN_MAX,
-    SHORT_TEXT_MAX,
-    STATUS_LIST_SIZE,
+from ledger.ids import check_issuer, check_origin, instant, parse_list_name
+from ledger.limits import BODY_BYTES_MAX, ENTRY_MINUTES_MAX, STATUS_LIST_SIZE
+from ledger.transfer_events import (
+    Cited,
+    Closure,
+    Decision,
+    EntryReceived,
+    Objection,
+    PeerDismissed,
+    PeerRecognised,
+    RecordStated,
+    RecoveryAnnounced,
+    RecoveryAnswered,
+    StateSum,
+    TransferAccepted,
+    TransferCancelled,
+    TransferClosed,
+    TransferEvent,
+    TransferExpired,
+    TransferOffered,
+    TransferRejected,
+    TransferRequested,
+    VolunteerVisiting,
 )
 
-
-def _pattern(pattern: str, description: str) -> Meta:
-    return Meta(pattern=rf"\A(?:{pattern})\Z", description=description)
-
-
-T = TypeVar("T")
-_INK = r"[^\s\u00ad\u034f\u115f\u1160\u200b\u2060\u2800\u3164\ufeff\uffa0]"
-_ORG = rf"org:(?:{SOCIAL_CREDIT_PATTERN}|{UUID_PATTERN})"
-
-Uuid = Annotated[str, _pattern(UUID_PATTERN, "lower-case UUID")]
-IssuerName = Annotated[str, _pattern(ISSUER_PATTERN, "`org:…`, `region:…` or `volunteer:…`")]
-RegionId = Annotated[str, _pattern(rf"region:{REGION_PATTERN}", "`region:` + code")]
-OrganisationId = Annotated[str, _pattern(_ORG, "`org:` + social credit code or UUID")]
-VolunteerId = Annotated[str, _pattern(f"volunteer:{UUID_PATTERN}", "`volunteer:` + UUID")]
-ActivityId = Annotated[str, _pattern(f"activity:{UUID_PATTERN}", "`activity:` + UUID")]
-ProofId = Annotated[str, _pattern(f"proof:{UUID_PATTERN}", "`proof:` + UUID version 4")]
-Code = Annotated[str, _pattern(REGION_PATTERN, "GB/T 2260 code, six digits")]
-Time = Annotated[str, _pattern(TIME_PATTERN, "RFC 3339, whole seconds")]
-Salt = Annotated[str, _pattern("[A-Za-z0-9_-]{21}[AQgw]", "128 random bits, base64url")]
-Digest = Annotated[str, _pattern("[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", "SHA-256, base64url without padding")]
-KeyId = Annotated[str, _pattern("[0-9a-f]{8}", "C2SP key id, eight hexadecimal digits")]
-VKey = Annotated[str, Meta(max_length=400, description="C2SP verifier key `<name>+<id>+<base64>`")]
-Multikey = Annotated[str, _pattern("z[1-9A-HJ-NP-Za-km-z]{40,59}", "Multikey of Ed25519 or P-256, base58")]
-Did = Annotated[str, _pattern("did:web:[A-Za-z0-9.%:_-]{1,200}", "`did:web:` + host + `:regions:` + code")]
-ListName = Annotated[str, _pattern(LIST_PATTERN, "region code, `-`, `t` for tokens, and a number from 1")]
-Origin = Annotated[str, Meta(max_length=ORIGIN_MAX, description="name of the region's log")]
-ShortText = Annotated[
-    str,
-    Meta(max_length=SHORT_TEXT_MAX, pattern=_INK, description=f"1 to {SHORT_TEXT_MAX} characters, not blank"),
+__all__ = [  # beside what is defined here
+    "Cited",
+    "Closure",
+    "Consent",
+    "Decision",
+    "EntryReceived",
+    "Event",
+    "Objection",
+    "PeerDismissed",
+    "PeerRecognised",
+    "Place",
+    "RecordStated",
+    "RecoveryAnnounced",
+    "RecoveryAnswered",
+    "RegionName",
+    "StateSum",
+    "TransferAccepted",
+    "TransferCancelled",
+    "TransferClosed",
+    "TransferEvent",
+    "TransferExpired",
+    "TransferOffered",
+    "TransferRejected",
+    "TransferRequested",
+    "VolunteerVisiting",
+    "type_name",
 ]
-LongText = Annotated[
-    str,
-    Meta(max_length=LONG_TEXT_MAX, pattern=_INK, description=f"1 to {LONG_TEXT_MAX} characters, not blank"),
-]
-Minutes = Annotated[int, Meta(ge=1, le=ENTRY_MINUTES_MAX, description=f"whole minutes, 1 to {ENTRY_MINUTES_MAX}")]
-Position = Annotated[int, Meta(ge=0, le=2**53 - 1, description="position in this log, from 0")]
-
-
-if TYPE_CHECKING:  # the code lists are data, which a type checker cannot see
-    Category = str
-    Evidence = str
-    Kind = str
-else:
-    Category = Annotated[Literal[tuple(CATEGORIES)], Meta(description="one of the 18 categories")]
-    Evidence = Annotated[Literal[tuple(EVIDENCE)], Meta(description="evidence grade")]
-    Kind = Annotated[Literal[tuple(ORGANISATION_KINDS)], Meta(description="kind of organisation")]
-
-
-class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A named object inside a body."""
-
-
-class Place(Part, frozen=True, kw_only=True):
-    """Where the service was given."""
-
-    name: ShortText
-    region: Code
-
-    def __post_init__(self) -> None:
-        if not is_region(self.region):
-            raise Invalid(f"{self.region} is not a region of GB/T 2260", "/place/region")
-
-
-class RegionName(Part, frozen=True, kw_only=True):
-    """The region's name in the languages its documents are written in."""
-
-    zh: ShortText
-    en: ShortText
-
-
-class Consent(Part, frozen=True, kw_only=True):
-    """How the person agreed to be registered (Order 67, article 6; PIPL, articles 13, 29 and 31)."""
-
-    method: Annotated[
-        Literal["signed", "form"],
-        Meta(description="`signed` by the volunteer's own key, or on a `form` that a station keeps"),
-    ]
-    given: Time
-    reference: Annotated[ShortText | UnsetType, Meta(description="where the form is kept; required of a form")] = UNSET
-    guardian: Annotated[bool | UnsetType, Meta(description="true when a guardian agreed for a minor")] = UNSET
-
-    def __post_init__(self) -> None:
-        _at("/consent/given", instant, self.given)
-        if (self.method == "form") is (self.reference is UNSET):
-            raise ValueError("a form has a reference, a signed consent has none")
-
-
-class Event(
-    Struct,
-    frozen=True,
-    kw_only=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    tag_field="type",
-    tag=True,
-):
-    """What every body holds."""
-
-    id: Annotated[Uuid, Meta(description="chosen by the issuer, unique in a ledger; UUID version 7 preferred")]
-    issuer: IssuerName
-    ledger: Annotated[Code, Meta(description="code of the region it is addressed to")]
-    subject: str
-    time: Annotated[Time, Meta(description="when the issuer made it")]
-    salt: Salt
-
-    def check(self) -> None:
-        """Rules of this type that need nothing but the event itself; raise Invalid."""
-
-
-def type_name(event: type[Event] | Event) -> str:
-    """The name under which a type is written, such as `hours.recorded/1`."""
-    return str(event.__struct_config__.tag)
-
-
-def _at(pointer: str, check: Callable[[str], T], value: str) -> T:
-    try:
-        return check(value)
-    except Invalid as error:
-        raise Invalid(error.detail, pointer) from None
-
-
-def _check_key(text: str, name: str, pointer: str = "/key") -> None:
-    key = _at(pointer, parse_vkey, text)
-    if key.name != name:
-        raise Invalid(f"the key is named {key.name!r:.80}, not {name}", pointer)
-
 
 # -- regions --------------------------------------------------------------------------------------
 
@@ -181,9 +115,9 @@ class RegionEstablished(Event, tag="region.established/1", frozen=True, kw_only=
     key: Annotated[VKey, Meta(description="verifies this submission; its name is the issuer")]
 
     def check(self) -> None:
-        _at("/origin", check_origin, self.origin)
-        _check_key(self.log_key, self.origin, "/log_key")
-        _check_key(self.key, self.issuer)
+        at("/origin", check_origin, self.origin)
+        check_key(self.log_key, self.origin, "/log_key")
+        check_key(self.key, self.issuer)
 
 
 class RegionKeyAdded(Event, tag="region.key_added/1", frozen=True, kw_only=True):
@@ -193,7 +127,7 @@ class RegionKeyAdded(Event, tag="region.key_added/1", frozen=True, kw_only=True)
     key: VKey
 
     def check(self) -> None:
-        _check_key(self.key, self.subject)
+        check_key(self.key, self.subject)
 
 
 class Revocation(Event, frozen=True, kw_only=True):
@@ -221,9 +155,9 @@ class RegionCredentialKeyAdded(Event, tag="region.credential_key_added/1", froze
     use: Annotated[Literal["credential", "token"], Meta(description="Ed25519 signs credentials, P-256 tokens")]
 
     def check(self) -> None:
-        if did_of(_at("/did", base_of, self.did), self.ledger) != self.did:
+        if did_of(at("/did", base_of, self.did), self.ledger) != self.did:
             raise Invalid("the DID of another region", "/did")
-        public = _at("/multikey", parse_multikey, self.multikey)
+        public = at("/multikey", parse_multikey, self.multikey)
         if (len(public) == 32) is not (self.use == "credential"):
             raise Invalid("an Ed25519 key signs credentials, a P-256 key tokens", "/use")
 
@@ -255,7 +189,7 @@ class OrganisationRegistered(Event, tag="organisation.registered/1", frozen=True
     kind: Kind
 
     def check(self) -> None:
-        _at("/subject", check_issuer, self.subject)
+        at("/subject", check_issuer, self.subject)
 
 
 class OrganisationKeyAdded(Event, tag="organisation.key_added/1", frozen=True, kw_only=True):
@@ -265,7 +199,7 @@ class OrganisationKeyAdded(Event, tag="organisation.key_added/1", frozen=True, k
     key: VKey
 
     def check(self) -> None:
-        _check_key(self.key, self.subject)
+        check_key(self.key, self.subject)
 
 
 class OrganisationKeyRevoked(Revocation, tag="organisation.key_revoked/1", frozen=True, kw_only=True):
@@ -311,7 +245,7 @@ class VolunteerRegistered(Event, tag="volunteer.registered/1", frozen=True, kw_o
 
     def check(self) -> None:
         if self.key is not UNSET:
-            _check_key(self.key, self.subject)
+            check_key(self.key, self.subject)
         own = self.issuer == self.subject
         if own and (self.key is UNSET or self.consent.method != "signed"):
             raise Invalid("a self-registration carries its key, and consent by that signature", "/consent")
@@ -326,7 +260,7 @@ class VolunteerKeyAdded(Event, tag="volunteer.key_added/1", frozen=True, kw_only
     key: VKey
 
     def check(self) -> None:
-        _check_key(self.key, self.subject)
+        check_key(self.key, self.subject)
 
 
 class VolunteerKeyRevoked(Revocation, tag="volunteer.key_revoked/1", frozen=True, kw_only=True):
@@ -361,7 +295,7 @@ class VolunteerDisclaimed(Event, tag="volunteer.disclaimed/1", frozen=True, kw_o
 
 
 def _check_window(start: str, end: str) -> int:
-    begins, ends = _at("/start", instant, start), _at("/end", instant, end)
+    begins, ends = at("/start", instant, start), at("/end", instant, end)
     if ends <= begins:
         raise Invalid("the end is not after the start", "/end")
     return ends - begins
@@ -431,17 +365,25 @@ class HoursWithdrawn(EntryChange, tag="hours.withdrawn/1", frozen=True, kw_only=
     reason: LongText
 
 
+class HomeChange(EntryChange, frozen=True, kw_only=True):
+    """What the volunteer and the home region may say of an entry, wherever it was recorded."""
+
+    origin: Annotated[
+        Origin | UnsetType, Meta(description="log of the entry, when it was recorded in another than this one")
+    ] = UNSET
+
+
 class HoursApproved(EntryChange, tag="hours.approved/1", frozen=True, kw_only=True):
     """A second key of the organisation approves a manual entry, or the volunteer confirms any."""
 
 
-class HoursDisputed(EntryChange, tag="hours.disputed/1", frozen=True, kw_only=True):
+class HoursDisputed(HomeChange, tag="hours.disputed/1", frozen=True, kw_only=True):
     """The volunteer or the region says that an entry is wrong; it stops counting."""
 
     reason: LongText
 
 
-class HoursDecided(EntryChange, tag="hours.decided/1", frozen=True, kw_only=True):
+class HoursDecided(HomeChange, tag="hours.decided/1", frozen=True, kw_only=True):
     """The region decides a disputed, contested or doubtful entry."""
 
     outcome: Annotated[
@@ -514,13 +456,32 @@ AnyEvent = Union[  # noqa: UP007 - a list of types reads better down than across
     HoursDecided,
     ProofIssued,
     ProofRevoked,
+    PeerRecognised,
+    PeerDismissed,
+    VolunteerVisiting,
+    EntryReceived,
+    RecordStated,
+    TransferRequested,
+    TransferOffered,
+    TransferAccepted,
+    TransferRejected,
+    TransferExpired,
+    TransferClosed,
+    TransferCancelled,
+    RecoveryAnnounced,
+    RecoveryAnswered,
 ]
 CATALOGUE: Final[dict[str, type[Event]]] = {type_name(kind): kind for kind in get_args(AnyEvent)}
 
 KEY_TYPES: Final = frozenset(
-    name for name, kind in CATALOGUE.items() if "key" in kind.__struct_fields__ or issubclass(kind, Revocation)
+    name
+    for name, kind in CATALOGUE.items()
+    if {"key", "keys"} & {*kind.__struct_fields__} or issubclass(kind, Revocation)
 )
-"""Types that add or revoke a key of their subject."""
+"""Types that add or revoke keys: of their subject, or of the person whose record arrives."""
+
+RECORD_TYPES: Final = frozenset(name for name, kind in CATALOGUE.items() if issubclass(kind, EntryChange | HoursFields))
+"""Types that make up a volunteer's record."""
 
 CHANGE_TYPES: Final = frozenset(
     name for name, kind in CATALOGUE.items() if issubclass(kind, EntryChange | HoursCorrected)
@@ -544,8 +505,8 @@ def decode(body: bytes) -> AnyEvent:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"not JSON: {error}") from None
     canonical.check_form(event, body)
-    _at("/issuer", check_issuer, event.issuer)
-    _at("/time", instant, event.time)
+    at("/issuer", check_issuer, event.issuer)
+    at("/time", instant, event.time)
     event.check()
     return event
 

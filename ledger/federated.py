@@ -13,7 +13,7 @@ from ledger.credentials.did import check_base, did_of
 from ledger.credentials.keys import MULTIKEY_MAX
 from ledger.credentials.model import Did, Url
 from ledger.errors import LedgerError
-from ledger.events import Code, Origin, RegionName, Time, VKey
+from ledger.event_fields import Code, Origin, RegionName, Time, VKey
 from ledger.identities import check_sealing_key
 from ledger.ids import ORIGIN_PATTERN, check_origin, check_region, instant
 from ledger.keys import parse_vkey

@@ -17,7 +17,8 @@ from ledger import canonical
 from ledger.credentials import model
 from ledger.credentials.keys import digest
 from ledger.errors import Invalid, TooLarge
-from ledger.events import Position, ProofIssued, Salt, ShortText, Uuid, VolunteerId
+from ledger.event_fields import Position, Salt, ShortText, Uuid, VolunteerId
+from ledger.events import ProofIssued
 from ledger.limits import HOLDING_BYTES_MAX, PROOF_ENTRIES_MAX, PROOF_LINES_MAX
 
 EARLIEST: Final = "1970-01-01"

@@ -25,7 +25,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from ledger import canonical
 from ledger.codes import ID_TYPES, known_document, normal_id_number
 from ledger.errors import Corrupt, Invalid, Untrusted
-from ledger.events import LongText, Salt, ShortText
+from ledger.event_fields import LongText, Salt, ShortText
 from ledger.limits import PRIVATE_BYTES_MAX
 
 KEY_BYTES: Final = 32

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ledger import events, holdings, identities
+from ledger.arrivals import Arrivals, Brought
 from ledger.domain import rules
-from ledger.domain.state import Entry, KeyRecord, Moment, Need, Organisation, State
+from ledger.domain.state import KeyRecord, Moment, Need, State
 from ledger.domain.verdict import Violation
 from ledger.errors import Conflict, LedgerError, Problem, Refused, Untrusted
-from ledger.store import copying, decisions, log, vault
+from ledger.store import copying, decisions, imports, log, vault
 from ledger.store.copying import BIGINT, TEXT
 from ledger.store.postgres import Cursor
 from ledger.submission import FindKey, SignedEvent, Submission, open_submission
@@ -28,6 +29,8 @@ class Prepared:
     """Holdings of the proofs that are issued."""
     missing: tuple[Problem, ...] = ()
     """Events without the private details they commit to: fine when they are in the log already."""
+    brought: Mapping[str, Brought] = field(default_factory=dict)
+    """By event id; only the region itself brings anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Decided:
     submissions: list[tuple[int, int, str, str]] = field(default_factory=list)
     private: list[vault.Private] = field(default_factory=list)
     held: list[vault.Held] = field(default_factory=list)
+    imports: list[imports.Import] = field(default_factory=list)
 
 
 # -- before the lock ------------------------------------------------------------------------------
@@ -125,7 +129,14 @@ class _Private:
             self.held.append(vault.Held(holding.volunteer, event.id, proof, holding.of or None, holding.seen, data))
         else:
             self.claims[event.id] = _claim(data, str(getattr(event, "identity", "")), secret)
-            self.private.append(vault.Private(event.subject, event.id, data))
+            self.private.append(vault.Private(_keeper(event), event.id, data))
+
+
+def _keeper(event: events.Event) -> str:
+    """The volunteer under whose key the details of an event are sealed."""
+    if isinstance(event, events.TransferAccepted):
+        return event.joined if isinstance(event.joined, str) else event.volunteer
+    return event.subject
 
 
 def _claim(details: bytes, identity: str, secret: bytes) -> str | None:
@@ -152,21 +163,23 @@ class Batch:
         self._state = State()
         self._known: dict[str, tuple[int, bytes]] = {}
         self._decided = Decided()
+        self._arrivals = Arrivals(schema, origin)
 
     def run(self, batch: Sequence[Prepared]) -> list[Accepted | LedgerError]:
         """The answer to each submission, in order; nothing is written of those refused."""
         found = [(one.event, prepared.claims) for prepared in batch for one in prepared.submission.events]
-        needs = (need for event, claims in found for need in rules.needs(event, claims.get(event.id)))
-        decisions.load(self._cursor, self._schema, needs, self._state)
-        # Who may act on an entry depends on the organisation that recorded it.
-        issuers = {entry.issuer for entry in self._state.all(Entry)}
-        recorders = [Need(Organisation, issuer) for issuer in issuers if not self._state.get(Organisation, issuer)]
-        decisions.load(self._cursor, self._schema, recorders, self._state)
+        self._load(need for event, claims in found for need in rules.needs(event, claims.get(event.id)))
+        self._arrivals.name(self._cursor, [one for prepared in batch for one in prepared.brought.values()])
+        self._load(rules.further_needs(self._state, self._arrivals.first))
+        self._load(rules.further_spans(self._state, (event for event, _ in found)))
         rows = log.find_events(self._cursor, self._schema, [event.id for event, _ in found])
         self._known = {str(row.event_id): (row.position, row.entry) for row in rows}
         answers = [self._answer(prepared) for prepared in batch]
         self._write()
         return answers
+
+    def _load(self, needs: Iterable[Need]) -> None:
+        decisions.load(self._cursor, self._schema, needs, self._state)
 
     def _answer(self, prepared: Prepared) -> Accepted | LedgerError:
         try:
@@ -212,6 +225,8 @@ class Batch:
                 origin=self._origin,
                 claim=prepared.claims.get(signed.event.id),
             )
+            if brought := prepared.brought.get(signed.event.id):
+                moment = self._arrivals.bring(self._cursor, self._state, signed.event, moment, brought)
             if violations := rules.decide(state, signed.event, moment):
                 problems += [_problem(index, signed, violation) for violation in violations]
             else:
@@ -237,6 +252,9 @@ class Batch:
         self._decided.submissions.append(row)
         self._decided.private.extend(prepared.private)
         self._decided.held.extend(prepared.held)
+        for index, signed in enumerate(submission.events):
+            if brought := prepared.brought.get(signed.event.id):
+                self._decided.imports.extend(self._arrivals.take(brought, first + index))
         return Accepted(self._region, tuple(found), self._size, new=True)
 
     def _write(self) -> None:
@@ -250,4 +268,5 @@ class Batch:
             vault.keep(cursor, schema, self._decided.private)
         if self._decided.held:
             vault.keep_holdings(cursor, schema, self._decided.held)
+        imports.keep(cursor, schema, self._decided.imports)
         log.append(cursor, schema, self._head, self._now, self._decided.new)

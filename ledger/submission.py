@@ -85,7 +85,8 @@ class Submission:
 
 def own_key(first: AnyEvent, issuer: str, key_id: str) -> VerifyingKey | None:
     """The key that a first event brings when it begins its issuer (docs/format.md, "Keys")."""
-    if isinstance(first, events.RegionEstablished | events.VolunteerRegistered) and first.subject == issuer:
+    kinds = events.RegionEstablished | events.VolunteerRegistered | events.VolunteerVisiting
+    if isinstance(first, kinds) and first.subject == issuer:
         key = parse_vkey(str(first.key))
         return key if key.id == key_id else None
     return None

@@ -17,8 +17,8 @@ from ledger.limits import PROOF_LINES_MAX
 from ledger.recognition import Recognised, star_level
 from ledger.schemes import Scheme, scheme_for
 from ledger.schemes.facts import Service, Tally
-from ledger.store import log
-from ledger.store.copying import VOLUNTEER
+from ledger.store import copying, imports
+from ledger.store.copying import TEXT, VOLUNTEER
 from ledger.store.postgres import Database
 from projections.totals import Totals
 
@@ -72,8 +72,10 @@ class Statements:
         By the scheme given, or that of the region's star levels on that day.
         """
         rows = self._database.query(
-            "SELECT extract(year FROM day)::integer, e.category, e.evidence, o.kind, sum(minutes)::bigint,"
-            f" min(day), max(day) FROM {self._schema}.entries e JOIN {self._source}.organisations o ON o.id = e.issuer"
+            "SELECT extract(year FROM day)::integer, e.category, e.evidence, coalesce(o.kind, u.kind),"
+            f" sum(minutes)::bigint, min(day), max(day) FROM {self._schema}.entries e"
+            f" LEFT JOIN {self._source}.organisations o ON o.id = e.issuer AND e.origin = ''"
+            f" LEFT JOIN {self._source}.units u ON u.id = e.issuer AND u.origin = e.origin"
             f" WHERE volunteer = %s AND {_COUNTED} AND day <= %s GROUP BY 1, 2, 3, 4",
             (VOLUNTEER.bind(volunteer), day),
         )
@@ -124,17 +126,17 @@ class Statements:
         """
         cursor.execute(
             "SELECT issuer, activity, category, count(*), sum(minutes)::bigint, min(day)::text, max(day)::text,"
-            f" (array_agg(version ORDER BY position DESC))[1] FROM {table} GROUP BY issuer, activity, category"
-            " ORDER BY 5 DESC, 6, issuer, activity, category",
+            f" (array_agg(version ORDER BY position DESC))[1], origin FROM {table}"
+            " GROUP BY issuer, activity, category, origin ORDER BY 5 DESC, 6, issuer, activity, category, origin",
             values,
         )
         rows = cursor.fetchall()
         shown, rest = rows[:PROOF_LINES_MAX], rows[PROOF_LINES_MAX:]
-        bodies = {row.position: row for row in log.read_positions(cursor, self._source, [row[7] for row in shown])}
-        names = self._names(cursor, {row[0] for row in shown})
+        bodies = imports.bodies(cursor, self._source, [row[7] for row in shown])
+        names = self._names(cursor, {(row[0], row[8]) for row in shown})
         lines = []
-        for issuer, activity, category, count, minutes, first, last, version in shown:
-            words = _read(bodies[version].topic, bodies[version].body or b"")
+        for issuer, activity, category, count, minutes, first, last, version, origin in shown:
+            words = _read(*bodies[version])
             lines.append(
                 model.Line(
                     activity=activity,
@@ -142,7 +144,7 @@ class Statements:
                     category=category,
                     content=words.content,
                     organisation=issuer,
-                    organisation_name=names[issuer],
+                    organisation_name=names[issuer, origin],
                     entries=count,
                     minutes=minutes,
                     first=first,
@@ -154,11 +156,16 @@ class Statements:
         sums = [sum(row[column] for row in rest) for column in (3, 4)]
         return tuple(lines), model.Others(activities=len(rest), entries=sums[0], minutes=sums[1])
 
-    def _names(self, cursor: Cursor, organisations: set[str]) -> dict[str, str]:
+    def _names(self, cursor: Cursor, organisations: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """What organisations, each named with the log that registered it, are called."""
+        source, values = copying.arrays({"id": TEXT, "origin": TEXT}, sorted(organisations))
         cursor.execute(
-            f"SELECT id, name FROM {self._source}.organisations WHERE id = ANY(%s)", (sorted(organisations),)
+            f"SELECT w.id, w.origin, coalesce(o.name, u.name, w.id) FROM {source} AS w (id, origin)"
+            f" LEFT JOIN {self._source}.organisations o ON o.id = w.id AND w.origin = ''"
+            f" LEFT JOIN {self._source}.units u ON u.id = w.id AND u.origin = w.origin",
+            values,
         )
-        return dict(cursor.fetchall())
+        return {(name, origin): called for name, origin, called in cursor}
 
 
 def _condition(volunteer: str, request: Request, entries: Sequence[int] | None) -> tuple[str, list[Any]]:

@@ -6,17 +6,17 @@ States (docs/format.md, "States of an entry"): counted, pending, contested, disp
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Final, cast
 
 from psycopg2.extensions import cursor as Cursor
 
 from ledger import events
-from ledger.domain import rules
-from ledger.domain.state import Entry, Moment, Need, State
+from ledger.domain import exchange, rules, transfer
+from ledger.domain.state import Arrived, Entry, Moment, Need, State, Volunteer
 from ledger.limits import ENTRY_MINUTES_MAX
-from ledger.store import copying, decisions, log
-from ledger.store.copying import BIGINT, DATE, INTEGER, LABEL, VOLUNTEER
+from ledger.store import copying, decisions, imports, log
+from ledger.store.copying import BIGINT, DATE, INTEGER, LABEL, UUID, VOLUNTEER
 from ledger.store.postgres import Database
 from ledger.store.schema import ENTRY_COLUMNS
 from projections.engine import BatchProjection
@@ -27,12 +27,18 @@ _TOPICS: Final = frozenset(
     name
     for name, kind in events.CATALOGUE.items()
     if issubclass(kind, events.HoursFields | events.EntryChange | events.Revocation | events.VolunteerDisclaimed)
+    or kind in (events.EntryReceived, events.TransferAccepted)
 )
+_ARRIVALS: Final = frozenset({"entry.received/1", "transfer.accepted/1"})
 _SPAN: Final = ENTRY_MINUTES_MAX * 60
 
 _DDL: Final = f"""
-CREATE TABLE {{schema}}.entries ({ENTRY_COLUMNS}, contested boolean NOT NULL DEFAULT false, PRIMARY KEY (id));
+CREATE TABLE {{schema}}.entries (
+    {ENTRY_COLUMNS}, origin text NOT NULL, turn bigint NOT NULL,
+    contested boolean NOT NULL DEFAULT false, PRIMARY KEY (id, origin)
+);
 CREATE INDEX ON {{schema}}.entries (volunteer, start);
+CREATE TABLE {{schema}}.aliases (volunteer uuid PRIMARY KEY, alias_of uuid NOT NULL);
 CREATE TABLE {{schema}}.volunteer_totals (
     volunteer uuid, organisation text, year integer, category text, state text,
     minutes bigint NOT NULL, entries bigint NOT NULL,
@@ -51,8 +57,8 @@ CREATE TABLE {{schema}}.changed (volunteer uuid PRIMARY KEY, position bigint NOT
 CREATE INDEX ON {{schema}}.changed (position);
 """
 
-Key = tuple[str, str, str, str, str]
-"""Volunteer, organisation, day, category, state."""
+Key = tuple[str, str, str, str, str, bool]
+"""Volunteer, organisation, day, category, state, and whether it was recorded in this ledger."""
 Deltas = dict[Key, list[int]]
 """Minutes and entries to add."""
 
@@ -63,6 +69,7 @@ Span = tuple[str, int, int]
 """Volunteer, start, end."""
 
 _RECORDED: Final = "hours.recorded/1"
+_ALIASES: Final[copying.Columns] = {"volunteer": VOLUNTEER, "alias_of": VOLUNTEER}
 _LATEST_MAX: Final = 1_000_000
 _read = events.reader(
     {
@@ -77,13 +84,17 @@ _read = events.reader(
         "minutes",
         "evidence",
         "outcome",
+        "origin",
     }
     | {"key_id", "suspect_from"}
+    | {"volunteer", "aliases", "joined"}
 )
 
 
-def _needs(topic: str, event: Any) -> Iterable[Need]:
-    return (need for need in rules.BY_NAME[topic].needs(event) if need.kind is Entry and need.span is None)
+def _needs(topic: str, event: Any, arrived: Sequence[Arrived]) -> Iterable[Need]:
+    needs = transfer.needs_arrival(event) if topic == "transfer.accepted/1" else rules.BY_NAME[topic].needs(event)
+    further = (need for one in arrived for need in exchange.needs_of(one)) if topic == "entry.received/1" else ()
+    return (need for need in (*needs, *further) if need.kind is Entry and need.span is None)
 
 
 def state_of(entry: Entry, contested: bool) -> str:
@@ -133,12 +144,20 @@ class Totals(BatchProjection):
     """Entries with their state, and minutes and entries by every heading that people ask for."""
 
     name = "totals"
-    tables: ClassVar[Sequence[str]] = ("entries", "volunteer_totals", "organisation_totals", "day_totals", "changed")
+    tables: ClassVar[Sequence[str]] = (
+        "entries",
+        "aliases",
+        "volunteer_totals",
+        "organisation_totals",
+        "day_totals",
+        "changed",
+    )
     ddl = _DDL
 
     def __init__(self, database: Database, source: str, schema: str = "") -> None:
         super().__init__(database, source, schema)
         self._latest = Latest()
+        self._origin = ""
 
     def apply(self, rows: Sequence[log.Body], cursor: Cursor) -> None:
         """Fold the events into entries, settle which are contested, and move the totals by the difference."""
@@ -148,11 +167,11 @@ class Totals(BatchProjection):
             return
         self._latest.begin(rows[0][0])
         deltas: Deltas = defaultdict(lambda: [0, 0])
-        contested = self._contested(cursor, [before.id for before, _ in changes if before is not None])
+        contested = self._contested(cursor, [before.identity for before, _ in changes if before is not None])
         spans = self._taken(cursor, changes)
         decisions.save(cursor, self.schema, changes)
         for before, after in changes:
-            flag = before is not None and before.id in contested
+            flag = before is not None and before.identity in contested
             if before is not None:
                 _add(deltas, before, flag, -1)
             _add(deltas, after, flag, 1)
@@ -177,20 +196,85 @@ class Totals(BatchProjection):
         if not found:
             return [], changed
         state = State()
-        needs = (need for _, topic, event in found if topic != _RECORDED for need in _needs(topic, event))
+        arrived = self._arrived(cursor, [position for position, topic, _ in found if topic in _ARRIVALS])
+        self._load_aliases(cursor, state, {event.subject for _, _, event in found})
+        needs = (
+            need
+            for position, topic, event in found
+            if topic != _RECORDED
+            for need in _needs(topic, event, arrived.get(position, ()))
+        )
         decisions.load(cursor, self.schema, needs, state)
         signers = log.read_signers(cursor, self.source, found[0][0], found[-1][0])[::-1]
         key_id = ""
         for position, topic, event in found:
             while signers and signers[-1][0] <= position:
                 key_id = signers.pop()[1]
-            moment = Moment(position=position, now=0, key_id=key_id, region="", origin="")
-            for record in rules.BY_NAME[topic].evolve(state, event, moment):
-                if type(record) is Entry:
-                    state.put(record)
-                    if topic != _RECORDED:
-                        changed[record.volunteer] = position
+            moment = Moment(
+                position=position, now=0, key_id=key_id, region="", origin=self._origin, arrived=arrived.get(position)
+            )
+            for record in self._evolved(state, topic, event, moment, cursor):
+                state.put(record)
+                if topic != _RECORDED:
+                    changed[record.volunteer] = position
         return cast("list[Change]", state.changes()), changed
+
+    def _evolved(self, state: State, topic: str, event: Any, moment: Moment, cursor: Cursor) -> Iterator[Entry]:
+        """The entries as an event leaves them, by the rules that admitted it."""
+        if topic == "transfer.accepted/1":
+            here = event.joined if isinstance(event.joined, str) else event.volunteer
+            self._add_aliases(cursor, state, [name for name in transfer.ids_of(event) if name != here], here)
+            records = transfer.replay(event, moment, here)
+        else:
+            records = rules.BY_NAME[topic].evolve(state, event, moment)
+        return (record for record in records if type(record) is Entry)
+
+    def _arrived(self, cursor: Cursor, positions: Sequence[int]) -> dict[int, tuple[Arrived, ...]]:
+        """What the events at these positions received from elsewhere, in order."""
+        if not positions:
+            return {}
+        cursor.execute(f"SELECT origin FROM {self.source}.region")
+        [(self._origin,)] = cursor.fetchall()
+        return {
+            at: tuple(
+                Arrived(
+                    origin=one.origin,
+                    position=one.position,
+                    handle=one.handle,
+                    entry=one.entry,
+                    key_id=one.key_id,
+                    topic=one.topic,
+                    event=_read(one.topic, one.body),
+                )
+                for one in kept
+            )
+            for at, kept in imports.received(cursor, self.source, positions).items()
+        }
+
+    def _load_aliases(self, cursor: Cursor, state: State, subjects: set[str]) -> None:
+        """Those of these people who are kept under another id."""
+        cursor.execute(f"SELECT EXISTS (SELECT FROM {self.schema}.aliases)")
+        if cursor.fetchone() == (False,):
+            return
+        names = [(name,) for name in subjects if name.startswith(VOLUNTEER.prefix)]
+        source, values = copying.arrays({"volunteer": VOLUNTEER}, names)
+        columns = copying.selection(_ALIASES, "t")
+        cursor.execute(
+            f"SELECT {columns} FROM {self.schema}.aliases t WHERE volunteer IN (SELECT * FROM {source})", values
+        )
+        for name, here in cursor.fetchall():
+            state.load(Volunteer(id=name, status="", registrar="", alias_of=here))
+
+    def _add_aliases(self, cursor: Cursor, state: State, names: Sequence[str], here: str) -> None:
+        """From here on these ids are other names of the person `here`."""
+        source, values = copying.arrays(_ALIASES, [(name, here) for name in names])
+        cursor.execute(
+            f"INSERT INTO {self.schema}.aliases SELECT * FROM {source}"
+            " ON CONFLICT (volunteer) DO UPDATE SET alias_of = EXCLUDED.alias_of",
+            values,
+        )
+        for name in names:
+            state.load(Volunteer(id=name, status="", registrar="", alias_of=here))
 
     def _mark(self, cursor: Cursor, changed: dict[str, int]) -> None:
         if changed:
@@ -219,18 +303,23 @@ class Totals(BatchProjection):
                 latest[after.volunteer] = after.end
         return spans
 
-    def _contested(self, cursor: Cursor, ids: Sequence[str]) -> set[str]:
-        """Which of these entries are stored as contested."""
-        if not ids:
+    def _contested(self, cursor: Cursor, names: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Which of these entries, named by id and origin, are stored as contested."""
+        if not names:
             return set()
-        cursor.execute(f"SELECT id FROM {self.schema}.entries WHERE id = ANY(%s::uuid[]) AND contested", (list(ids),))
-        return {row[0] for row in cursor}
+        source, values = copying.arrays({"id": UUID, "origin": LABEL}, names)
+        cursor.execute(
+            f"SELECT id, origin FROM {self.schema}.entries"
+            f" WHERE contested AND (id, origin) IN (SELECT * FROM {source})",
+            values,
+        )
+        return set(cursor.fetchall())
 
     def _settle(self, cursor: Cursor, spans: Sequence[Span]) -> list[tuple[Entry, bool]]:
         """Settle anew who is contested in these spans; the entries that flipped, and whether they now are.
 
         An entry is contested while another of the same volunteer that stands (approved, not withdrawn)
-        overlaps it with a smaller rank.
+        overlaps it with a smaller precedence.
         """
         if not spans:
             return []
@@ -239,19 +328,20 @@ class Totals(BatchProjection):
         cursor.execute(
             f"""
             WITH near AS (
-                SELECT e.id, e.contested, e.volunteer, e.start, e."end", e.rank
+                SELECT e.id, e.origin, e.contested, e.volunteer, e.start, e."end", e.rank, e.turn
                 FROM {source} AS s (volunteer, low, high)
                 JOIN {self.schema}.entries e ON e.volunteer = s.volunteer
                     AND e.start < s.high AND e.start > s.low - {_SPAN} AND e."end" > s.low
             ), settled AS (
-                SELECT DISTINCT n.id, n.contested, EXISTS (
+                SELECT DISTINCT n.id, n.origin, n.contested, EXISTS (
                     SELECT FROM {self.schema}.entries o
                     WHERE o.volunteer = n.volunteer AND o.start < n."end" AND o.start > n.start - {_SPAN}
-                        AND o."end" > n.start AND o.rank < n.rank AND o.approved AND NOT o.withdrawn
+                        AND o."end" > n.start AND (o.rank, o.turn) < (n.rank, n.turn)
+                        AND o.approved AND NOT o.withdrawn
                 ) AS now FROM near n
             )
             UPDATE {self.schema}.entries t SET contested = settled.now FROM settled
-            WHERE t.id = settled.id AND settled.contested <> settled.now
+            WHERE (t.id, t.origin) = (settled.id, settled.origin) AND settled.contested <> settled.now
             RETURNING {columns}, t.contested
             """,
             values,
@@ -263,13 +353,15 @@ class Totals(BatchProjection):
         by_volunteer: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
         by_organisation: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
         by_day: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0, 0])
-        for (volunteer, organisation, day, category, state), (minutes, entries) in deltas.items():
+        for (volunteer, organisation, day, category, state, own), (minutes, entries) in deltas.items():
             year = int(day[:4])
-            for table, key in (
+            headings = (
                 (by_volunteer, (volunteer, organisation, year, category, state)),
                 (by_organisation, (organisation, year, category, state)),
                 (by_day, (day, state)),
-            ):
+            )
+            # Service counts for a person at home, and for organisations and places where it was recorded.
+            for table, key in headings if own else headings[:1]:
                 sums = table[key]
                 sums[0] += minutes
                 sums[1] += entries
@@ -297,6 +389,7 @@ class Totals(BatchProjection):
 
 
 def _add(deltas: Deltas, entry: Entry, contested: bool, sign: int) -> None:
-    sums = deltas[entry.volunteer, entry.issuer, entry.day, entry.category, state_of(entry, contested)]
+    state = state_of(entry, contested)
+    sums = deltas[entry.volunteer, entry.issuer, entry.day, entry.category, state, not entry.origin]
     sums[0] += sign * entry.minutes
     sums[1] += sign

@@ -95,6 +95,17 @@ _HOURS = {
 }
 _PUBLISHED = ("category", "content", "start", "end", "place", "responsible")
 
+PEER = "442000"
+PEER_ORIGIN = "ledger.example/442000"
+TRANSFER = "0199a1c2-0000-7000-8000-00000000eeee"
+_SUBJECT = f"transfer:{TRANSFER}"
+_CITED = {"origin": PEER_ORIGIN, "position": 41, "entry": "A" * 54}
+_MOVE = {"volunteer": VOLUNTEER}
+_SUMS = [{"category": "health", "state": "counted", "entries": 2, "minutes": 300}]
+_RECORD = {"events": 3, "root": identity(b"record"), "entries": 2}
+_DECISION = {**_MOVE, "home": PEER, "basis": _CITED, "epoch": 1}
+_CLOSURE = {"federation": "ledger.example/federation", "serial": 4, "size": 42, "root": identity(b"log")}
+
 # By type: issuer, subject, and the fields of its own.
 _EXAMPLES: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     "region.established/1": (
@@ -157,6 +168,72 @@ _EXAMPLES: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
     ),
     "proof.revoked/1": (AUTHORITY, f"proof:{PROOF}", {"reason": "corrected"}),
     "hours.decided/1": (AUTHORITY, VOLUNTEER, {"entry": ENTRY, "outcome": "upheld", **_REASON}),
+    "region.peer_recognised/1": (
+        AUTHORITY,
+        AUTHORITY,
+        {"peer": PEER, "peer_origin": PEER_ORIGIN, "log_key": vkey(PEER_ORIGIN), "federation": "ledger.example#1"},
+    ),
+    "region.peer_dismissed/1": (AUTHORITY, AUTHORITY, {"peer_origin": PEER_ORIGIN, **_REASON}),
+    "volunteer.visiting/1": (
+        VOLUNTEER,
+        VOLUNTEER,
+        {
+            "home": PEER,
+            "home_origin": PEER_ORIGIN,
+            "consent": {"method": "signed", "given": TIME},
+            "key": vkey(VOLUNTEER),
+        },
+    ),
+    "entry.received/1": (AUTHORITY, VOLUNTEER, {"event": _CITED, "sender": PEER}),
+    "record.stated/1": (AUTHORITY, VOLUNTEER, {"size": 12, **_RECORD, "sums": _SUMS}),
+    "transfer.requested/1": (VOLUNTEER, _SUBJECT, {**_MOVE, "to": PEER, "to_origin": PEER_ORIGIN}),
+    "transfer.offered/1": (
+        AUTHORITY,
+        _SUBJECT,
+        {
+            **_MOVE,
+            **_RECORD,
+            "aliases": [],
+            "to": PEER,
+            "to_origin": PEER_ORIGIN,
+            "epoch": 1,
+            "size": 12,
+            "sums": _SUMS,
+            "key_events": 4,
+            "key_root": identity(b"keys"),
+            "expires": "2026-11-15T12:00:00+08:00",
+        },
+    ),
+    "transfer.accepted/1": (
+        AUTHORITY,
+        _SUBJECT,
+        {**_DECISION, **_RECORD, "aliases": [], "minutes": 300, "keys": [vkey(VOLUNTEER)]},
+    ),
+    "transfer.rejected/1": (
+        AUTHORITY,
+        _SUBJECT,
+        {**_DECISION, "reasons": [{"code": "missing-event", "detail": "缺少一条记录"}]},
+    ),
+    "transfer.expired/1": (AUTHORITY, _SUBJECT, _DECISION),
+    "transfer.closed/1": (AUTHORITY, _SUBJECT, {**_MOVE, "outcome": _CITED}),
+    "transfer.cancelled/1": (AUTHORITY, _SUBJECT, {**_MOVE, "closure": _CLOSURE}),
+    "recovery.announced/1": (
+        AUTHORITY,
+        _SUBJECT,
+        {
+            **_MOVE,
+            "aliases": [],
+            "home": PEER,
+            "closure": _CLOSURE,
+            "basis": _CITED,
+            "epoch": 1,
+            "events": 3,
+            "root": identity(b"record"),
+            "days": 30,
+            "quorum": 1,
+        },
+    ),
+    "recovery.answered/1": (AUTHORITY, _SUBJECT, {"announcement": _CITED, "outcome": "endorsed"}),
 }
 
 

@@ -13,7 +13,8 @@ from api.sheets.reading import Row, Sheet
 from api.sheets.values import DAY_SECONDS, Moment
 from ledger import canonical, events
 from ledger.errors import Invalid
-from ledger.events import HoursRecorded, type_name
+from ledger.event_fields import type_name
+from ledger.events import HoursRecorded
 from ledger.ids import instant
 
 BEIJING: Final = "+08:00"

@@ -17,16 +17,7 @@ from ledger import canonical
 from ledger.credentials import jws
 from ledger.credentials.keys import digest
 from ledger.errors import Invalid
-from ledger.events import (
-    Category,
-    Code,
-    Evidence,
-    LongText,
-    OrganisationId,
-    ShortText,
-    Time,
-    Uuid,
-)
+from ledger.event_fields import Category, Code, Evidence, LongText, OrganisationId, ShortText, Time, Uuid
 from ledger.limits import CREDENTIAL_BYTES_MAX
 
 CONTEXTS: Final = (

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from msgspec import UNSET
+
 from ledger import events as e
-from ledger.domain.state import Activity, Entry, Moment, Need, Record, State, Volunteer, replace
+from ledger.domain.state import Activity, Entry, Moment, Need, Record, State, Volunteer, at_home, person, replace
 from ledger.domain.verdict import Rule, Violation
+from ledger.event_fields import type_name
 from ledger.ids import instant, issuer_kind
 
 # -- activities -----------------------------------------------------------------------------------
@@ -41,7 +44,7 @@ def _needs_recorded(event: e.HoursFields) -> Iterable[Need]:
 
 
 def _check_volunteer(state: State, event: e.Event) -> Iterator[Violation]:
-    volunteer = state.get(Volunteer, event.subject)
+    volunteer = state.get(Volunteer, person(state, event.subject))
     if volunteer is None:
         yield Violation("unknown-volunteer", f"{event.subject} is not registered here", "/subject")
     elif volunteer.status == "disclaimed" and issuer_kind(event.issuer) != "region":
@@ -61,7 +64,7 @@ def _check_fields(
         yield Violation("unknown-activity", f"{issuer} published no activity {event.activity} here", "/activity")
     elif start < activity.start or end > activity.end:
         yield Violation("outside-activity", "the entry lies outside the activity's window", "/start")
-    for other in state.group(Entry, event.subject):
+    for other in state.group(Entry, person(state, event.subject)):
         # No volunteer is in two places at once; across issuers the later entry is contested instead.
         if other.issuer == issuer and not other.withdrawn and other.id != entry_id and other.overlaps(start, end):
             yield Violation("overlap", f"overlaps entry {other.id} of the same organisation", "/start")
@@ -77,7 +80,7 @@ def _evolve_recorded(state: State, event: e.HoursRecorded, moment: Moment) -> It
             id=event.id,
             position=moment.position,
             version=moment.position,
-            volunteer=event.subject,
+            volunteer=person(state, event.subject),
             issuer=event.issuer,
             signer=event.issuer,
             key_id=moment.key_id,
@@ -88,8 +91,9 @@ def _evolve_recorded(state: State, event: e.HoursRecorded, moment: Moment) -> It
             end=instant(event.end),
             minutes=event.minutes,
             evidence=event.evidence,
-            rank=moment.position,
+            rank=moment.rank,
             approved=event.evidence != "manual",
+            origin=moment.source,
         ),
     )
 
@@ -97,27 +101,40 @@ def _evolve_recorded(state: State, event: e.HoursRecorded, moment: Moment) -> It
 AboutEntry = e.HoursCorrected | e.EntryChange
 
 
+def entry_of(event: AboutEntry, source: str = "", own: str = "") -> tuple[str, str]:
+    """Identity of the entry that an event is about; `source` is the log of the event, `own` the name of this log."""
+    origin = getattr(event, "origin", UNSET)
+    named = source if origin is UNSET else origin
+    return event.entry, "" if named == own else named
+
+
+def _entry(state: State, event: AboutEntry, moment: Moment) -> Entry | None:
+    return state.get(Entry, entry_of(event, moment.source, moment.origin))
+
+
 def _needs_entry(event: AboutEntry) -> Iterable[Need]:
-    yield Need(Entry, event.entry)
+    yield Need(Entry, entry_of(event))
     yield Need(Volunteer, event.subject)
 
 
 def _needs_corrected(event: e.HoursCorrected) -> Iterable[Need]:
     yield from _needs_recorded(event)
-    yield Need(Entry, event.entry)
+    yield Need(Entry, entry_of(event))
 
 
-def _check_entry(state: State, event: AboutEntry) -> Iterator[Violation]:
-    entry = state.get(Entry, event.entry)
-    if entry is None or entry.volunteer != event.subject:
+def _check_entry(state: State, event: AboutEntry, moment: Moment) -> Iterator[Violation]:
+    entry = _entry(state, event, moment)
+    if entry is None or entry.volunteer != person(state, event.subject):
         yield Violation("unknown-entry", f"no entry {event.entry} of {event.subject} here", "/entry")
     elif entry.withdrawn:
         yield Violation("entry-withdrawn", "the entry was withdrawn or annulled, which is final", "/entry")
+    elif entry.origin and not at_home(state, entry.volunteer):
+        yield Violation("not-home", "an entry of another ledger is decided where the volunteer is at home", "/origin")
 
 
 def _decide_corrected(state: State, event: e.HoursCorrected, moment: Moment) -> Iterator[Violation]:
-    yield from _check_entry(state, event)
-    entry = state.get(Entry, event.entry)
+    yield from _check_entry(state, event, moment)
+    entry = _entry(state, event, moment)
     if entry is not None:
         yield from _check_fields(state, event, moment, entry.issuer, entry.id)
         if event.evidence != entry.evidence:
@@ -125,7 +142,7 @@ def _decide_corrected(state: State, event: e.HoursCorrected, moment: Moment) -> 
 
 
 def _evolve_corrected(state: State, event: e.HoursCorrected, moment: Moment) -> Iterable[Record]:
-    entry = state.get(Entry, event.entry)
+    entry = _entry(state, event, moment)
     if entry is None:
         return
     start, end = instant(event.start), instant(event.end)
@@ -143,7 +160,8 @@ def _evolve_corrected(state: State, event: e.HoursCorrected, moment: Moment) -> 
         start=start,
         end=end,
         minutes=event.minutes,
-        rank=entry.rank if within else moment.position,
+        rank=entry.rank if within else moment.rank,
+        turn=entry.turn if within else 0,
         approved=approved,
     )
 
@@ -153,17 +171,17 @@ def _evolve_corrected(state: State, event: e.HoursCorrected, moment: Moment) -> 
 
 def _decide_change(state: State, event: e.EntryChange, moment: Moment) -> Iterator[Violation]:
     yield from _check_volunteer(state, event)
-    yield from _check_entry(state, event)
+    yield from _check_entry(state, event, moment)
 
 
 def _evolve_withdrawn(state: State, event: e.HoursWithdrawn, moment: Moment) -> Iterable[Record]:
-    if entry := state.get(Entry, event.entry):
+    if entry := _entry(state, event, moment):
         yield replace(entry, withdrawn=True)
 
 
 def _decide_approved(state: State, event: e.HoursApproved, moment: Moment) -> Iterator[Violation]:
     yield from _decide_change(state, event, moment)
-    entry = state.get(Entry, event.entry)
+    entry = _entry(state, event, moment)
     if entry is not None and issuer_kind(event.issuer) == "org":
         if entry.approved:
             yield Violation("nothing-to-approve", "the entry needs no approval", "/entry")
@@ -172,34 +190,34 @@ def _decide_approved(state: State, event: e.HoursApproved, moment: Moment) -> It
 
 
 def _evolve_approved(state: State, event: e.HoursApproved, moment: Moment) -> Iterable[Record]:
-    if entry := state.get(Entry, event.entry):
-        rank = entry.rank if entry.approved else moment.position
+    if entry := _entry(state, event, moment):
+        rank, turn = entry.precedence if entry.approved else (moment.rank, 0)
         # A volunteer may settle a dispute of their own, not what the region or a lost key put in doubt.
-        disputed_by = None if entry.disputed_by == event.issuer == entry.volunteer else entry.disputed_by
-        yield replace(entry, approved=True, rank=rank, disputed_by=disputed_by)
+        own = entry.disputed_by == event.issuer and person(state, event.issuer) == entry.volunteer
+        yield replace(entry, approved=True, rank=rank, turn=turn, disputed_by=None if own else entry.disputed_by)
 
 
 def _decide_disputed(state: State, event: e.HoursDisputed, moment: Moment) -> Iterator[Violation]:
     yield from _decide_change(state, event, moment)
-    entry = state.get(Entry, event.entry)
+    entry = _entry(state, event, moment)
     if entry is not None and entry.disputed:
         yield Violation("already-disputed", "the entry is disputed", "/entry")
 
 
 def _evolve_disputed(state: State, event: e.HoursDisputed, moment: Moment) -> Iterable[Record]:
-    if entry := state.get(Entry, event.entry):
+    if entry := _entry(state, event, moment):
         yield replace(entry, disputed_by=event.issuer)
 
 
 def _evolve_decided(state: State, event: e.HoursDecided, moment: Moment) -> Iterable[Record]:
-    entry = state.get(Entry, event.entry)
+    entry = _entry(state, event, moment)
     if entry is None:
         return
     if event.outcome == "annulled":
         yield replace(entry, withdrawn=True)
     else:
         # Ahead of every rank by position, and a later word of the region ahead of an earlier one.
-        yield replace(entry, approved=True, disputed_by=None, rank=-moment.position)
+        yield replace(entry, approved=True, disputed_by=None, rank=-moment.rank, turn=0)
 
 
 RULES: dict[type[e.Event], Rule] = {
@@ -211,3 +229,5 @@ RULES: dict[type[e.Event], Rule] = {
     e.HoursDisputed: Rule(_needs_entry, _decide_disputed, _evolve_disputed),
     e.HoursDecided: Rule(_needs_entry, _decide_change, _evolve_decided),
 }
+BY_NAME = {type_name(kind): rule for kind, rule in RULES.items() if kind is not e.ActivityPublished}
+"""Rules of the types that make up a record, by name: its events may be read with some of their fields only."""

@@ -30,40 +30,40 @@ def _needs_nothing(event: e.Event) -> Iterable[Need]:
 # -- keys -----------------------------------------------------------------------------------------
 
 
-def _key_claim(vkey: str) -> tuple[str, str]:
+def key_claim(vkey: str) -> tuple[str, str]:
     """One key, one role: its public half is claimed by the first name it is registered under."""
     return "public-key", parse_vkey(vkey).public.hex()
 
 
-def _check_new_key(state: State, vkey: str) -> Iterator[Violation]:
+def check_new_key(state: State, vkey: str) -> Iterator[Violation]:
     key = parse_vkey(vkey)
-    if state.get(KeyRecord, (key.name, key.id)) or state.get(Claim, _key_claim(vkey)):
+    if state.get(KeyRecord, (key.name, key.id)) or state.get(Claim, key_claim(vkey)):
         yield Violation("key-known", f"key {key.id} was registered before; a key has one role, once", "/key")
 
 
-def _new_key(issuer: str, vkey: str, moment: Moment) -> Iterable[Record]:
+def new_key(issuer: str, vkey: str, moment: Moment) -> Iterable[Record]:
     yield KeyRecord(issuer=issuer, key_id=parse_vkey(vkey).id, vkey=vkey, added=moment.position)
-    kind, key = _key_claim(vkey)
+    kind, key = key_claim(vkey)
     yield Claim(kind=kind, key=key, holder=issuer)
 
 
 def _needs_key(event: e.RegionKeyAdded | e.OrganisationKeyAdded | e.VolunteerKeyAdded) -> Iterable[Need]:
     yield _subject_need(event)
     yield Need(KeyRecord, group=event.subject)
-    yield Need(Claim, _key_claim(event.key))
+    yield Need(Claim, key_claim(event.key))
 
 
 def _decide_key_added(
     state: State, event: e.RegionKeyAdded | e.OrganisationKeyAdded | e.VolunteerKeyAdded, moment: Moment
 ) -> Iterator[Violation]:
     yield from _check_known(state, event)
-    yield from _check_new_key(state, event.key)
+    yield from check_new_key(state, event.key)
 
 
 def _evolve_key_added(
     state: State, event: e.RegionKeyAdded | e.OrganisationKeyAdded | e.VolunteerKeyAdded, moment: Moment
 ) -> Iterable[Record]:
-    return _new_key(event.subject, event.key, moment)
+    return new_key(event.subject, event.key, moment)
 
 
 def _needs_revoked(event: e.Revocation) -> Iterable[Need]:
@@ -130,8 +130,8 @@ def _decide_established(state: State, event: e.RegionEstablished, moment: Moment
 def _evolve_established(state: State, event: e.RegionEstablished, moment: Moment) -> Iterable[Record]:
     name = event.name
     yield Region(id=event.subject, origin=event.origin, zh=name.zh, en=name.en, log_key=event.log_key)
-    yield from _new_key(event.issuer, event.key, moment)
-    kind, key = _key_claim(event.log_key)
+    yield from new_key(event.issuer, event.key, moment)
+    kind, key = key_claim(event.log_key)
     yield Claim(kind=kind, key=key, holder=event.origin)
 
 
@@ -198,7 +198,7 @@ def _needs_registered(event: e.VolunteerRegistered) -> Iterable[Need]:
     yield _subject_need(event)
     if isinstance(event.key, str):
         yield Need(KeyRecord, group=event.subject)
-        yield Need(Claim, _key_claim(event.key))
+        yield Need(Claim, key_claim(event.key))
 
 
 def _check_claim(state: State, event: e.Event, moment: Moment) -> Iterator[Violation]:
@@ -219,7 +219,7 @@ def _decide_registered(state: State, event: e.VolunteerRegistered, moment: Momen
     if state.get(Volunteer, event.subject):
         yield Violation("already-registered", f"{event.subject} is registered", "/subject")
     if isinstance(event.key, str):
-        yield from _check_new_key(state, event.key)
+        yield from check_new_key(state, event.key)
     if event.issuer != event.subject:
         yield from _check_claim(state, event, moment)
 
@@ -230,7 +230,7 @@ def _evolve_registered(state: State, event: e.VolunteerRegistered, moment: Momen
     verifier = None if own else event.issuer
     yield Volunteer(id=event.subject, status=status, registrar=event.issuer, verifier=verifier)
     if isinstance(event.key, str):
-        yield from _new_key(event.subject, event.key, moment)
+        yield from new_key(event.subject, event.key, moment)
     if not own:
         yield from _take_claim(event, moment)
 

@@ -5,14 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ledger import authority
-from ledger.domain import hours, proofs, registration
-from ledger.domain.state import Claim, KeyRecord, Moment, Need, Organisation, Record, Region, State, Volunteer
+from ledger.domain import exchange, hours, proofs, registration, transfer
+from ledger.domain.state import (
+    Arrived,
+    Claim,
+    Entry,
+    KeyRecord,
+    Moment,
+    Need,
+    Organisation,
+    Record,
+    Region,
+    State,
+    Volunteer,
+    person,
+)
 from ledger.domain.verdict import Rule, Violation
-from ledger.events import CATALOGUE, Event, RegionEstablished, type_name
+from ledger.event_fields import Event, type_name
+from ledger.events import CATALOGUE, HoursFields, RegionEstablished
 from ledger.ids import instant, issuer_kind
 from ledger.limits import CLOCK_AHEAD_MAX
 
-RULES: dict[type[Event], Rule] = registration.RULES | hours.RULES | proofs.RULES
+RULES: dict[type[Event], Rule] = registration.RULES | hours.RULES | proofs.RULES | exchange.RULES | transfer.RULES
 BY_NAME = {type_name(kind): rule for kind, rule in RULES.items()}
 """The same by type name, for events that come from the log with some of their fields."""
 assert set(RULES) == set(CATALOGUE.values()) == set(authority.MAY_ISSUE)
@@ -30,6 +44,27 @@ def needs(event: Event, claim: str | None = None) -> Iterable[Need]:
         case "volunteer":
             yield Need(Volunteer, event.issuer)
     yield from RULES[type(event)].needs(event)
+
+
+def further_needs(state: State, arrived: Iterable[Arrived]) -> Iterable[Need]:
+    """Records that only those already loaded, or what an event brings along, tell to ask for."""
+    # Who may act on an entry depends on the organisation that recorded it.
+    yield from (Need(Organisation, entry.issuer) for entry in state.all(Entry) if not entry.origin)
+    for volunteer in state.all(Volunteer):
+        if volunteer.alias_of is not None:
+            yield Need(Volunteer, volunteer.alias_of)
+    for claim in state.all(Claim):
+        if claim.kind == "identity":
+            yield Need(Volunteer, claim.holder)
+    for one in arrived:
+        yield from exchange.needs_of(one)
+
+
+def further_spans(state: State, events: Iterable[Event]) -> Iterable[Need]:
+    """Entries that overlap those of a person who was recorded under another id."""
+    for event in events:
+        if isinstance(event, HoursFields) and (here := person(state, event.subject)) != event.subject:
+            yield Need(Entry, group=here, span=(instant(event.start), instant(event.end)))
 
 
 def decide(state: State, event: Event, moment: Moment) -> Sequence[Violation]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
-from typing import ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 __all__ = [
     "Activity",
+    "Arrived",
     "Claim",
     "CredentialKeyRecord",
     "Entry",
@@ -22,11 +23,17 @@ __all__ = [
     "Moment",
     "Need",
     "Organisation",
+    "Peer",
     "Proof",
+    "Receipt",
     "Record",
     "Region",
     "State",
+    "Transfer",
+    "Unit",
     "Volunteer",
+    "at_home",
+    "person",
     "replace",
 ]
 
@@ -38,7 +45,7 @@ class Record(Struct, frozen=True, kw_only=True, gc=False):
     GROUP: ClassVar[str | None] = None
 
     @property
-    def identity(self) -> str | tuple[str, ...]:
+    def identity(self) -> str | tuple[str | int, ...]:
         """The identifying field, or a tuple of those that identify together."""
         return cast(str, getattr(self, self.IDENTITY[0]))
 
@@ -101,12 +108,25 @@ class Organisation(Record, frozen=True, kw_only=True, gc=False):
 
 
 class Volunteer(Record, frozen=True, kw_only=True, gc=False):
-    """A registered person. `status` is unverified, verified or disclaimed (frozen)."""
+    """A person this ledger knows. `status` is unverified, verified, disclaimed (frozen) or visiting."""
 
     id: str
     status: str
     registrar: str
     verifier: str | None = None
+    home: str | None = None
+    """Code of the region that counts the hours, when that is not this one."""
+    epoch: int = 0
+    """Number of the last move, or offer of one, that this ledger knows of."""
+    transfer: str | None = None
+    """The transfer that is under way from here."""
+    alias_of: str | None = None
+    """The id under which this ledger keeps the person's record, when it is another."""
+
+    @property
+    def at_home(self) -> bool:
+        """Whether the person's hours count here, or would if no transfer were under way."""
+        return self.home is None and self.alias_of is None
 
 
 class Activity(Record, frozen=True, kw_only=True, gc=False):
@@ -140,13 +160,19 @@ class Entry(Record, frozen=True, kw_only=True, gc=False):
     entry could first count with its present times, and negative once the region has upheld it.
     """
 
+    IDENTITY = ("id", "origin")
     GROUP = "volunteer"
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Id and origin: another ledger may have used the same id."""
+        return self.id, self.origin
 
     id: str
     position: int
-    """Where it was recorded."""
+    """Where it was recorded; of one recorded elsewhere, the negative number of its import."""
     version: int
-    """Where its latest fields were signed."""
+    """Where its latest fields were signed, likewise."""
     volunteer: str
     issuer: str
     signer: str
@@ -164,6 +190,10 @@ class Entry(Record, frozen=True, kw_only=True, gc=False):
     disputed_by: str | None = None
     """Who said last that it is wrong, while that is open."""
     withdrawn: bool = False
+    origin: str = ""
+    """The log in which it was recorded; empty for this one."""
+    turn: int = 0
+    """Which goes first of entries that arrived together and have one rank."""
 
     @property
     def disputed(self) -> bool:
@@ -174,6 +204,11 @@ class Entry(Record, frozen=True, kw_only=True, gc=False):
     def standing(self) -> bool:
         """Whether it holds its time against later entries."""
         return self.approved and not self.withdrawn
+
+    @property
+    def precedence(self) -> tuple[int, int]:
+        """Of two overlapping entries that stand, the one with the smaller precedence counts."""
+        return self.rank, self.turn
 
     def overlaps(self, start: int, end: int) -> bool:
         """Whether the half-open intervals share a second."""
@@ -194,10 +229,103 @@ class Proof(Record, frozen=True, kw_only=True, gc=False):
     replaced_by: str | None = None
 
 
+class Peer(Record, frozen=True, kw_only=True, gc=False):
+    """A key of another region's log that this ledger trusts, until position `dismissed`."""
+
+    IDENTITY = ("origin", "log_key")
+    GROUP = "origin"
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Origin and key."""
+        return self.origin, self.log_key
+
+    origin: str
+    log_key: str
+    region: str
+    added: int
+    dismissed: int | None = None
+
+
+class Transfer(Record, frozen=True, kw_only=True, gc=False):
+    """A move of a record as one of its two ledgers knows it.
+
+    `state` at the home: requested, offered, closed, cancelled. At the destination: accepted, rejected, expired, or
+    announced while a recovery waits.
+    """
+
+    id: str
+    outgoing: bool
+    volunteer: str
+    peer: str
+    """Code of the other region."""
+    peer_origin: str
+    state: str
+    opened: int
+    """Position of the event that began it here."""
+    decided: int
+    """Position of the event that led to the present state."""
+    epoch: int = 0
+    size: int = 0
+    """At the home: events of its log that the offer covers. Of an announcement: when it was recorded."""
+    expires: int = 0
+    """Of an offer, unix seconds; of an announcement, when the waiting time ends."""
+    quorum: int = 0
+    """Of an announcement: endorsements that are needed."""
+
+
+class Receipt(Record, frozen=True, kw_only=True, gc=False):
+    """An event of a record takes a place in this ledger: by the event at position `at`, as number `turn` of it."""
+
+    IDENTITY = ("at", "turn")
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Place."""
+        return self.at, self.turn
+
+    at: int
+    turn: int
+    origin: str
+    """Empty for events of this log."""
+    position: int
+
+
+class Unit(Record, frozen=True, kw_only=True, gc=False):
+    """An organisation of another ledger, as that ledger registered it: what to call it in a record."""
+
+    IDENTITY = ("id", "origin")
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Id and origin."""
+        return self.id, self.origin
+
+    id: str
+    origin: str
+    name: str
+    kind: str
+
+
+class Arrived(Struct, frozen=True, kw_only=True, gc=False):
+    """An event of another log that was verified, or one of this log that came back."""
+
+    origin: str
+    """Empty for this log."""
+    position: int
+    handle: int
+    """What `Entry.position` calls it."""
+    entry: bytes
+    key_id: str
+    topic: str
+    event: Any
+
+
 class Moment(Struct, frozen=True, kw_only=True, gc=False):
     """Where and when an event is decided, and what its envelope tells."""
 
     position: int
+    """In this log; while a record is replayed, the handle of an event."""
     now: int
     """Ledger's clock, unix seconds: becomes recorded_at."""
     key_id: str
@@ -206,22 +334,40 @@ class Moment(Struct, frozen=True, kw_only=True, gc=False):
     origin: str
     claim: str | None = None
     """Keyed hash of the identity number in the private details, if there is one."""
+    source: str = ""
+    """Log of the event, when it was not signed for this one."""
+    received: int | None = None
+    """Position of the event that received it, then."""
+    arrived: tuple[Arrived, ...] | None = None
+    """What the event relies on in other logs, verified: first what it cites, then what a record consists of.
+
+    None when whoever submitted it brought nothing along.
+    """
+    support: tuple[Arrived, ...] = ()
+    """Events about those who signed them: their keys, their names."""
+
+    @property
+    def rank(self) -> int:
+        """Position at which an entry can first count here."""
+        return self.position if self.received is None else self.received
 
 
 class Need(Struct, frozen=True):
     """Which records a rule will ask for; the store loads those of a whole batch at once."""
 
     kind: type[Record]
-    identity: str | tuple[str, ...] = ""
+    identity: str | tuple[str | int, ...] = ""
     group: str = ""
     """All records of the kind with this group, within `span` if one is given."""
     span: tuple[int, int] | None = None
     signed_by: tuple[str, str, int] | None = None
-    """Entries whose latest version this key (issuer, id) signed at or after a position."""
+    """Entries of this ledger whose latest version this key (issuer, id) signed at or after a position."""
+    cited: tuple[str, int] | None = None
+    """Receipts of the event at a position of a log."""
 
 
 R = TypeVar("R", bound=Record)
-Identity = str | tuple[str, ...]
+Identity = str | tuple[str | int, ...]
 
 
 class State:
@@ -284,3 +430,15 @@ class State:
         self._records[type(record)][identity] = record
         if record.GROUP is not None:
             self._groups[type(record), getattr(record, record.GROUP)][identity] = record
+
+
+def person(state: State, volunteer: str) -> str:
+    """The id under which this ledger keeps a volunteer's record."""
+    known = state.get(Volunteer, volunteer)
+    return volunteer if known is None or known.alias_of is None else known.alias_of
+
+
+def at_home(state: State, volunteer: str) -> bool:
+    """Whether the volunteer's hours count in this ledger."""
+    known = state.get(Volunteer, volunteer)
+    return known is not None and known.at_home

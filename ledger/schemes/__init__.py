@@ -20,7 +20,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ledger import canonical
 from ledger.errors import Invalid, NotFound, TooLarge
-from ledger.events import Category, Evidence, ShortText
+from ledger.event_fields import Category, Evidence, ShortText
 from ledger.limits import SCHEME_BYTES_MAX, SCHEME_LEVELS_MAX
 from ledger.schemes.conditions import (
     AnyCondition,

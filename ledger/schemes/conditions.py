@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from msgspec import Meta, Struct
 
-from ledger.events import Category, Kind
+from ledger.event_fields import Category, Kind
 
 SchemeId = Annotated[str, Meta(max_length=40, pattern=r"\A[a-z0-9]+(?:-[a-z0-9]+)*\Z", description="such as `cn-2012`")]
 Number = Annotated[int, Meta(ge=1, le=2**53 - 1)]

@@ -22,10 +22,14 @@ from ledger.domain.state import (
     KeyRecord,
     Need,
     Organisation,
+    Peer,
     Proof,
+    Receipt,
     Record,
     Region,
     State,
+    Transfer,
+    Unit,
     Volunteer,
 )
 from ledger.limits import ENTRY_MINUTES_MAX
@@ -61,7 +65,32 @@ TABLES: Final[dict[type[Record], Table]] = {
     ),
     KeyRecord: _table(KeyRecord, "keys", added=BIGINT, revoked=BIGINT.or_null()),
     Organisation: _table(Organisation, "organisations", successor=TEXT.or_null()),
-    Volunteer: _table(Volunteer, "volunteers", id=VOLUNTEER, verifier=TEXT.or_null()),
+    Volunteer: _table(
+        Volunteer,
+        "volunteers",
+        id=VOLUNTEER,
+        verifier=TEXT.or_null(),
+        home=LABEL.or_null(),
+        epoch=BIGINT,
+        transfer=UUID.or_null(),
+        alias_of=VOLUNTEER.or_null(),
+    ),
+    Peer: _table(Peer, "peers", added=BIGINT, dismissed=BIGINT.or_null()),
+    Transfer: _table(
+        Transfer,
+        "transfers",
+        id=UUID,
+        outgoing=BOOLEAN,
+        volunteer=VOLUNTEER,
+        opened=BIGINT,
+        decided=BIGINT,
+        epoch=BIGINT,
+        size=BIGINT,
+        expires=BIGINT,
+        quorum=BIGINT,
+    ),
+    Receipt: _table(Receipt, "receipts", at=BIGINT, turn=BIGINT, origin=LABEL, position=BIGINT),
+    Unit: _table(Unit, "units"),
     Activity: _table(Activity, "activities", id=UUID, start=BIGINT, end=BIGINT),
     Claim: _table(Claim, "claims"),
     Entry: _table(
@@ -85,6 +114,8 @@ TABLES: Final[dict[type[Record], Table]] = {
         approved=BOOLEAN,
         disputed_by=LABEL.or_null(),
         withdrawn=BOOLEAN,
+        origin=LABEL,
+        turn=BIGINT,
     ),
 }
 
@@ -100,8 +131,10 @@ def load(cursor: Cursor, schema: str, needs: Iterable[Need], state: State) -> No
         elif need.group:
             groups[need.kind].add(need.group)
         elif need.signed_by:
-            condition = "signer = %s AND key_id = %s AND version >= %s"
+            condition = "signer = %s AND key_id = %s AND version >= %s AND version >= 0"
             _fetch(cursor, schema, need.kind, condition, need.signed_by, state)
+        elif need.cited:
+            _fetch(cursor, schema, need.kind, "origin = %s AND position = %s", need.cited, state)
         else:
             identities[need.kind].add(need.identity)
     for kind, wanted in identities.items():
@@ -127,7 +160,7 @@ def _overlapping(cursor: Cursor, schema: str, spans: Sequence[tuple[str, int, in
     """Entries that share time with a span of the same volunteer; bounded, as no entry is longer than the limit."""
     call, values = copying.arrays({"volunteer": VOLUNTEER, "low": BIGINT, "high": BIGINT}, spans)
     condition = (
-        f"t.id IN (SELECT e.id FROM {call} AS s (volunteer, low, high) JOIN {schema}.entries e"
+        f"(t.id, t.origin) IN (SELECT e.id, e.origin FROM {call} AS s (volunteer, low, high) JOIN {schema}.entries e"
         f" ON e.volunteer = s.volunteer AND e.start < s.high AND e.start > s.low - {ENTRY_MINUTES_MAX * 60}"
         ' WHERE e."end" > s.low)'
     )

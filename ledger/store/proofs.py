@@ -82,12 +82,12 @@ def suspects(cursor: Cursor, schema: str, totals: str, changes: int, issued: int
     return [row[0] for row in cursor]
 
 
-def any_withdrawn(cursor: Cursor, schema: str, positions: Sequence[int]) -> bool:
-    """Whether one of the entries recorded at these positions was withdrawn or annulled."""
+def any_withdrawn(cursor: Cursor, schema: str, volunteer: str, handles: Sequence[int]) -> bool:
+    """Whether one of these entries of a volunteer, named by `Entry.position`, was withdrawn or annulled."""
     cursor.execute(
-        f"SELECT EXISTS (SELECT FROM {schema}.events e JOIN {schema}.entries t ON t.id = e.event_id"
-        " WHERE e.position = ANY(%s::bigint[]) AND t.withdrawn)",
-        (list(positions),),
+        f"SELECT EXISTS (SELECT FROM {schema}.entries"
+        " WHERE volunteer = %s AND position = ANY(%s::bigint[]) AND withdrawn)",
+        (VOLUNTEER.bind(volunteer), list(handles)),
     )
     row = cursor.fetchone()
     return bool(row and row[0])

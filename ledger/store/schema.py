@@ -126,14 +126,66 @@ CREATE INDEX batch_items_waiting ON {schema}.batch_items (batch) WHERE state = '
 """
 """Proofs of service. `holdings` is sealed like `identities`; accesses and batches are kept for people to read."""
 
+EXCHANGE: Final = """
+ALTER TABLE {schema}.volunteers
+    ADD home text, ADD epoch bigint NOT NULL DEFAULT 0, ADD transfer uuid, ADD alias_of uuid;
+CREATE INDEX volunteers_alias ON {schema}.volunteers (alias_of) WHERE alias_of IS NOT NULL;
+ALTER TABLE {schema}.entries ADD origin text NOT NULL DEFAULT '', ADD turn bigint NOT NULL DEFAULT 0;
+ALTER TABLE {schema}.entries DROP CONSTRAINT entries_pkey, ADD PRIMARY KEY (id, origin);
+CREATE TABLE {schema}.peers (
+    origin text, log_key text, region text NOT NULL, added bigint NOT NULL, dismissed bigint,
+    PRIMARY KEY (origin, log_key)
+);
+CREATE TABLE {schema}.transfers (
+    id uuid PRIMARY KEY, outgoing boolean NOT NULL, volunteer uuid NOT NULL, peer text NOT NULL,
+    peer_origin text NOT NULL, state text NOT NULL, opened bigint NOT NULL, decided bigint NOT NULL,
+    epoch bigint NOT NULL, size bigint NOT NULL, expires bigint NOT NULL, quorum bigint NOT NULL
+);
+CREATE INDEX transfers_volunteer ON {schema}.transfers (volunteer);
+CREATE INDEX transfers_open ON {schema}.transfers (state) WHERE state IN ('requested', 'offered', 'announced');
+CREATE TABLE {schema}.receipts (
+    at bigint, turn bigint, origin text NOT NULL, position bigint NOT NULL,
+    PRIMARY KEY (at, turn)
+);
+CREATE INDEX receipts_cited ON {schema}.receipts (origin, position);
+CREATE TABLE {schema}.units (
+    id text, origin text, name text NOT NULL, kind text NOT NULL,
+    PRIMARY KEY (id, origin)
+);
+CREATE TABLE {schema}.texts (
+    digest bytea PRIMARY KEY,      -- SHA-256 of the text
+    text text NOT NULL             -- a submission's note or a checkpoint, shared by many imports
+);
+CREATE TABLE {schema}.imports (
+    number bigint PRIMARY KEY,     -- from 1; negative, it is what entries call their position
+    origin text NOT NULL, position bigint NOT NULL, entry bytea NOT NULL,
+    event_id uuid NOT NULL, stream text NOT NULL, topic text NOT NULL, issuer text NOT NULL, key_id text NOT NULL,
+    body bytea,
+    sender text NOT NULL,          -- region that sent it
+    at bigint NOT NULL,            -- position of the event that received it first
+    note bytea NOT NULL REFERENCES {schema}.texts, index bigint NOT NULL, note_path bytea NOT NULL,
+    log_path bytea NOT NULL, checkpoint bytea NOT NULL REFERENCES {schema}.texts,
+    UNIQUE (origin, position)
+);
+CREATE INDEX imports_stream ON {schema}.imports (stream);
+CREATE INDEX imports_issuer ON {schema}.imports (origin, issuer);
+"""
+"""Records that move. `imports` holds the foreign events this ledger relies on, with all that proves them."""
+
 ENTRY_COLUMNS: Final = """
     id uuid NOT NULL, position bigint NOT NULL, version bigint NOT NULL, volunteer uuid NOT NULL,
     issuer text NOT NULL, signer text NOT NULL, key_id text NOT NULL, activity uuid NOT NULL,
     category text NOT NULL, day date NOT NULL, start bigint NOT NULL, "end" bigint NOT NULL,
     minutes bigint NOT NULL, evidence text NOT NULL, rank bigint NOT NULL,
     approved boolean NOT NULL, disputed_by text, withdrawn boolean NOT NULL"""
+"""Of an entry recorded here, as the second migration made it; `EXCHANGE` adds `origin` and `turn`."""
 
-_MIGRATIONS: Final[Sequence[tuple[str, str]]] = (("log", LOG), ("decisions", DECISIONS), ("proofs", PROOFS))
+_MIGRATIONS: Final[Sequence[tuple[str, str]]] = (
+    ("log", LOG),
+    ("decisions", DECISIONS),
+    ("proofs", PROOFS),
+    ("exchange", EXCHANGE),
+)
 
 
 def region_schema(region: str) -> str:

@@ -27,7 +27,8 @@ from ledger.credentials.did import did_of
 from ledger.credentials.keys import CredentialKey, digest
 from ledger.credentials.verdict import Verdict
 from ledger.errors import Invalid, NotFound
-from ledger.events import RegionName, commitment
+from ledger.event_fields import RegionName
+from ledger.events import commitment
 from ledger.limits import STATUS_LIST_SECONDS
 from ledger.log import PROOF_HEADER, Checkpoint
 from tests.builders import AUTHORITY, ORIGIN, REGION, SALT, canonical, signing_key

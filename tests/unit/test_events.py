@@ -96,9 +96,11 @@ def test_a_missing_field_is_refused(kind: str):
 @every_type
 @pytest.mark.parametrize("value", [None, [], {}, True, 1.5, "", "\u3000"], ids=repr)
 def test_a_value_of_the_wrong_kind_is_refused(kind: str, value: Any):
-    for name in fields(kind):
+    for name, example in fields(kind).items():
+        if isinstance(example, list) and value == []:
+            continue  # not of the wrong kind
         pointer = pointer_of(kind, **{name: value})
-        inside = {"place", "name", "consent", "status"} if value == {} else set()
+        inside = {one for one, other in fields(kind).items() if isinstance(other, dict)} if value == {} else set()
         assert pointer.split("/")[1] == name if name in inside else pointer == f"/{name}"
 
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ledger import federation, notes
 from ledger.errors import Invalid, LedgerError, TooLarge, Untrusted
-from ledger.events import RegionName
+from ledger.event_fields import RegionName
 from ledger.federated import RECOVERY_DAYS, lines_of
 from ledger.federation import Expired, Federation, Policy, Region, Trust
 from ledger.identities import sealing_public

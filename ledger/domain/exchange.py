@@ -1,0 +1,202 @@
+"""Peers, visitors, and what was recorded elsewhere: trusted, expected, received (docs/transfer.md, "Relay")."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator
+
+from ledger import events as e
+from ledger.domain import hours, registration
+from ledger.domain.state import (
+    Arrived,
+    Claim,
+    Entry,
+    KeyRecord,
+    Moment,
+    Need,
+    Peer,
+    Receipt,
+    Record,
+    State,
+    Unit,
+    Volunteer,
+    at_home,
+    person,
+    replace,
+)
+from ledger.domain.verdict import Rule, Violation
+from ledger.event_fields import Event
+
+# -- peers ----------------------------------------------------------------------------------------
+
+
+def known_peer(state: State, origin: str, region: str = "") -> Peer | None:
+    """A peer of that origin, and that region if it is named, that is recognised now."""
+    found = (one for one in state.group(Peer, origin) if one.dismissed is None)
+    return next((one for one in found if region in ("", one.region)), None)
+
+
+def check_peer(state: State, origin: str, region: str, pointer: str) -> Iterator[Violation]:
+    """The region is recognised as a peer, by this origin."""
+    if known_peer(state, origin, region) is None:
+        yield Violation("unknown-peer", f"{region} with the log {origin} is not recognised here", pointer)
+
+
+def _needs_peer(event: e.PeerRecognised | e.PeerDismissed) -> Iterable[Need]:
+    yield Need(Peer, group=event.peer_origin)
+
+
+def _decide_recognised(state: State, event: e.PeerRecognised, moment: Moment) -> Iterator[Violation]:
+    known = state.get(Peer, (event.peer_origin, event.log_key))
+    if known is not None and known.dismissed is None:
+        yield Violation("already-recognised", f"{event.peer_origin} is recognised by this key", "/log_key")
+    if any(one.region != event.peer for one in state.group(Peer, event.peer_origin)):
+        yield Violation("wrong-region", f"{event.peer_origin} is the log of another region", "/peer")
+    if event.peer_origin == moment.origin:
+        yield Violation("wrong-origin", "that is this log", "/peer_origin")
+
+
+def _evolve_recognised(state: State, event: e.PeerRecognised, moment: Moment) -> Iterable[Record]:
+    yield Peer(origin=event.peer_origin, log_key=event.log_key, region=event.peer, added=moment.position)
+
+
+def _decide_dismissed(state: State, event: e.PeerDismissed, moment: Moment) -> Iterator[Violation]:
+    if known_peer(state, event.peer_origin) is None:
+        yield Violation("unknown-peer", f"the log {event.peer_origin} is not recognised here", "/peer_origin")
+
+
+def _evolve_dismissed(state: State, event: e.PeerDismissed, moment: Moment) -> Iterable[Record]:
+    for one in state.group(Peer, event.peer_origin):
+        if one.dismissed is None:
+            yield replace(one, dismissed=moment.position)
+
+
+# -- visitors -------------------------------------------------------------------------------------
+
+
+def _needs_visiting(event: e.VolunteerVisiting) -> Iterable[Need]:
+    yield Need(Volunteer, event.subject)
+    yield Need(Peer, group=event.home_origin)
+    if isinstance(event.key, str):
+        yield Need(KeyRecord, group=event.subject)
+        yield Need(Claim, registration.key_claim(event.key))
+
+
+def _decide_visiting(state: State, event: e.VolunteerVisiting, moment: Moment) -> Iterator[Violation]:
+    if state.get(Volunteer, event.subject):
+        yield Violation("already-registered", f"{event.subject} is known here", "/subject")
+    yield from check_peer(state, event.home_origin, event.home, "/home")
+    if isinstance(event.key, str):
+        yield from registration.check_new_key(state, event.key)
+
+
+def _evolve_visiting(state: State, event: e.VolunteerVisiting, moment: Moment) -> Iterable[Record]:
+    yield Volunteer(id=event.subject, status="visiting", registrar=event.issuer, home=event.home)
+    if isinstance(event.key, str):
+        yield from registration.new_key(event.subject, event.key, moment)
+
+
+# -- what is cited --------------------------------------------------------------------------------
+
+
+def cited(event: Arrived) -> str:
+    """The log entry of an event as a body cites it."""
+    return base64.urlsafe_b64encode(event.entry).decode().rstrip("=")
+
+
+def is_cited(named: e.Cited, one: Arrived) -> bool:
+    """Whether this is the event that was named."""
+    return (named.origin, named.position, named.entry) == (one.origin, one.position, cited(one))
+
+
+def check_cited(named: e.Cited, moment: Moment, pointer: str) -> Iterator[Violation]:
+    """What an event cites was brought along, and verified."""
+    if not moment.arrived or not is_cited(named, moment.arrived[0]):
+        yield Violation("evidence-missing", "the event that this one cites was not brought along", pointer)
+
+
+def units(moment: Moment) -> Iterable[Record]:
+    """The organisations of other ledgers that the support tells of."""
+    for one in moment.support:
+        if isinstance(one.event, e.OrganisationRegistered) and one.origin:
+            yield Unit(id=one.event.subject, origin=one.origin, name=one.event.name, kind=one.event.kind)
+
+
+# -- relays ---------------------------------------------------------------------------------------
+
+
+def needs_of(one: Arrived) -> Iterable[Need]:
+    """Records that deciding on an event which arrived will ask for."""
+    if isinstance(one.event, e.RecoveryAnnounced):
+        yield from (Need(Volunteer, name) for name in (one.event.volunteer, *one.event.aliases))
+    if one.topic in e.CHANGE_TYPES:
+        entry, origin = hours.entry_of(one.event, one.origin)
+        yield Need(Entry, (entry, origin))
+        yield Need(Entry, (entry, ""))  # of this log, when the event names it
+
+
+def _needs_received(event: e.EntryReceived) -> Iterable[Need]:
+    yield Need(Volunteer, event.subject)
+    yield Need(Peer, group=event.event.origin)
+    yield Need(Receipt, cited=(event.event.origin, event.event.position))
+
+
+def _decide_received(state: State, event: e.EntryReceived, moment: Moment) -> Iterator[Violation]:
+    yield from check_cited(event.event, moment, "/event")
+    if not moment.arrived:
+        return
+    one = moment.arrived[0]
+    if event.event.origin == moment.origin or one.handle >= 0:
+        yield Violation("wrong-origin", "an event of this log is known here", "/event/origin")
+    if any((found.origin, found.position) == (one.origin, one.position) for found in state.all(Receipt)):
+        yield Violation("already-received", "the event was received before", "/event")
+    if one.topic not in hours.BY_NAME:
+        yield Violation("not-of-a-record", "the event is not about service", "/event")
+    elif one.event.subject != event.subject:
+        yield Violation("wrong-subject", f"the event is about {one.event.subject}", "/subject")
+    elif state.get(Volunteer, person(state, event.subject)) is None:
+        yield Violation("unknown-volunteer", f"{event.subject} is not known here", "/subject")
+    elif one.topic in e.CHANGE_TYPES:
+        entry = state.get(Entry, hours.entry_of(one.event, one.origin, moment.origin))
+        if entry is None or entry.volunteer != person(state, event.subject):
+            yield Violation("unknown-entry", f"the entry {one.event.entry} is not known here yet", "/event")
+
+
+def replayed(state: State, one: Arrived, moment: Moment, received: int) -> Iterable[Record]:
+    """The records as an event of a record leaves them, when it takes its place at `received`."""
+    there = replace(moment, position=one.handle, key_id=one.key_id, source=one.origin, received=received)
+    return hours.BY_NAME[one.topic].evolve(state, one.event, there)
+
+
+def _evolve_received(state: State, event: e.EntryReceived, moment: Moment) -> Iterable[Record]:
+    for one in (moment.arrived or ())[:1]:
+        yield Receipt(at=moment.position, turn=0, origin=one.origin, position=one.position)
+        yield from replayed(state, one, moment, moment.position)
+    yield from units(moment)
+
+
+# -- the record stated ----------------------------------------------------------------------------
+
+
+def _needs_subject(event: e.RecordStated) -> Iterable[Need]:
+    yield Need(Volunteer, event.subject)
+
+
+def _decide_stated(state: State, event: e.RecordStated, moment: Moment) -> Iterator[Violation]:
+    if not at_home(state, event.subject):
+        yield Violation("not-home", f"{event.subject} is not at home here", "/subject")
+    if event.size > moment.position:
+        yield Violation("position-ahead", "size lies beyond the end of the log", "/size")
+
+
+def _evolve_nothing(state: State, event: Event, moment: Moment) -> Iterable[Record]:
+    return ()
+
+
+RULES: dict[type[Event], Rule] = {
+    e.PeerRecognised: Rule(_needs_peer, _decide_recognised, _evolve_recognised),
+    e.PeerDismissed: Rule(_needs_peer, _decide_dismissed, _evolve_dismissed),
+    e.VolunteerVisiting: Rule(_needs_visiting, _decide_visiting, _evolve_visiting),
+    e.EntryReceived: Rule(_needs_received, _decide_received, _evolve_received),
+    e.RecordStated: Rule(_needs_subject, _decide_stated, _evolve_nothing),
+}
