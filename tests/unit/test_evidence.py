@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -239,6 +240,30 @@ def test_a_key_that_is_added_later(log):
     assert found.check(log.evidence(late)).key_id == STATION_KEY_2.id
 
 
+def test_another_history_does_not_get_by_at_the_very_position(log):
+    """Of a log that shows one event at a position to some, and another to others, in trees of other sizes."""
+    fork = copy.deepcopy(log)
+    added = log.add("organisation.key_added/1", key=vkey(STATION, 1))
+    assert fork.submit(*builders.hours_bodies(2), by=STATION_KEY_2) == added
+    with pytest.raises(Untrusted, match="only added at position 6"):
+        taught(log, added).check(fork.evidence(added))
+    fork = copy.deepcopy(log)
+    revoked = log.add("organisation.key_revoked/1", key_id=STATION_KEY.id, suspect_from=0)
+    assert fork.submit(*builders.hours_bodies(2)) == revoked
+    with pytest.raises(Untrusted, match="was revoked at position 7"):
+        taught(log, revoked).check(fork.evidence(revoked))
+
+
+def test_a_key_counts_from_where_it_was_first_added(log):
+    again = log.add("organisation.key_added/1")
+    found = checker(log)
+    found.learn(log.evidence(position) for position in (0, 1, again))
+    with pytest.raises(Untrusted, match="only added"):
+        found.check(log.evidence(ENTRY))
+    found.learn([log.evidence(2)])
+    assert found.check(log.evidence(ENTRY)).position == ENTRY
+
+
 def test_a_key_does_not_sign_the_event_that_adds_it(log):
     body = builders.body("organisation.key_added/1", issuer=STATION, key=vkey(STATION, 1))
     position = log.submit(body, by=STATION_KEY_2)
@@ -288,6 +313,11 @@ def test_a_revocation_of_a_key_that_nothing_adds(log):
     position = log.add("organisation.key_revoked/1", key_id="0a1b2c3d", suspect_from=0)
     with pytest.raises(Untrusted, match="which this one revokes"):
         taught(log, position)
+    early = log.add("organisation.key_revoked/1", key_id=STATION_KEY_2.id, suspect_from=0)
+    added = log.add("organisation.key_added/1", key=vkey(STATION, 1))
+    found = taught(log, added)
+    with pytest.raises(Untrusted, match="which this one revokes"):
+        found.learn([log.evidence(early)])
 
 
 def test_only_the_first_event_of_a_submission_brings_its_key(log):
@@ -344,10 +374,15 @@ def test_a_station_gives_a_volunteer_a_key(log):
 def test_a_region_is_established_at_the_beginning_of_its_own_log(log):
     members = {"origin": ORIGIN, "log_key": vkey(ORIGIN)}
     refused(log, log.add("region.established/1", **members))
-    elsewhere = PaperLog()
-    elsewhere.add("region.established/1", origin=OTHER, log_key=vkey(OTHER))
-    with pytest.raises(Untrusted, match="may not issue"):
-        checker(elsewhere).learn([elsewhere.evidence(0)])
+    neighbour = "region:442000"
+    for by, changes in (
+        (REGION_KEY, {"origin": OTHER, "log_key": vkey(OTHER)}),
+        (signing_key(neighbour), {**members, "subject": neighbour, "key": vkey(neighbour)}),
+    ):
+        elsewhere = PaperLog()
+        elsewhere.add("region.established/1", by, **changes)
+        with pytest.raises(Untrusted, match="may not issue"):
+            checker(elsewhere).learn([elsewhere.evidence(0)])
 
 
 def test_learning_what_is_not_about_keys(paper):

@@ -121,6 +121,9 @@ SPOILED: dict[str, Callable[[bytes], bytes]] = {
     "no events": edited(lambda value: value.update(events=[])),
     "no notes": edited(lambda value: value.pop("notes")),
     "note twice": edited(lambda value: value["notes"].append(value["notes"][0])),
+    "note twice, both referred to": edited(
+        lambda value: (value["notes"].append(value["notes"][3]), value["events"][5].update(note=4))
+    ),
     "note that is not referred to": edited(lambda value: value["notes"].append("more")),
     "checkpoint that is not referred to": edited(lambda value: value["checkpoints"].append("more")),
     "empty note": edited(lambda value: value["notes"].__setitem__(0, "")),
@@ -295,6 +298,11 @@ def test_spoiled_bundles(items, name, old, new):
     assert old in data
     with pytest.raises(Invalid):
         parts([data.replace(old, new, 1)])
+
+
+def test_a_bundle_without_a_manifest():
+    with pytest.raises(Invalid, match="out of its place"):
+        parts([b'{"end":{"events":0,"keys":0}}\n'])
 
 
 def test_errors_tell_the_line(items):
