@@ -337,6 +337,23 @@ def test_what_follows_an_event_that_brings_its_key(log):
     assert taught(log, position).check(log.evidence(position + 1)).event.issuer == other
 
 
+def test_a_visitor_brings_a_key(log):
+    other = "volunteer:0199a1c2-0000-7000-8000-00000000eeee"
+    position = log.add("volunteer.visiting/1", signing_key(other), subject=other, key=vkey(other))
+    late = log.add("hours.disputed/1", signing_key(other), subject=other)
+    assert taught(log, position).check(log.evidence(late)).event.issuer == other
+
+
+def test_a_transfer_brings_the_volunteers_keys(log):
+    early = log.add("hours.disputed/1", signing_key(VOLUNTEER, 1))
+    accepted = log.add("transfer.accepted/1", keys=[vkey(VOLUNTEER, number) for number in (0, 1)])
+    late = log.add("hours.disputed/1", signing_key(VOLUNTEER, 1))
+    found = taught(log, accepted)
+    assert found.check(log.evidence(late)).event.issuer == VOLUNTEER
+    with pytest.raises(Untrusted, match=f"only added at position {accepted}"):
+        found.check(log.evidence(early))
+
+
 # -- who may add and revoke keys ------------------------------------------------------------------------------
 
 
@@ -354,6 +371,10 @@ def test_an_organisation_does_not_lend_itself_to_another(log):
 def test_an_organisation_does_not_speak_for_the_region(log):
     refused(log, log.add("region.key_added/1", STATION_KEY, key=vkey(AUTHORITY, 1)))
     refused(log, log.add("organisation.registered/1", STATION_KEY, subject=GROUP))
+
+
+def test_a_station_does_not_accept_a_record(log):
+    refused(log, log.add("transfer.accepted/1", STATION_KEY, keys=[vkey(VOLUNTEER, 1)]))
 
 
 def test_a_volunteer_does_not_register_another(log):
