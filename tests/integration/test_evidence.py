@@ -283,6 +283,18 @@ def test_tiles_are_given_up_when_there_are_too_many(recorder, monkeypatch):
                 merkle.check_inclusion(leaves[position], position, 2000, tiles.path(position), root)
 
 
+def test_the_tile_that_was_read_first_is_given_up_first(recorder, monkeypatch):
+    monkeypatch.setattr(log, "TILES_KEPT", 3)
+    grow(recorder, 1024)
+    with suppress(Undone), recorder.database.transaction() as cursor:
+        tiles = log.Tiles(cursor, recorder.schema, 1024)
+        before = [tiles.tile(0, index) for index in range(4)]
+        cursor.execute(f"UPDATE {recorder.schema}.tiles SET hashes = set_byte(hashes, 0, get_byte(hashes, 0) # 1)")
+        # Whether it is read again shows in that it is now another.
+        assert [tiles.tile(0, index) == before[index] for index in (1, 2, 3, 0)] == [True, True, True, False]
+        raise Undone
+
+
 def test_trees_forget_the_one_that_was_not_used_for_longest():
     trees = SubmissionTrees(bytes_max=3 * 96)
     made = [rows_of(merkle.leaf_hash(b"%d" % number) + bytes(32)) for number in range(4)]  # 96 bytes each
