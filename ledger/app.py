@@ -16,7 +16,7 @@ from eventsourcing.utils import Environment
 from ledger import events
 from ledger.domain.state import Identity, Need, R, Region, State
 from ledger.errors import Conflict, Corrupt, LedgerError, NotFound, Unavailable
-from ledger.intake import Accepted, Batch, Prepared, prepare
+from ledger.intake import Accepted, Batch, Prepared, foreign_claim, prepare
 from ledger.keys import VerifyingKey, parse_vkey
 from ledger.store import decisions, log, proofs, schema, vault
 from ledger.store.postgres import LOST, CommitUnknown, Database, IntegrityError
@@ -116,6 +116,10 @@ class Ledger(Application[str]):
     def prepare(self, data: bytes) -> Prepared:
         """Check a request as far as that needs no lock; see `ledger.intake.prepare`."""
         return prepare(data, self.region, self.origin, self._known_key, self._claim_secret)
+
+    def claim(self, details: bytes, identity: str) -> str | None:
+        """The claim on a person whose details came from another region; raise Invalid when they are not those."""
+        return foreign_claim(details, identity, self._claim_secret)
 
     def now(self) -> int:
         """The ledger's clock, unix seconds: what it records events by."""

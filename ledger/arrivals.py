@@ -42,8 +42,8 @@ class Arrivals:
         self._numbers: dict[imports.Name, int] = {}
         self._stored: set[imports.Name] = set()
         self._own: dict[int, bytes] = {}
-        self.first: list[Arrived] = []
-        """What events of the batch cite: the rules ask for records by it."""
+        self.telling: list[Arrived] = []
+        """What events of the batch cite, and who signed it: the rules ask for records by it."""
 
     def name(self, cursor: Cursor, brought: Sequence[Brought]) -> None:
         """Give a number to everything that is brought along."""
@@ -58,7 +58,8 @@ class Arrivals:
         last = imports.last_number(cursor, self._schema)
         for number, name in enumerate(sorted(foreign - self._stored), last + 1):
             self._numbers[name] = number
-        self.first = [self._arrived(each.cited[0][1]) for each in brought if each.cited]
+        telling = [found for each in brought for _, found in (*each.cited[:1], *each.support)]
+        self.telling = [self._arrived(found) for found in telling]
 
     def bring(self, cursor: Cursor, state: State, event: Event, moment: Moment, brought: Brought) -> Moment:
         """The moment of an event with all that it relies on; raise Untrusted for events of this log that it lacks."""

@@ -536,6 +536,18 @@ def encode(event: Event) -> bytes:
     return body
 
 
+class _Issuer(msgspec.Struct):
+    issuer: str
+
+
+_issuers: Final[msgspec.json.Decoder[_Issuer]] = msgspec.json.Decoder(_Issuer)
+
+
+def issuer_of(body: bytes) -> str:
+    """Who issued a body that was checked before."""
+    return _issuers.decode(body).issuer
+
+
 def commitment(body: bytes) -> bytes:
     """SHA-256 of a body, 32 bytes: its entry in a submission's tree, and the head of its log entry."""
     return sha256(body).digest()

@@ -128,7 +128,8 @@ class _Private:
             proof = event.subject.removeprefix("proof:")
             self.held.append(vault.Held(holding.volunteer, event.id, proof, holding.of or None, holding.seen, data))
         else:
-            self.claims[event.id] = _claim(data, str(getattr(event, "identity", "")), secret)
+            take = foreign_claim if isinstance(event, events.TransferAccepted) else _claim
+            self.claims[event.id] = take(data, str(getattr(event, "identity", "")), secret)
             self.private.append(vault.Private(_keeper(event), event.id, data))
 
 
@@ -141,6 +142,11 @@ def _keeper(event: events.Event) -> str:
 
 def _claim(details: bytes, identity: str, secret: bytes) -> str | None:
     return identities.claim_of(identities.open_details(details, identity), secret)
+
+
+def foreign_claim(details: bytes, identity: str, secret: bytes) -> str | None:
+    """The same of details that another region took."""
+    return identities.foreign_claim_of(identities.open_foreign_details(details, identity), secret)
 
 
 def _problem(index: int, signed: SignedEvent, violation: Violation) -> Problem:
@@ -170,7 +176,7 @@ class Batch:
         found = [(one.event, prepared.claims) for prepared in batch for one in prepared.submission.events]
         self._load(need for event, claims in found for need in rules.needs(event, claims.get(event.id)))
         self._arrivals.name(self._cursor, [one for prepared in batch for one in prepared.brought.values()])
-        self._load(rules.further_needs(self._state, self._arrivals.first))
+        self._load(rules.further_needs(self._state, self._arrivals.telling))
         self._load(rules.further_spans(self._state, (event for event, _ in found)))
         rows = log.find_events(self._cursor, self._schema, [event.id for event, _ in found])
         self._known = {str(row.event_id): (row.position, row.entry) for row in rows}

@@ -162,3 +162,14 @@ TRANSFER_BYTES_MAX: Final = 4 * 1024 * 1024 * 1024
 """A whole bundle; one of BUNDLE_EVENTS_MAX events of common length fits."""
 EVIDENCE_NOTES_KEPT: Final = 1024
 """Notes, and checkpoints, that a reader of a bundle keeps at hand; an older one is stated again before it is used."""
+LISTED_MAX: Final = 150
+"""Names of events on one line of a bundle."""
+
+DELIVERY_DELAY_MIN: Final = 1
+"""Longest wait after the first attempt to deliver a message that failed; it doubles with each that follows."""
+DELIVERY_DELAY_MAX: Final = 15 * 60
+"""Longest wait between two attempts, whatever the peer asks for."""
+DELIVERY_LEASE: Final = 120
+"""How long a message is left to the process that took it, before another may."""
+DELIVERY_REASON_MAX: Final = 500
+"""What is kept of why a message was not delivered, in characters."""

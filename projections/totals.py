@@ -92,9 +92,14 @@ _read = events.reader(
 
 
 def _needs(topic: str, event: Any, arrived: Sequence[Arrived]) -> Iterable[Need]:
-    needs = transfer.needs_arrival(event) if topic == "transfer.accepted/1" else rules.BY_NAME[topic].needs(event)
-    further = (need for one in arrived for need in exchange.needs_of(one)) if topic == "entry.received/1" else ()
-    return (need for need in (*needs, *further) if need.kind is Entry and need.span is None)
+    match topic:
+        case "transfer.accepted/1":
+            needs = transfer.needs_arrival(event)
+        case "entry.received/1":
+            needs = (need for one in arrived for need in exchange.needs_of(one))
+        case _:
+            needs = rules.BY_NAME[topic].needs(event)
+    return (need for need in needs if need.kind is Entry and need.span is None)
 
 
 def state_of(entry: Entry, contested: bool) -> str:

@@ -129,6 +129,8 @@ def needs_of(one: Arrived) -> Iterable[Need]:
     """Records that deciding on an event which arrived will ask for."""
     if isinstance(one.event, e.RecoveryAnnounced):
         yield from (Need(Volunteer, name) for name in (one.event.volunteer, *one.event.aliases))
+    if isinstance(one.event, e.OrganisationRegistered):
+        yield Need(Unit, (one.event.subject, one.origin))
     if one.topic in e.CHANGE_TYPES:
         entry, origin = hours.entry_of(one.event, one.origin)
         yield Need(Entry, (entry, origin))

@@ -114,6 +114,7 @@ def _entry(state: State, event: AboutEntry, moment: Moment) -> Entry | None:
 
 def _needs_entry(event: AboutEntry) -> Iterable[Need]:
     yield Need(Entry, entry_of(event))
+    yield Need(Entry, (event.entry, ""))  # when the event names this very log
     yield Need(Volunteer, event.subject)
 
 

@@ -167,6 +167,17 @@ class Checker:
             body=item.body,
         )
 
+    def valid_keys(self, origin: str, issuer: str, position: int) -> list[str]:
+        """The keys of an issuer that were valid in a log before `position`, as vkeys, in the order they were added."""
+        found = [
+            one
+            for (log, name, _), one in self._keys.items()
+            if (log, name) == (origin, issuer)
+            and one.added < position
+            and (one.revoked is None or one.revoked >= position)
+        ]
+        return [str(one.key) for one in sorted(found, key=lambda one: one.added)]
+
     # -- one event ------------------------------------------------------------------------------------
 
     def _open_checkpoint(self, origin: str, text: str) -> Checkpoint:

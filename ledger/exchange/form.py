@@ -17,6 +17,7 @@ from ledger.limits import INTEGER_MAX, NOTE_BYTES_MAX, ORIGIN_MAX
 Number = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
 _Origin = Annotated[str, Meta(min_length=1, max_length=ORIGIN_MAX)]
 _Path = Annotated[str, Meta(max_length=(PATH_MAX * merkle.HASH_BYTES + 2) // 3 * 4)]
+_Entry = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{53}[AQgw]\Z")]
 NoteText = Annotated[str, Meta(min_length=1, max_length=NOTE_BYTES_MAX)]
 
 
@@ -32,6 +33,14 @@ class EvidenceForm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     note_path: _Path
     log_path: _Path
     checkpoint: Number
+
+
+class Listed(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The name of an event: its log, its place there, and its log entry, base64url of 40 bytes."""
+
+    origin: _Origin
+    position: Number
+    entry: _Entry
 
 
 def write(item: Evidence, note: int, checkpoint: int) -> EvidenceForm:

@@ -23,6 +23,7 @@ from ledger.limits import (
     BUNDLE_EVENTS_MAX,
     BUNDLE_LINE_BYTES_MAX,
     EVIDENCE_NOTES_KEPT,
+    LISTED_MAX,
     MESSAGE_BYTES_MAX,
     MESSAGE_EVENTS_MAX,
     TRANSFER_BYTES_MAX,
@@ -86,6 +87,7 @@ _LINES: Final = {
     name: _line(name, kind)
     for name, kind in {
         "manifest": Raw,
+        "listed": Annotated[list[form.Listed], Meta(min_length=1, max_length=LISTED_MAX)],
         "checkpoint": form.NoteText,
         "note": form.NoteText,
         "key": form.EvidenceForm,
@@ -102,6 +104,13 @@ class Manifest:
     """The first line's JSON object, as it came."""
 
     data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ListedItems:
+    """Names of the events of the record, in its order: more of them come until the first key or event."""
+
+    names: tuple[form.Listed, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +134,7 @@ class Private:
     data: bytes
 
 
-Part = Manifest | KeyItem | EventItem | Private
+Part = Manifest | ListedItems | KeyItem | EventItem | Private
 
 
 class _Stated:
@@ -159,13 +168,19 @@ class _Stated:
 
 
 def bundle_lines(
-    manifest: bytes, keys: Iterable[Evidence], items: Iterable[Evidence], private: bytes | None = None
+    manifest: bytes,
+    keys: Iterable[Evidence],
+    items: Iterable[Evidence],
+    private: bytes | None = None,
+    listed: Sequence[form.Listed] = (),
 ) -> Iterator[bytes]:
     """The lines of a bundle, each with its newline, made as they are asked for.
 
     Raise TooLarge when a line or the number of events would be over its limit.
     """
     yield _encode("manifest", Raw(manifest))
+    for at in range(0, len(listed), LISTED_MAX):
+        yield _encode("listed", list(listed[at : at + LISTED_MAX]))
     notes, checkpoints = _Stated(), _Stated()
     counts = {"key": 0, "event": 0}
     for kind, source in (("key", keys), ("event", items)):
@@ -195,8 +210,15 @@ def _encode(name: str, value: Any) -> bytes:
     return line + b"\n"
 
 
-_ORDER: Final = {"manifest": 0, "key": 1, "event": 2, "private": 3, "end": 4}
+_ORDER: Final = {"manifest": 0, "listed": 1, "key": 2, "event": 3, "private": 4, "end": 5}
+_AGAIN: Final = ("listed", "key", "event")
 _PARTS: Final[dict[str, type[KeyItem | EventItem]]] = {"key": KeyItem, "event": EventItem}
+
+
+class CutOff(Invalid):
+    """A bundle that ends too early: what is missing may still come another time."""
+
+    code = "cut-off"
 
 
 class BundleReader:
@@ -221,12 +243,12 @@ class BundleReader:
             if part is not None:
                 yield part
         if self._last != "end":
-            raise Invalid("the bundle is cut off: its end is missing")
+            raise CutOff("the bundle is cut off: its end is missing")
 
     def _take(self, line: bytes) -> Part | None:
         name, value = _parse(line)
         if name in self._stated:
-            if self._last not in ("manifest", "key", "event"):
+            if self._last not in ("manifest", *_AGAIN):
                 raise Invalid(f"a {name} out of its place")
             self._stated[name].add(value)
             return None
@@ -234,6 +256,8 @@ class BundleReader:
         match name:
             case "manifest":
                 return Manifest(bytes(value))
+            case "listed":
+                return ListedItems(tuple(value))
             case "private":
                 return Private(decode_base64(value))
             case "end":
@@ -247,9 +271,9 @@ class BundleReader:
         return _PARTS[name](form.read(value, note, checkpoint))
 
     def _check_order(self, name: str) -> None:
-        """The manifest, keys, events, perhaps what is private, the end; only keys and events stand more than once."""
+        """The manifest, names, keys, events, perhaps what is private, the end; `_AGAIN` as often as it takes."""
         before = _ORDER.get(self._last, -1)
-        again = name == self._last and name in _PARTS
+        again = name == self._last and name in _AGAIN
         if (before < 0) is not (name == "manifest") or not (again or before < _ORDER[name]):
             raise Invalid(f"a line of {name} out of its place")
         self._last = name
@@ -279,4 +303,4 @@ def _split(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 raise TooLarge(f"a line of a bundle over {BUNDLE_LINE_BYTES_MAX} bytes")
         yield from lines
     if rest:
-        raise Invalid("the bundle is cut off in the middle of a line")
+        raise CutOff("the bundle is cut off in the middle of a line")

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from psycopg2.extensions import cursor as Cursor
 
 from ledger import merkle
-from ledger.events import RECORD_TYPES
+from ledger.events import RECORD_TYPES, AnyEvent, TransferAccepted
 from ledger.exchange.evidence import Evidence, Foreign
 from ledger.store import copying
 from ledger.store.copying import BIGINT, BYTEA, LABEL, TEXT, UUID
@@ -103,7 +103,7 @@ def _row(one: Import, digests: Mapping[str, bytes]) -> tuple[object, ...]:
         evidence.position,
         foreign.entry,
         foreign.event.id,
-        foreign.event.subject,
+        about(foreign.event),
         one.topic,
         foreign.event.issuer,
         foreign.key_id,
@@ -116,6 +116,11 @@ def _row(one: Import, digests: Mapping[str, bytes]) -> tuple[object, ...]:
         b"".join(evidence.log_path),
         digests[evidence.checkpoint],
     )
+
+
+def about(event: AnyEvent) -> str:
+    """Whom an import is kept under: the subject, and for the arrival of a person that person, whose keys it brings."""
+    return event.volunteer if isinstance(event, TransferAccepted) else event.subject
 
 
 _EVIDENCE: Final = (
@@ -135,7 +140,7 @@ def evidence(cursor: Cursor, schema: str, names: Iterable[Name]) -> dict[Name, E
     return {(one.origin, one.position): one for one in _evidence(cursor)}
 
 
-def support(cursor: Cursor, schema: str, issuers: Iterable[Name], topics: Collection[str]) -> list[Evidence]:
+def support(cursor: Cursor, schema: str, issuers: Iterable[tuple[str, str]], topics: Collection[str]) -> list[Evidence]:
     """Imported events of these types about issuers, each named by (origin, stream), by origin and position."""
     call, values = copying.arrays({"origin": LABEL, "stream": LABEL}, sorted(set(issuers)))
     columns = _EVIDENCE.format(schema=schema)

@@ -172,6 +172,45 @@ CREATE INDEX imports_issuer ON {schema}.imports (origin, issuer);
 """
 """Records that move. `imports` holds the foreign events this ledger relies on, with all that proves them."""
 
+DELIVERY: Final = """
+CREATE TABLE {schema}.outbox (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,   -- in the order of the events that they follow from
+    peer text NOT NULL,            -- code of the region to which it goes
+    lane uuid NOT NULL,            -- the person, or the transfer: one message at a time, in order
+    kind text NOT NULL,            -- relay, offer, outcome, announcement or answer
+    origin text NOT NULL,          -- log of the event that it tells of; empty for this one
+    position bigint NOT NULL,
+    transfer uuid,
+    state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'aside')),
+    attempts integer NOT NULL DEFAULT 0,
+    created bigint NOT NULL,       -- unix milliseconds, as are all times of both tables
+    due bigint NOT NULL,
+    reason text NOT NULL DEFAULT '',
+    answer text NOT NULL DEFAULT '',                          -- what the peer made of it
+    UNIQUE (peer, origin, position)
+);
+CREATE INDEX outbox_due ON {schema}.outbox (due, number) WHERE state = 'waiting';
+CREATE INDEX outbox_lane ON {schema}.outbox (peer, lane, number) WHERE state = 'waiting';
+CREATE INDEX outbox_aside ON {schema}.outbox (number) WHERE state = 'aside';
+CREATE TABLE {schema}.inbox (
+    origin text, position bigint,  -- the event that it tells of
+    entry bytea NOT NULL,
+    kind text NOT NULL,            -- type of that event
+    sender text NOT NULL,
+    message bytea NOT NULL,
+    state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'aside')),
+    attempts integer NOT NULL DEFAULT 0,
+    created bigint NOT NULL,
+    due bigint NOT NULL,
+    reason text NOT NULL DEFAULT '',
+    answer bigint,                 -- position of the event of this log to which it led
+    PRIMARY KEY (origin, position)
+);
+CREATE INDEX inbox_due ON {schema}.inbox (due) WHERE state = 'waiting';
+CREATE INDEX inbox_aside ON {schema}.inbox (created) WHERE state = 'aside';
+"""
+"""Messages between regions, on their way and arrived. What there is to send follows from the log; how it fares, not."""
+
 ENTRY_COLUMNS: Final = """
     id uuid NOT NULL, position bigint NOT NULL, version bigint NOT NULL, volunteer uuid NOT NULL,
     issuer text NOT NULL, signer text NOT NULL, key_id text NOT NULL, activity uuid NOT NULL,
@@ -185,6 +224,7 @@ _MIGRATIONS: Final[Sequence[tuple[str, str]]] = (
     ("decisions", DECISIONS),
     ("proofs", PROOFS),
     ("exchange", EXCHANGE),
+    ("delivery", DELIVERY),
 )
 
 

@@ -1,0 +1,116 @@
+"""What every step of an exchange needs of its region: verified reading of others, proven reading of itself, issuing."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ledger import events, notes
+from ledger.app import Ledger
+from ledger.arrivals import Brought
+from ledger.domain.state import Need, Peer, Region, State
+from ledger.errors import LedgerError, NotYet
+from ledger.exchange.evidence import Checker
+from ledger.exchange.manifest import Proofs
+from ledger.ids import format_time, new_id
+from ledger.intake import Accepted, Prepared
+from ledger.keys import SigningKey, VerifyingKey, parse_vkey
+from ledger.log import parse_checkpoint
+from ledger.store import decisions
+from ledger.store.evidence import Prover, SubmissionTrees
+from ledger.submission import pack, seal
+
+Submit = Callable[[Prepared], Accepted]
+"""Commits one prepared submission; raises what became of it otherwise."""
+
+
+class Desk:
+    """One region's ledger with the key by which it issues. Safe to share between threads."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        issuing: SigningKey,
+        checkpoint: Callable[[], str | None],
+        submit: Submit | None = None,
+        trees: SubmissionTrees | None = None,
+    ) -> None:
+        self.ledger = ledger
+        self._issuing = issuing
+        self._checkpoint = checkpoint
+        self._submit = submit or self._commit
+        self._trees = trees or SubmissionTrees()
+
+    @property
+    def code(self) -> str:
+        """Of the region."""
+        return self.ledger.region
+
+    @property
+    def origin(self) -> str:
+        """Name of its log."""
+        return self.ledger.origin
+
+    # -- reading others -------------------------------------------------------------------------------
+
+    def log_keys(self, origin: str) -> Sequence[VerifyingKey]:
+        """The keys trusted for a log: those of recognised peers, and the own one for events that come back."""
+        if origin == self.origin:
+            found = self.ledger.record(Region, f"region:{self.code}")
+            return [] if found is None else [parse_vkey(found.log_key)]
+        return [parse_vkey(peer.log_key) for peer in self.peers(origin)]
+
+    def peers(self, origin: str) -> list[Peer]:
+        """What is recognised of a log now."""
+        state = State()
+        with self.ledger.database.read() as cursor:
+            decisions.load(cursor, self.ledger.schema, [Need(Peer, group=origin)], state)
+        return [peer for peer in state.group(Peer, origin) if peer.dismissed is None]
+
+    def checker(self) -> Checker:
+        """Verifies what peers sent, for one job."""
+        return Checker(self.log_keys)
+
+    # -- reading itself -------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def proofs(self) -> Iterator[tuple[Proofs, int]]:
+        """What proves the events of this ledger to others, and how many the published checkpoint covers."""
+        note = self._checkpoint()
+        if note is None:
+            raise NotYet("no checkpoint is published yet")
+        size = parse_checkpoint(notes.parse(note).text).size
+        with self.ledger.database.read() as cursor:
+            prover = Prover(cursor, self.ledger.schema, self.origin, note, self._trees)
+            yield Proofs(cursor, self.ledger.schema, self.origin, prover), size
+
+    # -- issuing --------------------------------------------------------------------------------------
+
+    def common(self, subject: str) -> dict[str, Any]:
+        """The fields that every event of the region has, for one made now."""
+        return {
+            "id": new_id(),
+            "issuer": self._issuing.name,
+            "ledger": self.code,
+            "subject": subject,
+            "time": format_time(self.ledger.now()),
+            "salt": base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("="),
+        }
+
+    def issue(
+        self, event: events.Event, brought: Brought | None = None, private: Mapping[str, bytes] | None = None
+    ) -> Accepted:
+        """Sign and submit an event of the region with what it relies on; raises what is wrong with it."""
+        body = events.encode(event)
+        prepared = self.ledger.prepare(pack(seal([body], self._issuing, self.origin), [body], private))
+        return self._submit(replace(prepared, brought={event.id: brought} if brought else {}))
+
+    def _commit(self, prepared: Prepared) -> Accepted:
+        (answer,) = self.ledger.commit([prepared])
+        if isinstance(answer, LedgerError):
+            raise answer
+        return answer

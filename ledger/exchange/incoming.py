@@ -1,0 +1,243 @@
+"""The other side: what a message of a peer leads to here. It is verified, decided, and answered for good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from msgspec import UNSET
+
+from ledger import events, identities
+from ledger.arrivals import Brought, Verified
+from ledger.domain import transfer
+from ledger.domain.state import Claim, Moment, Need, State, Transfer, Volunteer, replace
+from ledger.errors import Invalid, NotYet, Refused, Unavailable
+from ledger.event_fields import type_name
+from ledger.exchange import bundles, manifest, wire
+from ledger.exchange.desk import Desk
+from ledger.exchange.evidence import Foreign
+from ledger.ids import instant
+from ledger.limits import TRANSFER_REASONS_MAX
+from ledger.store import decisions
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a message: `done` with the event that it led to, `waiting` for what is not here yet, or `aside`.
+
+    The sender is rid of it in each case: this region has it, and keeps it.
+    """
+
+    state: Literal["done", "waiting", "aside"]
+    position: int | None = None
+    reason: str = ""
+
+
+class Fetch(Protocol):
+    """Gets the bundle of a transfer from the region that offered it, as it comes; raises Unavailable."""
+
+    def __call__(self, region: str, transfer: str) -> Iterable[bytes]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message whose evidence holds: the event that it tells of, and about the keys of its signer."""
+
+    told: Verified
+    support: tuple[Verified, ...]
+
+    @property
+    def foreign(self) -> Foreign:
+        """The event."""
+        return self.told[1]
+
+    @property
+    def sender(self) -> str:
+        """Code of the region in whose log it stands."""
+        return self.foreign.event.ledger
+
+    def brought(self, sender: str, *more: Verified, support: Iterable[Verified] = ()) -> Brought:
+        """What the event that answers it relies on."""
+        return Brought(sender=sender, cited=(self.told, *more), support=(*self.support, *support))
+
+
+def check(desk: Desk, data: bytes) -> Message:
+    """Verify a message; raise TooLarge, Invalid or Untrusted."""
+    told, *keys = wire.read_message(data)
+    checker = desk.checker()
+    by_name = {(one.origin, one.position): one for one in keys}
+    support = tuple((by_name[one.origin, one.position], one) for one in checker.learn(keys))
+    foreign = checker.check(told)
+    if told.origin != desk.origin and foreign.event.ledger not in {peer.region for peer in desk.peers(told.origin)}:
+        raise Invalid(f"{told.origin} is not the log of {foreign.event.ledger}", "/events/0/origin")
+    return Message((told, foreign), support)
+
+
+def handle(desk: Desk, message: Message, sender: str) -> Answer:
+    """Do what the message asks for, if that can be done at once; an offer waits for `decide`."""
+    event = message.foreign.event
+    try:
+        match event:
+            case events.TransferOffered():
+                return _already(desk, event.subject) or Answer("waiting", None, "the bundle is to be fetched")
+            case events.TransferAccepted() | events.TransferRejected() | events.TransferExpired():
+                return _end(desk, message, event)
+            case events.RecoveryAnnounced() | events.RecoveryAnswered():
+                return Answer("waiting")
+            case _ if type_name(event) in events.RECORD_TYPES:
+                return _receive(desk, message, sender)
+            case _:
+                return Answer("aside", None, f"{type_name(event)} is no business of another region")
+    except Refused as refused:
+        return _refused(refused)
+
+
+def _refused(refused: Refused) -> Answer:
+    """What was refused may be admitted later, or came before; everything else is for the operator to look at."""
+    codes = {problem.code for problem in refused.problems}
+    if codes <= {"unknown-entry", "wrong-join"}:
+        return Answer("waiting", None, refused.detail)
+    return Answer("done" if codes == {"already-received"} else "aside", None, refused.detail)
+
+
+# -- relays ---------------------------------------------------------------------------------------
+
+
+def _receive(desk: Desk, message: Message, sender: str) -> Answer:
+    foreign = message.foreign
+    if foreign.origin == desk.origin:
+        return Answer("done", foreign.position)  # it came home, where it stands
+    known = _receipt(desk, foreign)
+    if known is not None:
+        return Answer("done", known)
+    made = events.EntryReceived(
+        **desk.common(foreign.event.subject),
+        event=cite(foreign),
+        sender=sender,
+    )
+    return Answer("done", desk.issue(made, message.brought(sender)).first)
+
+
+def cite(foreign: Foreign) -> events.Cited:
+    """The name of a verified event, as a body holds it."""
+    return events.Cited(origin=foreign.origin, position=foreign.position, entry=manifest.digest(foreign.entry))
+
+
+def _receipt(desk: Desk, foreign: Foreign) -> int | None:
+    rows = desk.ledger.database.query(
+        f"SELECT min(at) FROM {desk.ledger.schema}.receipts WHERE origin = %s AND position = %s",
+        (foreign.origin, foreign.position),
+    )
+    return None if rows[0][0] is None else int(rows[0][0])
+
+
+# -- the end of a transfer, at the home ------------------------------------------------------------
+
+
+def _end(desk: Desk, message: Message, event: events.Decision) -> Answer:
+    found = desk.ledger.record(Transfer, transfer.name_of(event))
+    if found is not None and found.state in ("closed", "cancelled"):
+        return Answer("done", found.decided)
+    kind = events.TransferClosed if isinstance(event, events.TransferAccepted) else events.TransferCancelled
+    made = kind(**desk.common(event.subject), volunteer=event.volunteer, outcome=cite(message.foreign))
+    return Answer("done", desk.issue(made, message.brought(event.ledger)).first)
+
+
+# -- the decision, at the destination -------------------------------------------------------------
+
+
+def _already(desk: Desk, subject: str) -> Answer | None:
+    found = desk.ledger.record(Transfer, subject.removeprefix("transfer:"))
+    return None if found is None or found.outgoing else Answer("done", found.decided)
+
+
+def decide(desk: Desk, message: Message, fetch: Fetch, sealing_key: bytes) -> Answer:
+    """Decide on an offer: fetch and verify the record, then accept it, reject it with reasons, or let it expire.
+
+    Raise Unavailable or NotYet when that cannot be told yet: the offer goes on waiting.
+    """
+    offer = message.foreign.event
+    assert isinstance(offer, events.TransferOffered)
+    if done := _already(desk, offer.subject):
+        return done
+    if desk.ledger.now() >= instant(offer.expires):
+        return _decline(desk, message, events.TransferExpired(**_decision(desk, message)))
+    receiver = bundles.Receiver(
+        offer=message.foreign, own_origin=desk.origin, checker=desk.checker(), sealing_key=sealing_key
+    )
+    try:
+        received = receiver.read(fetch(message.sender, transfer.name_of(offer)))
+    except wire.CutOff as error:
+        raise Unavailable(f"the bundle did not come to its end: {error.detail}") from None
+    except bundles.Objected as objected:
+        return _reject(desk, message, objected.reasons)
+    return _accept(desk, message, received)
+
+
+def _decision(desk: Desk, message: Message) -> dict[str, Any]:
+    offer = message.foreign.event
+    assert isinstance(offer, events.TransferOffered)
+    return {
+        **desk.common(offer.subject),
+        "volunteer": offer.volunteer,
+        "home": offer.ledger,
+        "basis": cite(message.foreign),
+        "epoch": offer.epoch,
+    }
+
+
+def _decline(desk: Desk, message: Message, event: events.Decision) -> Answer:
+    try:
+        return Answer("done", desk.issue(event, message.brought(message.sender)).first)
+    except Refused as refused:
+        return _refused(refused)
+
+
+def _reject(desk: Desk, message: Message, reasons: tuple[events.Objection, ...]) -> Answer:
+    return _decline(desk, message, events.TransferRejected(**_decision(desk, message), reasons=reasons))
+
+
+def _accept(desk: Desk, message: Message, received: bundles.Received) -> Answer:
+    offer = message.foreign.event
+    assert isinstance(offer, events.TransferOffered)
+    details = received.details
+    event = events.TransferAccepted(
+        **_decision(desk, message),
+        aliases=offer.aliases,
+        events=offer.events,
+        root=offer.root,
+        entries=received.entries,
+        minutes=received.minutes,
+        keys=received.keys,
+        identity=identities.identity_of(details) if details else UNSET,
+    )
+    joined = _joined(desk, event, details)
+    if joined is not None:
+        event = replace(event, joined=joined)
+    brought = message.brought(message.sender, *received.record, support=received.support)
+    try:
+        return Answer("done", desk.issue(event, brought, {event.id: details} if details else None).first)
+    except Refused as refused:
+        codes = {problem.code for problem in refused.problems}
+        if codes & {"wrong-join"}:
+            raise NotYet("the person was registered here meanwhile") from None
+        if codes == {"offer-expired"}:
+            return _decline(desk, message, events.TransferExpired(**_decision(desk, message)))
+        reasons = [bundles.objection(one.code, one.detail) for one in refused.problems]
+        return _reject(desk, message, tuple(reasons[:TRANSFER_REASONS_MAX]))
+
+
+def _joined(desk: Desk, event: events.TransferAccepted, details: bytes | None) -> str | None:
+    """By which other id the person is known here, as far as it can be told before the lock."""
+    claim = desk.ledger.claim(details, str(event.identity)) if details else None
+    state = State()
+    with desk.ledger.database.read() as cursor:
+        schema = desk.ledger.schema
+        needs = [Need(Volunteer, name) for name in transfer.ids_of(event)]
+        if claim is not None:
+            needs.append(Need(Claim, ("identity", claim)))
+        decisions.load(cursor, schema, needs, state)
+        decisions.load(cursor, schema, [Need(Volunteer, one.holder) for one in state.all(Claim)], state)
+    moment = Moment(position=0, now=0, key_id="", region=desk.code, origin=desk.origin, claim=claim)
+    return transfer.joined_by(state, event, moment)

@@ -1,0 +1,157 @@
+"""What a record consists of: its events in order, what they come to, and the key events that check them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from psycopg2.extensions import cursor as Cursor
+
+from ledger import events, merkle
+from ledger.arrivals import as_arrived
+from ledger.exchange.evidence import LEARNED, Evidence
+from ledger.exchange.form import Listed
+from ledger.exchange.records import sums_of
+from ledger.store import imports, log
+from ledger.store.evidence import Prover
+
+Row: TypeAlias = log.StoredRow
+
+
+def digest(data: bytes) -> str:
+    """base64url without padding, as bodies hold hashes and log entries."""
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def root_of(entries: Iterable[bytes]) -> str:
+    """The RFC 6962 root over log entries, as a body states it."""
+    return digest(merkle.tree_root([merkle.leaf_hash(entry) for entry in entries]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A person's record as a ledger knew it before position `size`."""
+
+    ids: tuple[str, ...]
+    """The id it goes by here, then the aliases."""
+    size: int
+    kept: tuple[imports.Kept, ...]
+    sums: tuple[events.StateSum, ...]
+
+    @property
+    def root(self) -> str:
+        """Root over its log entries in record order."""
+        return root_of(one.entry for one in self.kept)
+
+    @property
+    def entries(self) -> int:
+        """Hours entries."""
+        return sum(one.entries for one in self.sums)
+
+    @property
+    def minutes(self) -> int:
+        """Minutes of all entries, in whatever state."""
+        return sum(one.minutes for one in self.sums)
+
+    def listed(self, origin: str) -> list[Listed]:
+        """The names of its events; `origin` is that of the ledger that keeps it."""
+        return [
+            Listed(origin=one.origin or origin, position=one.position, entry=digest(one.entry)) for one in self.kept
+        ]
+
+
+def collect(cursor: Cursor, schema: str, origin: str, ids: Sequence[str], size: int) -> Record:
+    """The record of a person, by all their ids, the one that it goes by first."""
+    kept = imports.record(cursor, schema, ids, size)
+    sums = sums_of([as_arrived(one) for one in kept], ids, origin)
+    return Record(ids=tuple(ids), size=size, kept=tuple(kept), sums=sums)
+
+
+def aliases(cursor: Cursor, schema: str, volunteer: str) -> list[str]:
+    """The other ids under which a person's entries were recorded."""
+    cursor.execute(
+        f"SELECT 'volunteer:' || id FROM {schema}.volunteers WHERE alias_of = %s ORDER BY id",
+        (volunteer.removeprefix("volunteer:"),),
+    )
+    return [name for (name,) in cursor]
+
+
+# -- evidence -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    """Proves what a ledger keeps: its own events by its checkpoint, foreign ones by what came with them."""
+
+    cursor: Cursor
+    schema: str
+    origin: str
+    prover: Prover
+
+    def of(self, kept: Sequence[imports.Kept]) -> list[Evidence]:
+        """The evidence of events of a record, in order; raise NotYet when the checkpoint does not cover one."""
+        names = [(one.origin or self.origin, one.position) for one in kept]
+        return self.named(names)
+
+    def named(self, names: Sequence[imports.Name]) -> list[Evidence]:
+        """The same by origin and position."""
+        own = sorted({position for origin, position in names if origin == self.origin})
+        rows = log.read_positions(self.cursor, self.schema, own)
+        found = {(one.origin, one.position): one for one in self.prover.prove(rows)}
+        foreign = {name for name in names if name[0] != self.origin}
+        if foreign:
+            found |= imports.evidence(self.cursor, self.schema, foreign)
+        return [found[name] for name in names]
+
+    def support(self, signers: Iterable[tuple[str, str]], size: int) -> list[Evidence]:
+        """Every event before `size` about the keys and names of these, each (origin, issuer); and of who signed those.
+
+        By origin and position.
+        """
+        signed = set(signers)
+        own = {issuer for origin, issuer in signed if origin == self.origin}
+        foreign = {one for one in signed if one[0] != self.origin}
+        rows = _own_support(self.cursor, self.schema, own, size) if own else []
+        found = [*self.prover.prove(rows), *_foreign_support(self.cursor, self.schema, foreign)]
+        return sorted(found, key=lambda one: (one.origin, one.position))
+
+
+def signers(items: Iterable[Evidence]) -> set[tuple[str, str]]:
+    """(origin, issuer) of everyone who signed one of these events."""
+    return {(item.origin, events.issuer_of(item.body)) for item in items}
+
+
+def _own_support(cursor: Cursor, schema: str, issuers: set[str], size: int) -> list[Row]:
+    asked: set[str] = set()
+    found: dict[int, Row] = {}
+    while wanted := issuers - asked:
+        for row in _key_events(cursor, schema, sorted(wanted), size):
+            found[row.position] = row
+            issuers.add(events.issuer_of(row.body or b""))
+        asked |= wanted
+    return [found[position] for position in sorted(found)]
+
+
+def _key_events(cursor: Cursor, schema: str, issuers: Sequence[str], size: int) -> list[Row]:
+    """Those about issuers themselves, and arrivals that brought a volunteer's keys."""
+    people = [name.removeprefix("volunteer:") for name in issuers if name.startswith("volunteer:")]
+    cursor.execute(
+        f"SELECT position FROM {schema}.events WHERE stream = ANY(%s) AND topic = ANY(%s) AND position < %s"
+        f" UNION SELECT t.decided FROM {schema}.transfers t JOIN {schema}.keys k ON k.added = t.decided"
+        " WHERE t.state = 'accepted' AND k.issuer = ANY(%s) AND t.decided < %s",
+        (list(issuers), list(LEARNED), size, [f"volunteer:{name}" for name in people], size),
+    )
+    return log.read_positions(cursor, schema, [position for (position,) in cursor.fetchall()])
+
+
+def _foreign_support(cursor: Cursor, schema: str, signed: set[tuple[str, str]]) -> list[Evidence]:
+    asked: set[tuple[str, str]] = set()
+    found: dict[imports.Name, Evidence] = {}
+    while wanted := signed - asked:
+        for item in imports.support(cursor, schema, wanted, LEARNED):
+            found[item.origin, item.position] = item
+        asked |= wanted
+        signed = signed | signers(found.values())
+    return list(found.values())

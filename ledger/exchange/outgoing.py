@@ -1,0 +1,123 @@
+"""The home's side: it offers a record, hands out the bundle, and tells others what happened here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from msgspec import UNSET
+
+from ledger import events, identities
+from ledger.domain.state import Transfer, Volunteer
+from ledger.errors import Conflict, Corrupt, NotFound, NotYet
+from ledger.exchange import bundles, manifest, wire
+from ledger.exchange.desk import Desk
+from ledger.exchange.evidence import Evidence
+from ledger.exchange.manifest import Proofs, Record
+from ledger.federation import Trust
+from ledger.ids import format_time
+from ledger.intake import Accepted
+from ledger.limits import TRANSFER_OFFER_SECONDS
+from ledger.store import imports
+
+_PAGE = 1024
+
+Federation = Callable[[], Trust | None]
+
+
+def offer(desk: Desk, requested: Transfer, seconds: int = TRANSFER_OFFER_SECONDS) -> Accepted:
+    """Log the offer of a record whose move was requested, as the published checkpoint covers it.
+
+    Raise NotYet while that does not cover the request.
+    """
+    volunteer = desk.ledger.record(Volunteer, requested.volunteer)
+    if volunteer is None or requested.state != "requested":
+        raise Conflict(f"transfer {requested.id} is {requested.state}")
+    with desk.proofs() as (proofs, size):
+        if requested.opened >= size:
+            raise NotYet("no published checkpoint covers the request yet")
+        record = _collect(desk, proofs, volunteer.id, size)
+        keys = _keys(desk, proofs, record)
+    details = _details(desk, volunteer.id)
+    return desk.issue(
+        events.TransferOffered(
+            **desk.common(f"transfer:{requested.id}"),
+            volunteer=volunteer.id,
+            aliases=record.ids[1:],
+            to=requested.peer,
+            to_origin=requested.peer_origin,
+            epoch=volunteer.epoch + 1,
+            size=size,
+            events=len(record.kept),
+            root=record.root,
+            entries=record.entries,
+            sums=record.sums,
+            key_events=len(keys),
+            key_root=manifest.root_of(key.entry for key in keys),
+            expires=format_time(desk.ledger.now() + seconds),
+            details=identities.identity_of(details) if details else UNSET,
+        )
+    )
+
+
+def _collect(desk: Desk, proofs: Proofs, volunteer: str, size: int) -> Record:
+    ids = [volunteer, *manifest.aliases(proofs.cursor, desk.ledger.schema, volunteer)]
+    return manifest.collect(proofs.cursor, desk.ledger.schema, desk.origin, ids, size)
+
+
+def _keys(desk: Desk, proofs: Proofs, record: Record) -> list[Evidence]:
+    """Everything about the keys of who signed the record, and of the person and the region."""
+    signers = {(one.origin or desk.origin, events.issuer_of(one.body)) for one in record.kept}
+    signers |= {(desk.origin, name) for name in (*record.ids, f"region:{desk.code}")}
+    return proofs.support(signers, record.size)
+
+
+def _details(desk: Desk, volunteer: str) -> bytes | None:
+    kept = desk.ledger.private(volunteer)
+    return kept[-1].details if kept else None
+
+
+def offered(desk: Desk, transfer: str) -> tuple[events.TransferOffered, int]:
+    """The offer of a transfer, and its position; raise NotFound."""
+    for row in desk.ledger.stream(f"transfer:{transfer}"):
+        if row.topic == "transfer.offered/1":
+            event = events.decode(row.body or b"")
+            assert isinstance(event, events.TransferOffered)
+            return event, row.position
+    raise NotFound(f"no offer of transfer {transfer} here")
+
+
+def bundle(desk: Desk, transfer: str, sealing_key: str | None) -> Iterator[bytes]:
+    """The bundle of an offer, in lines, for the region it was made to; `sealing_key` is that region's.
+
+    Raise NotFound for a transfer that is not offered; a second time the same, as often as it is asked for.
+    """
+    offer_made, _ = offered(desk, transfer)
+    details = _details(desk, offer_made.volunteer) if isinstance(offer_made.details, str) else None
+    sealed = None
+    if details is not None and sealing_key is not None:
+        info = identities.sealing_info(offer_made.subject, desk.origin, offer_made.to_origin)
+        sealed = identities.seal_for(sealing_key, details, info)
+    with desk.proofs() as (proofs, _):
+        ids = (offer_made.volunteer, *offer_made.aliases)
+        record = manifest.collect(proofs.cursor, desk.ledger.schema, desk.origin, ids, offer_made.size)
+        if record.root != offer_made.root:
+            raise Corrupt(f"the record of {offer_made.volunteer} is not the one that was offered")
+        keys = _keys(desk, proofs, record)
+        yield from bundles.lines(offer_made, record.listed(desk.origin), keys, _evidence(proofs, record.kept), sealed)
+
+
+def _evidence(proofs: Proofs, kept: Sequence[imports.Kept]) -> Iterator[Evidence]:
+    for at in range(0, len(kept), _PAGE):
+        yield from proofs.of(kept[at : at + _PAGE])
+
+
+def message(desk: Desk, origin: str, position: int) -> bytes:
+    """The message that tells a peer of an event: its evidence, and that of its signer's keys.
+
+    `origin` is empty for an event of this log. Raise NotYet until a published checkpoint covers it.
+    """
+    name = (origin or desk.origin, position)
+    with desk.proofs() as (proofs, size):
+        (told,) = proofs.named([name])
+        keys = proofs.support({(told.origin, events.issuer_of(told.body))}, size)
+    return wire.message([told, *keys])
