@@ -63,19 +63,20 @@ def put(
 
 def find(cursor: Cursor, schema: str, origin: str, position: int) -> Row | None:
     """The message about an event, if it came."""
-    cursor.execute(
-        f"SELECT {_COLUMNS} FROM {schema}.inbox WHERE origin = %s AND position = %s FOR UPDATE", (origin, position)
-    )
+    cursor.execute(f"SELECT {_COLUMNS} FROM {schema}.inbox WHERE origin = %s AND position = %s", (origin, position))
     return next(iter(_rows(cursor)), None)
 
 
 def due(cursor: Cursor, schema: str, now: int, limit: int) -> list[Row]:
     """Take up to `limit` messages that wait and are due, in the order they came; each by one taker at a time."""
+    columns = ", ".join(f"i.{name}" for name in Row._fields)
     cursor.execute(
-        f"UPDATE {schema}.inbox SET attempts = attempts + 1, due = %s WHERE (origin, position) IN ("
+        "WITH taken AS MATERIALIZED ("
         f"SELECT origin, position FROM {schema}.inbox WHERE state = 'waiting' AND due <= %s"
-        f" ORDER BY due, created, origin, position LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING {_COLUMNS}",
-        (now + DELIVERY_LEASE * 1000, now, limit),
+        f" ORDER BY due, created, origin, position LIMIT %s FOR UPDATE SKIP LOCKED)"
+        f" UPDATE {schema}.inbox i SET attempts = i.attempts + 1, due = %s FROM taken t"
+        f" WHERE i.origin = t.origin AND i.position = t.position RETURNING {columns}",
+        (now, limit, now + DELIVERY_LEASE * 1000),
     )
     return sorted(_rows(cursor), key=lambda row: (row.created, row.origin, row.position))
 

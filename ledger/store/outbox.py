@@ -82,10 +82,12 @@ def due(cursor: Cursor, schema: str, now: int, limit: int, without: Sequence[str
     """
     front = _FRONT.format(schema=schema)
     cursor.execute(
-        f"UPDATE {schema}.outbox o SET attempts = o.attempts + 1, due = %s WHERE o.number IN ("
+        "WITH taken AS MATERIALIZED ("
         f"SELECT o.number FROM {schema}.outbox o WHERE o.state = 'waiting' AND o.due <= %s AND o.peer <> ALL(%s)"
-        f" AND {front} ORDER BY o.due, o.number LIMIT %s FOR UPDATE SKIP LOCKED) RETURNING {_COLUMNS}",
-        (now + DELIVERY_LEASE * 1000, now, list(without), limit),
+        f" AND {front} ORDER BY o.due, o.number LIMIT %s FOR UPDATE SKIP LOCKED)"
+        f" UPDATE {schema}.outbox o SET attempts = o.attempts + 1, due = %s FROM taken"
+        f" WHERE o.number = taken.number RETURNING {_COLUMNS}",
+        (now, list(without), limit, now + DELIVERY_LEASE * 1000),
     )
     return sorted(map(Row._make, cursor))
 
