@@ -101,6 +101,13 @@ def _refused(refused: Refused) -> Answer:
     return Answer("done" if codes == {"already-received"} else "aside", None, refused.detail)
 
 
+def proceed(desk: Desk, message: Message, fetch: Fetch, sealing_key: bytes, waiting: Answer) -> Answer:
+    """What takes longer, and is not done while a peer waits for the answer."""
+    if isinstance(message.foreign.event, events.TransferOffered):
+        return decide(desk, message, fetch, sealing_key)
+    return waiting
+
+
 # -- relays ---------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,152 @@
+"""What one region does about moves and relays, step by step. No threads, no HTTP, and no clock but its ledger's.
+
+All it knows is in its ledger, its inbox and its outbox: after a crash it goes on from wherever it stood, and a step
+that is taken twice is taken once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from msgspec import UNSET
+
+from ledger.domain.state import Transfer
+from ledger.errors import Busy, LedgerError, NotYet, Unavailable
+from ledger.event_fields import type_name
+from ledger.exchange import incoming, outgoing
+from ledger.exchange.delivery import retry_at
+from ledger.exchange.desk import Desk
+from ledger.exchange.incoming import Answer, Message
+from ledger.federation import Trust
+from ledger.store import copying, inbox
+from ledger.store.decisions import TABLES
+
+logger = logging.getLogger("yongzhi.exchange")
+
+_BATCH = 64
+_AGAIN = (Unavailable, NotYet, Busy)
+"""What may be otherwise the next time."""
+
+
+class Peers(Protocol):
+    """How other regions are reached. Both raise Unavailable when they are not, and what they answered otherwise."""
+
+    def send(self, region: str, data: bytes, sender: str) -> Answer:
+        """Put a message into the inbox of a region, in the name of `sender`."""
+
+    def fetch(self, region: str, transfer: str) -> Iterable[bytes]:
+        """The bundle of a transfer, as it comes."""
+
+
+class Node:
+    """One region among its peers."""
+
+    def __init__(
+        self, desk: Desk, peers: Peers, sealing_key: bytes, trust: Callable[[], Trust | None] = lambda: None
+    ) -> None:
+        self.desk = desk
+        self._peers = peers
+        self._sealing_key = sealing_key
+        self._trust = trust
+
+    @property
+    def _now(self) -> int:
+        """Unix milliseconds."""
+        return self.desk.ledger.now() * 1000
+
+    # -- what others ask ------------------------------------------------------------------------------
+
+    def deliver(self, data: bytes, sender: str) -> Answer:
+        """Take a message: verified and kept before this answers. Again, it is answered the same.
+
+        Raise TooLarge, Invalid or Untrusted for one whose evidence does not hold: nothing of it is kept.
+        """
+        message = incoming.check(self.desk, data)
+        foreign, ledger = message.foreign, self.desk.ledger
+        with ledger.database.transaction() as cursor:
+            row = inbox.put(
+                cursor,
+                ledger.schema,
+                foreign.origin,
+                foreign.position,
+                foreign.entry,
+                type_name(foreign.event),
+                sender,
+                data,
+                self._now,
+            )
+        if row.state != "waiting":
+            return Answer("done" if row.state == "done" else "aside", row.answer, row.reason)
+        return self._try(message, row, fetching=False)
+
+    def bundle(self, transfer: str) -> Iterator[bytes]:
+        """The bundle of a transfer that is offered from here; the caller has made sure who asks."""
+        offer, _ = outgoing.offered(self.desk, transfer)
+        trust = self._trust()
+        region = None if trust is None else trust.by_origin(offer.to_origin)
+        key = UNSET if region is None else region.sealing_key
+        return outgoing.bundle(self.desk, transfer, key if isinstance(key, str) else None)
+
+    def message(self, origin: str, position: int) -> bytes:
+        """The message about an event that is known here; raise NotYet until a checkpoint covers it."""
+        return outgoing.message(self.desk, origin, position)
+
+    # -- what goes on by itself -----------------------------------------------------------------------
+
+    def step(self) -> bool:
+        """Offer what was requested, and try again what waits in the inbox; whether anything came of it."""
+        worked = False
+        for requested in self._transfers("requested"):
+            worked |= self._offer(requested)
+        ledger = self.desk.ledger
+        with ledger.database.transaction() as cursor:
+            rows = inbox.due(cursor, ledger.schema, self._now, _BATCH)
+        for row in rows:
+            try:
+                answer = self._try(incoming.check(self.desk, row.message), row, fetching=True)
+            except LedgerError as error:  # it held when it came: perhaps its log is no longer recognised
+                answer = self._settle(row, Answer("aside", None, error.detail))
+            worked |= answer.state != "waiting"
+        return worked
+
+    def _offer(self, requested: Transfer) -> bool:
+        try:
+            outgoing.offer(self.desk, requested)
+        except _AGAIN:
+            return False
+        except LedgerError as error:
+            logger.warning("record not offered", extra={"region": self.desk.code, "reason": error.detail})
+            return False
+        return True
+
+    def _try(self, message: Message, row: inbox.Row, *, fetching: bool) -> Answer:
+        """Do what a message asks for, as far as it can be done now."""
+        try:
+            answer = incoming.handle(self.desk, message, row.sender)
+            if answer.state == "waiting" and fetching:
+                answer = incoming.proceed(self.desk, message, self._peers.fetch, self._sealing_key, answer)
+        except _AGAIN as error:
+            answer = Answer("waiting", None, error.detail)
+        except LedgerError as error:
+            answer = Answer("aside", None, error.detail)
+        return self._settle(row, answer)
+
+    def _settle(self, row: inbox.Row, answer: Answer) -> Answer:
+        ledger = self.desk.ledger
+        due = retry_at(row.attempts, self._now) if answer.state == "waiting" and row.attempts else self._now
+        with ledger.database.transaction() as cursor:
+            inbox.settle(
+                cursor, ledger.schema, row.origin, row.position, answer.state, due, answer.reason, answer.position
+            )
+        return answer
+
+    def _transfers(self, state: str) -> list[Transfer]:
+        table = TABLES[Transfer]
+        columns = copying.selection(table.columns, "t")
+        rows: list[tuple[Any, ...]] = self.desk.ledger.database.query(
+            f"SELECT {columns} FROM {self.desk.ledger.schema}.{table.name} t WHERE t.state = %s ORDER BY t.opened",
+            (state,),
+        )
+        return [Transfer(**dict(zip(Transfer.__struct_fields__, row, strict=True))) for row in rows]
