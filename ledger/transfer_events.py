@@ -145,6 +145,8 @@ class RecordStated(Event, tag="record.stated/1", frozen=True, kw_only=True):
     """The home's word on the whole record: how many events before `size` there are, and the root over them in order."""
 
     subject: VolunteerId
+    aliases: Aliases
+    epoch: Annotated[Count, Meta(description="number of the last move, or offer of one")]
     size: Annotated[Position, Meta(description="events of this log that were taken into account")]
     events: Annotated[Events, Meta(description="events of the record")]
     root: Annotated[Digest, Meta(description="RFC 6962 root over their log entries, in record order")]

@@ -185,7 +185,11 @@ _EXAMPLES: Mapping[str, tuple[str, str, Mapping[str, Any]]] = {
         },
     ),
     "entry.received/1": (AUTHORITY, VOLUNTEER, {"event": _CITED, "sender": PEER}),
-    "record.stated/1": (AUTHORITY, VOLUNTEER, {"size": 12, **_RECORD, "sums": _SUMS}),
+    "record.stated/1": (
+        AUTHORITY,
+        VOLUNTEER,
+        {"aliases": [], "epoch": 0, "size": 12, **_RECORD, "sums": _SUMS},
+    ),
     "transfer.requested/1": (VOLUNTEER, _SUBJECT, {**_MOVE, "to": PEER, "to_origin": PEER_ORIGIN}),
     "transfer.offered/1": (
         AUTHORITY,

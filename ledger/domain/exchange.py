@@ -187,6 +187,9 @@ def _needs_subject(event: e.RecordStated) -> Iterable[Need]:
 def _decide_stated(state: State, event: e.RecordStated, moment: Moment) -> Iterator[Violation]:
     if not at_home(state, event.subject):
         yield Violation("not-home", f"{event.subject} is not at home here", "/subject")
+    known = state.get(Volunteer, event.subject)
+    if known is not None and known.epoch != event.epoch:
+        yield Violation("wrong-epoch", f"the last move is number {known.epoch}", "/epoch")
     if event.size > moment.position:
         yield Violation("position-ahead", "size lies beyond the end of the log", "/size")
 
