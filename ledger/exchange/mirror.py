@@ -1,0 +1,85 @@
+"""A mirror of a log with its bodies: what shows, once a region is gone, that something was never decided there.
+
+JSON lines, one an event from position 0 on: `{"body": BODY, "recorded_at": n}`. A line without a body is one of which
+only the log entry is left (`{"entry": base64url of 40 bytes}`): such a mirror shows the log whole, but of that event
+not what it said.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, Raw, Struct, UnsetType
+
+from ledger import canonical, events, merkle
+from ledger.errors import Invalid, Untrusted
+from ledger.keys import decode_base64
+from ledger.limits import BUNDLE_LINE_BYTES_MAX
+from ledger.log import Checkpoint
+from ledger.store import log
+from ledger.store.postgres import Cursor
+
+_PAGE: Final = 5_000
+
+
+class _Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    body: Raw | UnsetType = UNSET
+    entry: str | UnsetType = UNSET
+    recorded_at: int | UnsetType = UNSET
+
+
+_lines: Final = msgspec.json.Decoder(_Line)
+
+
+def write(cursor: Cursor, schema: str) -> Iterator[bytes]:
+    """The lines of a whole log, each with its newline."""
+    first = 0
+    while rows := log.read_events(cursor, schema, first, _PAGE):
+        for row in rows:
+            if row.body is None:
+                line = _Line(entry=base64.urlsafe_b64encode(row.entry).decode().rstrip("="))
+            else:
+                line = _Line(body=Raw(row.body), recorded_at=row.recorded_at)
+            yield canonical.write(line) + b"\n"
+        first = rows[-1].position + 1
+
+
+def events_of(lines: Iterable[bytes], last: Checkpoint) -> list[tuple[int, events.AnyEvent | None]]:
+    """Position and event (None where no body is left) of everything in a mirrored log that is about transfers.
+
+    Raise Invalid for what is no mirror, Untrusted when it is not the log that `last` ends.
+    """
+    size = 0
+    frontier: merkle.Frontier = ()
+    found: list[tuple[int, events.AnyEvent | None]] = []
+    for number, data in enumerate(lines):
+        line, entry = _read(number, data.removesuffix(b"\n"))
+        size, frontier, _ = merkle.append(size, frontier, [merkle.leaf_hash(entry)])
+        if isinstance(line.body, UnsetType):
+            found.append((number, None))
+        elif b'"type":"transfer.' in bytes(line.body):
+            found.append((number, events.decode(bytes(line.body))))
+    if (size, merkle.root(frontier)) != (last.size, last.root):
+        raise Untrusted(f"the mirror has {size} events, and is not the log that ended with {last.size}")
+    return found
+
+
+def _read(number: int, data: bytes) -> tuple[_Line, bytes]:
+    if len(data) > BUNDLE_LINE_BYTES_MAX:
+        raise Invalid(f"line {number + 1} of the mirror is over {BUNDLE_LINE_BYTES_MAX} bytes")
+    try:
+        line = _lines.decode(data)
+        if isinstance(line.body, UnsetType):
+            text = str(line.entry).replace("-", "+").replace("_", "/")
+            entry = decode_base64(text + "=" * (-len(text) % 4))
+        else:
+            recorded_at = line.recorded_at if isinstance(line.recorded_at, int) else -1
+            entry = log.make_entry(events.commitment(bytes(line.body)), recorded_at)
+    except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, Invalid) as error:
+        raise Invalid(f"line {number + 1} of the mirror: {error}") from None
+    if len(entry) != 40:
+        raise Invalid(f"line {number + 1} of the mirror: a log entry has 40 bytes")
+    return line, entry
