@@ -20,6 +20,8 @@ from ledger.schemes.facts import Service, Tally
 from ledger.store import copying, imports
 from ledger.store.copying import TEXT, VOLUNTEER
 from ledger.store.postgres import Database
+from projections import exchange
+from projections.exchange import Person
 from projections.totals import Totals
 
 _COUNTED: Final = "NOT withdrawn AND disputed_by IS NULL AND approved AND NOT contested"
@@ -43,13 +45,22 @@ class Stated:
 
 
 class Statements:
-    """Sums up the entries of volunteers of one region, from the tables of `Totals`."""
+    """Sums up the entries of volunteers of one region, from the tables of `Totals`.
+
+    A person may be named by any of their ids. Whether proofs are issued of them here is for the caller to ask.
+    """
 
     def __init__(self, database: Database, source: str, region: str) -> None:
         self._database = database
         self._source = source
         self._schema = Totals(database, source).schema
         self._region = region
+        self._person = f"(SELECT coalesce(v.alias_of, v.id) FROM {source}.volunteers v WHERE v.id = %s)"
+
+    def person(self, volunteer: str) -> Person | None:
+        """The person of any of their ids, if they are known here."""
+        with self._database.read() as cursor:
+            return exchange.find_person(cursor, self._source, volunteer)
 
     def state(self, volunteer: str, request: Request, entries: Sequence[int] | None = None) -> Stated:
         """What the request comes to; of those entries alone, if any are given, that still count."""
@@ -58,7 +69,7 @@ class Statements:
 
     def years(self, volunteer: str, request: Request, entries: Sequence[int]) -> dict[tuple[int, str], int]:
         """The minutes of those entries by year and category."""
-        where, values = _condition(volunteer, request, entries)
+        where, values = self._condition(volunteer, request, entries)
         rows = self._database.query(
             f"SELECT extract(year FROM day)::integer, category, sum(minutes)::bigint FROM {self._schema}.entries"
             f" WHERE {where} GROUP BY 1, 2",
@@ -76,7 +87,7 @@ class Statements:
             f" sum(minutes)::bigint, min(day), max(day) FROM {self._schema}.entries e"
             f" LEFT JOIN {self._source}.organisations o ON o.id = e.issuer AND e.origin = ''"
             f" LEFT JOIN {self._source}.units u ON u.id = e.issuer AND u.origin = e.origin"
-            f" WHERE volunteer = %s AND {_COUNTED} AND day <= %s GROUP BY 1, 2, 3, 4",
+            f" WHERE volunteer = {self._person} AND {_COUNTED} AND day <= %s GROUP BY 1, 2, 3, 4",
             (VOLUNTEER.bind(volunteer), day),
         )
         tallies = tuple(
@@ -87,7 +98,7 @@ class Statements:
         return star_level(scheme or scheme_for(self._region, until), Service(tallies=tallies), until)
 
     def _state(self, cursor: Cursor, volunteer: str, request: Request, entries: Sequence[int] | None) -> Stated:
-        where, values = _condition(volunteer, request, entries)
+        where, values = self._condition(volunteer, request, entries)
         table = f"{self._schema}.entries WHERE {where}"
         cursor.execute(
             "SELECT count(*), coalesce(sum(minutes), 0)::bigint, coalesce(array_agg(position ORDER BY position), '{}'),"
@@ -117,6 +128,20 @@ class Statements:
         )
         return Stated(statement, tuple(positions), seen or 0)
 
+    def _condition(self, volunteer: str, request: Request, entries: Sequence[int] | None) -> tuple[str, list[Any]]:
+        where = f"volunteer = {self._person} AND {_COUNTED} AND day BETWEEN %s AND %s"
+        values: list[Any] = [VOLUNTEER.bind(volunteer), request.first, request.last]
+        if isinstance(request.filter, model.Filter):
+            for name, column, kind in _FILTERS:
+                wanted = getattr(request.filter, name)
+                if wanted is not UNSET:
+                    where += f" AND {column} = ANY(%s::{kind}[])"
+                    values.append(list(wanted))
+        if entries is not None:
+            where += " AND position = ANY(%s::bigint[])"
+            values.append(list(entries))
+        return where, values
+
     def _lines(
         self, cursor: Cursor, table: str, values: Sequence[Any]
     ) -> tuple[tuple[model.Line, ...], model.Others | None]:
@@ -126,7 +151,7 @@ class Statements:
         """
         cursor.execute(
             "SELECT issuer, activity, category, count(*), sum(minutes)::bigint, min(day)::text, max(day)::text,"
-            f" (array_agg(version ORDER BY position DESC))[1], origin FROM {table}"
+            f" (array_agg(version ORDER BY abs(position) DESC))[1], origin FROM {table}"
             " GROUP BY issuer, activity, category, origin ORDER BY 5 DESC, 6, issuer, activity, category, origin",
             values,
         )
@@ -166,27 +191,6 @@ class Statements:
             values,
         )
         return {(name, origin): called for name, origin, called in cursor}
-
-
-def _condition(volunteer: str, request: Request, entries: Sequence[int] | None) -> tuple[str, list[Any]]:
-    where, values = (
-        f"volunteer = %s AND {_COUNTED} AND day BETWEEN %s AND %s",
-        [
-            VOLUNTEER.bind(volunteer),
-            request.first,
-            request.last,
-        ],
-    )
-    if isinstance(request.filter, model.Filter):
-        for name, column, kind in _FILTERS:
-            wanted = getattr(request.filter, name)
-            if wanted is not UNSET:
-                where += f" AND {column} = ANY(%s::{kind}[])"
-                values.append(list(wanted))
-    if entries is not None:
-        where += " AND position = ANY(%s::bigint[])"
-        values.append(list(entries))
-    return where, values
 
 
 def _sums(cursor: Cursor, table: str, values: Sequence[Any], column: str) -> list[tuple[str, int, int]]:
