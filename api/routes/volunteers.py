@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import msgspec
 from fastapi import APIRouter, Query
@@ -18,30 +18,53 @@ from api.service import Region
 from api.sessions import Session
 from ledger import events
 from ledger.deadlines import is_late
-from ledger.domain.state import Organisation, Volunteer
+from ledger.domain.hours import entry_of
+from ledger.domain.state import Organisation
 from ledger.errors import Forbidden, Invalid, NotFound, NotYet
 from ledger.ids import check_issuer, format_time, issuer_kind
 from ledger.limits import AFTER_WAIT_MAX, PAGE_ROWS_MAX
-from ledger.store.log import StoredRow
-from projections.views import EntryRow, Sum, hide_small
+from projections.exchange import Person
+from projections.histories import SignedEvent
+from projections.views import TRANSIT, Breakdown, EntryRow, Sum, hide_small
 
 router = APIRouter(prefix="/v1/regions/{region}", tags=["totals"])
 
 After = Annotated[int | None, Query(ge=0, description="wait until the event at this position is counted")]
 _WAIT_STEP = 0.02
-_detail = events.reader({"issuer", "entry", "reason", "outcome"})
+_detail = events.reader({"issuer", "entry", "origin", "reason", "outcome"})
 
 
-class TotalsOut(BaseModel):
-    """Minutes and entries by state (counted, pending, contested, disputed, withdrawn), and under each heading."""
+class MoveOut(BaseModel):
+    """A transfer of the record to another region that is under way."""
 
     id: str
-    status: str = Field(description="unverified, verified or disclaimed")
-    home: str = Field(description="the region whose projections count the hours")
+    to: str = Field(description="code of the other region")
+    state: str = Field(description="requested, or offered: the record is in transit until the other region decides")
+
+
+class SumsOut(BaseModel):
+    """Minutes and entries by state, and by state under each heading."""
+
     total: dict[str, Sum]
     by_year: dict[str, dict[str, Sum]]
     by_category: dict[str, dict[str, Sum]]
     by_organisation: dict[str, dict[str, Sum]]
+
+
+class TotalsOut(SumsOut):
+    """A volunteer's totals by state (counted, pending, contested, disputed, withdrawn; of a record on its way transit).
+
+    They are empty where the volunteer's home is another region: that region counts the hours.
+    """
+
+    id: str = Field(description="the id under which this ledger keeps the record")
+    aliases: list[str] = Field(description="other ids of the same person; not shown to organisations")
+    status: str = Field(description="unverified, verified, disclaimed or visiting")
+    home: str = Field(description="code of the region that counts the hours")
+    move: MoveOut | None
+    served_here: SumsOut | None = Field(
+        description="where the home is another region: what was recorded in this ledger, never to be added to totals"
+    )
 
 
 class Change(BaseModel):
@@ -49,6 +72,7 @@ class Change(BaseModel):
 
     id: str
     type: str
+    origin: str | None = Field(description="the log that it stands in, if that is another")
     position: int
     recorded_at: str
     issuer: str
@@ -60,7 +84,8 @@ class EntryOut(BaseModel):
     """An entry as it stands, with its fields as last signed and the events that led there."""
 
     id: str
-    position: int
+    origin: str | None = Field(description="the log in which it was recorded, if that is another")
+    position: int = Field(description="in that log")
     state: str
     minutes: int
     late: bool = Field(description="recorded later than Order 67, article 11 asks")
@@ -84,11 +109,13 @@ async def _wait(region: Region, after: int | None) -> None:
         await asyncio.sleep(_WAIT_STEP)
 
 
-def _volunteer(region: Region, session: Session, volunteer: str) -> tuple[Volunteer, str | None]:
+def _person(region: Region, session: Session, volunteer: str) -> tuple[Person, str | None]:
+    """Who is meant, by whichever of their ids, and whose entries of theirs the reader sees."""
     if issuer_kind(check_issuer(volunteer)) != "volunteer":
         raise Invalid("not a volunteer's id")
-    scope = access.organisation_scope(session, volunteer)
-    found = region.ledger.record(Volunteer, volunteer)
+    found = region.totals.person(volunteer)
+    own = found is not None and session.issuer in found.ids
+    scope = access.organisation_scope(session, session.issuer if own else volunteer)
     if found is None:
         raise NotFound("no such volunteer, or not yours to see")
     return found, scope
@@ -102,17 +129,24 @@ async def volunteer_totals(region: Served, session: Reader, volunteer: str, afte
 
 
 def _totals(region: Region, session: Session, volunteer: str) -> TotalsOut:
-    found, scope = _volunteer(region, session, volunteer)
-    sums = region.totals.volunteer(volunteer, scope)
+    known, scope = _person(region, session, volunteer)
+    found = region.totals.record(known.id, scope)
+    if found is None:
+        raise NotFound("no such volunteer, or not yours to see")
+    person, move = found.person, found.person.move
     return TotalsOut(
-        id=volunteer,
-        status=found.status,
-        home=region.code,
-        total=sums.total,
-        by_year=sums.by_year,
-        by_category=sums.by_category,
-        by_organisation=sums.by_organisation,
+        id=person.id,
+        aliases=[] if scope else list(person.aliases),
+        status=person.status,
+        home=person.elsewhere or region.code,
+        move=None if move is None else MoveOut(id=move.id, to=move.to, state=move.state),
+        served_here=None if found.served_here is None else SumsOut(**_sums(found.served_here)),
+        **_sums(found.totals),
     )
+
+
+def _sums(found: Breakdown) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in SumsOut.model_fields}
 
 
 @router.get("/volunteers/{volunteer}/entries", summary="A volunteer's entries with their history")
@@ -124,29 +158,44 @@ async def volunteer_entries(
     limit: Annotated[int, Query(ge=1, le=PAGE_ROWS_MAX)] = 50,
     after: After = None,
 ) -> EntriesOut:
-    """Newest first; an organisation sees its own, and of others' doings only that an entry is contested."""
+    """Those recorded last first; an organisation sees its own, and of others' doings only that one is contested."""
     await _wait(region, after)
     return await asyncio.to_thread(_entries, region, session, volunteer, cursor, limit)
 
 
 def _entries(region: Region, session: Session, volunteer: str, cursor: str | None, limit: int) -> EntriesOut:
-    _, scope = _volunteer(region, session, volunteer)
-    page = region.totals.entries(volunteer, scope, position_of(cursor), limit + 1)
-    bodies = region.ledger.rows_at([place for row in page for place in (row.position, row.version)])
-    history: dict[str, list[Change]] = defaultdict(list)
-    for row in region.ledger.changes_of(volunteer):
-        about = _detail(row.topic, row.body or b"")
-        history[about.entry].append(_change(row))
-    shown = [_entry(row, bodies, history[row.id]) for row in page[:limit]]
-    return EntriesOut(entries=shown, next=str(page[limit - 1].position) if len(page) > limit else None)
+    person, scope = _person(region, session, volunteer)
+    page = region.totals.entries(person.id, scope, _before(cursor), limit + 1)
+    signed = region.totals.events([handle for row in page for handle in (row.position, row.version)])
+    history: dict[tuple[str, str], list[Change]] = defaultdict(list)
+    for row in region.totals.changes(person.ids):
+        about = _detail(row.topic, row.body)
+        history[entry_of(about, row.origin, region.ledger.origin)].append(_change(row))
+    shown = [_entry(row, signed, history[row.id, row.origin], in_transit=person.in_transit) for row in page[:limit]]
+    return EntriesOut(entries=shown, next=_cursor(page[limit - 1].position) if len(page) > limit else None)
 
 
-def _entry(row: EntryRow, bodies: dict[int, StoredRow], changes: list[Change]) -> EntryOut:
-    recorded, latest = bodies[row.position], bodies[row.version]
+_IMPORTED: Final = "i"
+"""Begins a cursor that stands for an entry recorded elsewhere: its position here is negative."""
+
+
+def _before(cursor: str | None) -> int | None:
+    if cursor is not None and cursor.startswith(_IMPORTED):
+        return -(position_of(cursor[len(_IMPORTED) :]) or 0)
+    return position_of(cursor)
+
+
+def _cursor(position: int) -> str:
+    return str(position) if position >= 0 else f"{_IMPORTED}{-position}"
+
+
+def _entry(row: EntryRow, signed: dict[int, SignedEvent], changes: list[Change], *, in_transit: bool) -> EntryOut:
+    recorded, latest = signed[row.position], signed[row.version]
     return EntryOut(
         id=row.id,
-        position=row.position,
-        state=row.state,
+        origin=row.origin or None,
+        position=recorded.position,
+        state=TRANSIT if in_transit else row.state,
         minutes=row.minutes,
         late=is_late(row.end, recorded.recorded_at),
         fields=msgspec.json.decode(latest.body or b"{}"),
@@ -154,12 +203,13 @@ def _entry(row: EntryRow, bodies: dict[int, StoredRow], changes: list[Change]) -
     )
 
 
-def _change(row: StoredRow) -> Change:
-    about = _detail(row.topic, row.body or b"")
+def _change(row: SignedEvent) -> Change:
+    about = _detail(row.topic, row.body)
     reason, outcome = getattr(about, "reason", None), getattr(about, "outcome", None)
     return Change(
-        id=str(row.event_id),
+        id=row.event_id,
         type=row.topic,
+        origin=row.origin or None,
         position=row.position,
         recorded_at=format_time(row.recorded_at),
         issuer=about.issuer,

@@ -162,6 +162,7 @@ def test_an_entry_shows_its_fields_as_last_signed_and_how_they_came_about(person
         {
             "id": str(row.event_id),
             "type": f"hours.{kind}/1",
+            "origin": None,
             "position": row.position,
             "recorded_at": format_time(int(world.now)),
             "issuer": issuer,
