@@ -18,6 +18,14 @@ from projections.views import Sum
 router = APIRouter(prefix="/v1/regions", tags=["regions"])
 
 
+class PeerOut(BaseModel):
+    """Another region that this one recognises: events of its log are believed, and records move to and fro."""
+
+    code: str = Field(examples=["442000"])
+    origin: str = Field(description="name of its log", examples=["ledger.example/442000"])
+    log_keys: list[str] = Field(description="vkeys that its checkpoints are verified with")
+
+
 class RegionOut(BaseModel):
     """A region and how to check its log."""
 
@@ -26,7 +34,7 @@ class RegionOut(BaseModel):
     origin: str = Field(description="name of its log", examples=["ledger.example/441300"])
     log_vkey: str = Field(description="verifies its checkpoints; compare it with one obtained elsewhere")
     tree_size: int = Field(description="events under the last published checkpoint")
-    peers: list[str] = Field(description="codes of regions it recognises")
+    peers: list[PeerOut] = Field(description="regions that it recognises now")
 
 
 class DayOut(BaseModel):
@@ -54,7 +62,7 @@ def _out(region: Region) -> RegionOut:
         origin=region.ledger.origin,
         log_vkey=str(region.log_key),
         tree_size=region.published_size(),
-        peers=[],
+        peers=[PeerOut(code=one.code, origin=one.origin, log_keys=list(one.log_keys)) for one in region.totals.peers()],
     )
 
 
