@@ -20,8 +20,8 @@ from ledger.committer import Committer
 from ledger.credentials import certificate, code, issuing, model, sd_jwt
 from ledger.credentials.keys import digest
 from ledger.deadlines import local_day
-from ledger.domain.state import Proof, Region, Volunteer
-from ledger.errors import Busy, Invalid, LedgerError, NotFound, NotYet, Refused, Rejected, Unavailable
+from ledger.domain.state import Proof, Region
+from ledger.errors import Busy, Invalid, LedgerError, NotFound, NotYet, Problem, Refused, Rejected, Unavailable
 from ledger.holdings import Holding, Request
 from ledger.identities import Details
 from ledger.ids import format_time
@@ -76,6 +76,14 @@ class Finished:
         """The Multikey that signed it."""
         proof = model.decode(self.credential).proof
         return proof[0].verificationMethod.rpartition("#")[2] if isinstance(proof, tuple) else ""
+
+
+class NotCountedHere(Refused):
+    """The volunteer's hours do not count here now, so nothing is certified of them."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__([Problem(index=None, id=None, code=reason, detail=detail, pointer="/volunteer")])
+        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +150,18 @@ class Proving:
         if made >= PROOFS_PER_DAY:
             raise Busy(f"{made} proofs were issued within a day, and at most {PROOFS_PER_DAY} are", retry_after=3600)
 
+    def _check_home(self, volunteer: str) -> None:
+        """Proofs are issued where the hours count; those issued before a move stay what they are."""
+        person = self._statements.person(volunteer)
+        if person is None:
+            return
+        if person.elsewhere is not None:
+            raise NotCountedHere("not-home", f"the hours count in {person.elsewhere}, the home: ask there")
+        if person.move is not None and person.in_transit:
+            raise NotCountedHere("in-transit", f"the record is on its way to {person.move.to}: ask when it has arrived")
+
     def _make(self, ask: Ask) -> _Made:
+        self._check_home(ask.volunteer)
         issued, today = format_time(self._ledger.now()), self._today()
         if ask.request.first > today:
             raise Invalid("the period has not begun", "/first")
@@ -212,10 +231,10 @@ class Proving:
 
     def _name(self, volunteer: str) -> str:
         """The name that a station last saw in a document; what a person says of itself is not stated."""
-        record = self._ledger.record(Volunteer, volunteer)
-        if record is None or record.status != "verified":
+        person = self._statements.person(volunteer)
+        if person is None or person.status != "verified":
             raise Invalid("no station has verified this person, so no name can be stated", "/named")
-        kept = self._ledger.private(volunteer)
+        kept = self._ledger.private(person.id)
         if not kept:
             raise Invalid("no name is kept of this person any more, so none can be stated", "/named")
         return msgspec.json.decode(kept[-1].details, type=Details).name
@@ -277,6 +296,7 @@ class Proving:
         The request is that of the proof, with the consent under which the token is asked for.
         """
         parent = self.holding(proof)
+        self._check_home(parent.volunteer)
         self._check_rate(parent.volunteer)
         if self.record(proof).revoked is not None or not isinstance(parent.credential, model.Credential):
             raise Invalid("a token is made of a credential that stands", "/proof")

@@ -115,6 +115,7 @@ class Watching:
         volunteer = self._ledger.record(Volunteer, holding.volunteer)
         if volunteer is not None and volunteer.status == "disclaimed":
             return "disclaimed"
+        person = holding.volunteer if volunteer is None else volunteer.alias_of or volunteer.id
         with self._ledger.database.read() as cursor:
-            withdrawn = proofs.any_withdrawn(cursor, self._ledger.schema, holding.volunteer, holding.entries)
+            withdrawn = proofs.any_withdrawn(cursor, self._ledger.schema, person, holding.entries)
         return "withdrawn" if withdrawn else "corrected"
