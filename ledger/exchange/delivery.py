@@ -1,0 +1,68 @@
+"""Policy of delivery: what becomes of a message after an attempt, and when it is tried again. Pure, but for chance.
+
+Full jitter: a wait is drawn evenly from zero to a bound that doubles with each attempt, so that what failed together
+is not tried again together (M. Brooker, Exponential Backoff and Jitter, AWS Architecture Blog, 2015).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from ledger.errors import Conflict, Corrupt, LedgerError, NotYet, Rejected, Unavailable, Untrusted
+from ledger.exchange.incoming import Answer
+from ledger.limits import DELIVERY_DELAY_MAX, DELIVERY_DELAY_MIN
+
+Chance = Callable[[], float]
+"""A number drawn evenly from 0 to 1."""
+
+
+class Fate(NamedTuple):
+    """What becomes of a message: `done` and `aside` are for good, `waiting` until it is tried again."""
+
+    state: Literal["done", "aside", "waiting"]
+    reason: str = ""
+    retry_after: int = 0
+    """Seconds that whoever refused it asked for."""
+    unreachable: bool = False
+    """Whether it was the peer that failed, so that no other message would fare better now."""
+
+
+def retry_at(attempts: int, now: int, retry_after: int = 0, chance: Chance = random.random) -> int:
+    """When to try again after that many attempts, at least `retry_after` seconds from `now`; unix milliseconds.
+
+    Never later than DELIVERY_DELAY_MAX, whatever was asked for.
+    """
+    # Beyond some doublings the bound is the largest one anyway, and the number need not grow with it.
+    bound = min(DELIVERY_DELAY_MIN * 2 ** min(max(attempts - 1, 0), 32), DELIVERY_DELAY_MAX)
+    seconds = min(max(chance() * bound, retry_after), DELIVERY_DELAY_MAX)
+    return now + round(seconds * 1000)
+
+
+def answered(answer: Answer) -> Fate:
+    """What an answer comes to: whoever has the message, or lets it wait, will see to it; we are rid of it."""
+    return Fate("aside" if answer.state == "aside" else "done", answer.reason)
+
+
+def unsent(error: Exception) -> Fate:
+    """What comes of a message that could not be made: nothing was sent."""
+    return failed(error)._replace(unreachable=False)
+
+
+def failed(error: Exception) -> Fate:
+    """What a failed attempt comes to.
+
+    Aside when the same message would fail the same way: refused, not believed, at odds with what is stored. Anything
+    else may pass, a fault of this program included, since it may be mended.
+    """
+    reason = (error.detail if isinstance(error, LedgerError) else f"{type(error).__name__}: {error}") or repr(error)
+    match error:
+        case NotYet():
+            return Fate("waiting", reason, error.retry_after)
+        case Unavailable():
+            return Fate("waiting", reason, unreachable=True)
+        case Rejected() | Untrusted() | Conflict() | Corrupt():
+            return Fate("aside", reason)
+        case _:
+            return Fate("waiting", reason)
