@@ -83,7 +83,8 @@ def _needs_visiting(event: e.VolunteerVisiting) -> Iterable[Need]:
 
 
 def _decide_visiting(state: State, event: e.VolunteerVisiting, moment: Moment) -> Iterator[Violation]:
-    if state.get(Volunteer, event.subject):
+    known = state.get(Volunteer, event.subject)
+    if known is not None and known.status != "noted":
         yield Violation("already-registered", f"{event.subject} is known here", "/subject")
     yield from check_peer(state, event.home_origin, event.home, "/home")
     if isinstance(event.key, str):
@@ -91,7 +92,9 @@ def _decide_visiting(state: State, event: e.VolunteerVisiting, moment: Moment) -
 
 
 def _evolve_visiting(state: State, event: e.VolunteerVisiting, moment: Moment) -> Iterable[Record]:
-    yield Volunteer(id=event.subject, status="visiting", registrar=event.issuer, home=event.home)
+    known = state.get(Volunteer, event.subject)
+    epoch = 0 if known is None else known.epoch
+    yield Volunteer(id=event.subject, status="visiting", registrar=event.issuer, home=event.home, epoch=epoch)
     if isinstance(event.key, str):
         yield from registration.new_key(event.subject, event.key, moment)
 
@@ -156,7 +159,7 @@ def _decide_received(state: State, event: e.EntryReceived, moment: Moment) -> It
         yield Violation("not-of-a-record", "the event is not about service", "/event")
     elif one.event.subject != event.subject:
         yield Violation("wrong-subject", f"the event is about {one.event.subject}", "/subject")
-    elif state.get(Volunteer, person(state, event.subject)) is None:
+    elif (known := state.get(Volunteer, person(state, event.subject))) is None or known.status == "noted":
         yield Violation("unknown-volunteer", f"{event.subject} is not known here", "/subject")
     elif one.topic in e.CHANGE_TYPES:
         entry = state.get(Entry, hours.entry_of(one.event, one.origin, moment.origin))

@@ -45,7 +45,7 @@ def _needs_recorded(event: e.HoursFields) -> Iterable[Need]:
 
 def _check_volunteer(state: State, event: e.Event) -> Iterator[Violation]:
     volunteer = state.get(Volunteer, person(state, event.subject))
-    if volunteer is None:
+    if volunteer is None or volunteer.status == "noted":
         yield Violation("unknown-volunteer", f"{event.subject} is not registered here", "/subject")
     elif volunteer.status == "disclaimed" and issuer_kind(event.issuer) != "region":
         yield Violation("record-frozen", "the record is frozen since it was disclaimed", "/subject")

@@ -108,7 +108,10 @@ class Organisation(Record, frozen=True, kw_only=True, gc=False):
 
 
 class Volunteer(Record, frozen=True, kw_only=True, gc=False):
-    """A person this ledger knows. `status` is unverified, verified, disclaimed (frozen) or visiting."""
+    """A person this ledger knows. `status` is unverified, verified, disclaimed (frozen) or visiting.
+
+    It is `noted` for one who is at home elsewhere and of whom only the number of the last move is known.
+    """
 
     id: str
     status: str

@@ -298,7 +298,7 @@ def _arrived_people(state: State, event: e.TransferAccepted, moment: Moment, her
     status = "unverified" if claim is None else "verified"
     for name in dict.fromkeys((here, *ids_of(event))):
         known = state.get(Volunteer, name) or Volunteer(id=name, status=status, registrar=region)
-        status_now = status if known.status == "visiting" else known.status
+        status_now = status if known.status in ("visiting", "noted") else known.status
         alias = None if name == here else here
         yield replace(
             known, status=status_now, home=None, epoch=max(event.epoch, known.epoch), transfer=None, alias_of=alias
@@ -441,8 +441,16 @@ def may_endorse(state: State, announced: e.RecoveryAnnounced) -> bool:
     return not any(one and (one.at_home or one.epoch >= announced.epoch) for one in found)
 
 
-def _evolve_nothing(state: State, event: Event, moment: Moment) -> Iterable[Record]:
-    return ()
+def _evolve_answered(state: State, event: e.RecoveryAnswered, moment: Moment) -> Iterable[Record]:
+    """Whoever endorses takes no older offer of that record any more, even of a person not known here so far."""
+    if event.outcome != "endorsed" or not moment.arrived:
+        return
+    announced = moment.arrived[0].event
+    for name in (announced.volunteer, *announced.aliases):
+        known = state.get(Volunteer, name) or Volunteer(
+            id=name, status="noted", registrar=event.issuer, home=announced.ledger
+        )
+        yield replace(known, epoch=max(known.epoch, announced.epoch - 1))
 
 
 __all__ = ["RULES", "at_home", "ids_of", "is_cited", "joined_by", "may_endorse", "name_of", "record_of", "replay"]
@@ -456,5 +464,5 @@ RULES: dict[type[Event], Rule] = {
     e.TransferClosed: Rule(_needs_transfer, _decide_closed, _evolve_closed),
     e.TransferCancelled: Rule(_needs_transfer, _decide_cancelled, _evolve_cancelled),
     e.RecoveryAnnounced: Rule(_needs_announced, _decide_announced, _evolve_announced),
-    e.RecoveryAnswered: Rule(_needs_answered, _decide_answered, _evolve_nothing),
+    e.RecoveryAnswered: Rule(_needs_answered, _decide_answered, _evolve_answered),
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ledger import canonical, events, identities
 from ledger.domain.state import Arrived
+from ledger.domain.transfer import name_of
 from ledger.errors import Invalid, LedgerError, Untrusted
 from ledger.event_fields import type_name
 from ledger.exchange import wire
@@ -168,7 +169,7 @@ class _Reading:
         )
 
     def _open(self, sealed: bytes) -> None:
-        info = identities.sealing_info(self._offer.subject, self._receiver.offer.origin, self._receiver.own_origin)
+        info = identities.sealing_info(name_of(self._offer), self._receiver.offer.origin, self._receiver.own_origin)
         details = identities.open_sealed(self._receiver.sealing_key, sealed, info)
         identities.open_foreign_details(details, str(self._offer.details))
         self._found.details = details

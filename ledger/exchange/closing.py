@@ -20,7 +20,7 @@ def withdraw(desk: Desk, transfer: str) -> Accepted:
     if found is None:
         raise NotFound(f"no transfer {transfer} here")
     if found.state != "requested":
-        raise Conflict(f"the transfer is {found.state}: what was offered is cancelled with the other side's proof alone")
+        raise Conflict(f"the transfer is {found.state}: an offer is cancelled with the other side's proof alone")
     return desk.issue(events.TransferCancelled(**desk.common(f"transfer:{transfer}"), volunteer=found.volunteer))
 
 

@@ -95,7 +95,7 @@ def bundle(desk: Desk, transfer: str, sealing_key: str | None) -> Iterator[bytes
     details = _details(desk, offer_made.volunteer) if isinstance(offer_made.details, str) else None
     sealed = None
     if details is not None and sealing_key is not None:
-        info = identities.sealing_info(offer_made.subject, desk.origin, offer_made.to_origin)
+        info = identities.sealing_info(transfer, desk.origin, offer_made.to_origin)
         sealed = identities.seal_for(sealing_key, details, info)
     with desk.proofs() as (proofs, _):
         ids = (offer_made.volunteer, *offer_made.aliases)
