@@ -173,3 +173,6 @@ DELIVERY_LEASE: Final = 120
 """How long a message is left to the process that took it, before another may."""
 DELIVERY_REASON_MAX: Final = 500
 """What is kept of why a message was not delivered, in characters."""
+
+MISCONDUCT_BYTES_MAX: Final = 128 * 1024 * 1024
+"""Evidence of a region's misconduct; one that lists BUNDLE_EVENTS_MAX events of a record and as many keys fits."""
