@@ -17,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all run demo test lint format bench slow clean help
+.PHONY: all run demo test lint format bench slow model clean help
 
 all: lint test  ## lint and tests (the default)
 
@@ -35,6 +35,9 @@ slow: $(DEV_STAMP)  ## fault and scale tests, minutes each
 
 bench: $(DEV_STAMP)  ## measure against the budgets of the design
 	$(BIN)/python -m tests.bench $(ARGS)
+
+model: $(DEV_STAMP)  ## check the transfer protocol with Spin; ARGS=--long for larger bounds
+	$(BIN)/python -m tests.model $(ARGS)
 
 lint: $(DEV_STAMP)  ## style, types and the direction of imports
 	$(BIN)/ruff check .

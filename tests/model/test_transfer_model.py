@@ -1,0 +1,52 @@
+"""The transfer protocol holds in every state that the model can reach, and the model is one that can fail."""
+
+import re
+
+import pytest
+
+from tests.model.searches import MUTATIONS, SHORT, WORDS, Mutation
+from tests.model.spin import HOW_TO_INSTALL, MODEL, Incomplete, Search, explore, missing, read
+
+needs_spin = pytest.mark.skipif(bool(missing()), reason=f"{' and '.join(missing())} not found: {HOW_TO_INSTALL}")
+
+
+@needs_spin
+@pytest.mark.parametrize("search", SHORT, ids=lambda search: search.name)
+def test_all_invariants_hold_in_every_state(search: Search, tmp_path):
+    assert explore(search, tmp_path).violated is None
+
+
+@needs_spin
+def test_no_step_of_the_protocol_is_out_of_reach(tmp_path):
+    """A step that is never taken would hold whatever it did."""
+    assert explore(SHORT[0], tmp_path).unreached == ()
+
+
+@needs_spin
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: f"{mutation.macro}-{mutation.breaks}")
+def test_a_mistake_in_the_protocol_is_found(mutation: Mutation, tmp_path):
+    violated = explore(mutation.search, tmp_path, brief=True).violated
+    assert violated is not None
+    assert WORDS[mutation.breaks] in violated
+
+
+def test_every_mutation_of_the_model_is_tried():
+    """And none is tried that the model does not know, which would hold, or fail, for no reason."""
+    forms = {"LIVE", "LOSSY", "CLOSURE", "MOVES", "ENTRIES", "INVARIANT"}
+    named = set(re.findall(r"^#if(?:n?def) (\w+)|defined\((\w+)\)", MODEL.read_text(), re.MULTILINE))
+    assert {name for pair in named for name in pair if name} - forms == {mutation.macro for mutation in MUTATIONS}
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        "",
+        "error: max search depth too small\n errors: 0\n   9 states, stored\n   1.0\ttotal actual memory usage",
+        "Warning: Search not completed\n errors: 0\n   9 states, stored\n   1.0\ttotal actual memory usage",
+        "errors: 1\n   9 states, stored\n   1.0\ttotal actual memory usage",
+    ],
+    ids=["nothing", "depth", "memory", "an error unnamed"],
+)
+def test_a_search_that_did_not_end_says_nothing(report):
+    with pytest.raises(Incomplete):
+        read(report, 0.0)
