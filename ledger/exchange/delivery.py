@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from ledger.errors import Conflict, Corrupt, LedgerError, NotYet, Rejected, Unavailable, Untrusted
+from ledger.errors import Busy, Conflict, Corrupt, LedgerError, NotYet, Rejected, Unavailable, Untrusted
 from ledger.exchange.incoming import Answer
 from ledger.limits import DELIVERY_DELAY_MAX, DELIVERY_DELAY_MIN
 
@@ -35,7 +35,7 @@ def retry_at(attempts: int, now: int, retry_after: int = 0, chance: Chance = ran
     Never later than DELIVERY_DELAY_MAX, whatever was asked for.
     """
     # Beyond some doublings the bound is the largest one anyway, and the number need not grow with it.
-    bound = min(DELIVERY_DELAY_MIN * 2 ** min(max(attempts - 1, 0), 32), DELIVERY_DELAY_MAX)
+    bound = min(DELIVERY_DELAY_MIN << min(max(attempts - 1, 0), 32), DELIVERY_DELAY_MAX)
     seconds = min(max(chance() * bound, retry_after), DELIVERY_DELAY_MAX)
     return now + round(seconds * 1000)
 
@@ -59,7 +59,7 @@ def failed(error: Exception) -> Fate:
     reason = (error.detail if isinstance(error, LedgerError) else f"{type(error).__name__}: {error}") or repr(error)
     match error:
         case NotYet():
-            return Fate("waiting", reason, error.retry_after)
+            return Fate("waiting", reason, error.retry_after, unreachable=isinstance(error, Busy))
         case Unavailable():
             return Fate("waiting", reason, unreachable=True)
         case Rejected() | Untrusted() | Conflict() | Corrupt():

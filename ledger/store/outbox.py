@@ -104,6 +104,15 @@ def settle(cursor: Cursor, schema: str, number: int, state: str, due: int, reaso
     )
 
 
+def put_back(cursor: Cursor, schema: str, numbers: Sequence[int], due: int) -> None:
+    """Leave messages that were taken, and not tried, to whoever takes them when they are `due`."""
+    cursor.execute(
+        f"UPDATE {schema}.outbox SET due = %s, attempts = attempts - 1"
+        " WHERE number = ANY(%s) AND state = 'waiting' AND attempts > 0",
+        (due, list(numbers)),
+    )
+
+
 def pending(cursor: Cursor, schema: str, limit: int, after: int = 0) -> list[Row]:
     """A page of what is not delivered, waiting or aside, behind the message of number `after`."""
     cursor.execute(

@@ -1,0 +1,255 @@
+"""Tells other regions what they are to be told, and goes on with what they told this one: for one region, in threads.
+
+Everything that is to be done stands in tables, so that nothing is lost when the process dies, and two processes do no
+harm: a message that is sent twice is taken once.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Protocol
+
+from ledger.app import Ledger
+from ledger.errors import LedgerError, Unavailable
+from ledger.exchange import delivery
+from ledger.exchange.incoming import Answer
+from ledger.store import outbox
+from ledger.store.listen import Listener
+from ledger.store.postgres import LOST, DatabaseError
+from projections.engine import Poisoned, advance, find_poison
+from projections.outgoing import Outgoing, Outline
+
+logger = logging.getLogger("yongzhi.delivery")
+
+_TAKEN: Final = 64
+"""Messages taken at a time."""
+_WORKERS: Final = 8
+"""Peers that are told something at the same time; a slow one holds up no other."""
+
+
+class Node(Protocol):
+    """What a region does about exchange, without threads: see `ledger.exchange.node`."""
+
+    def message(self, origin: str, position: int) -> bytes:
+        """The message about an event; raise NotYet until a published checkpoint covers it."""
+
+    def step(self) -> bool:
+        """Go on with what waits; whether anything came of it."""
+
+
+class Peers(Protocol):
+    """How other regions are reached."""
+
+    def send(self, region: str, data: bytes, sender: str) -> Answer:
+        """Put a message into the inbox of a region, in the name of `sender`; raise Unavailable or what it answered."""
+
+
+class Delivering:
+    """Follows the log of one region, sends what follows from it, and has its node go on."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        node: Node,
+        peers: Peers,
+        clock: Callable[[], float] = time.time,
+        chance: delivery.Chance = random.random,
+    ) -> None:
+        self._ledger = ledger
+        self._node = node
+        self._peers = peers
+        self._clock = clock
+        self._chance = chance
+        self._lock = threading.Lock()
+        self._busy: set[str] = set()
+        """Peers that are being told something."""
+        self._resting: dict[str, tuple[int, int]] = {}
+        """Peers that were out of reach: how often in turn, and until when they are left alone."""
+        self._stepping = False
+        self._failures: dict[str, str] = {}
+        self._stopping = threading.Event()
+        self._projection = Outgoing(ledger.database, ledger.schema)
+        with ledger.database.transaction() as cursor:
+            self._projection.create(cursor)
+        self._feed = Outline(ledger)
+        self._listener = Listener(ledger.database, ledger.schema)
+        self._workers = ThreadPoolExecutor(_WORKERS, f"deliver-{ledger.region}")
+        self._thread = threading.Thread(target=self._run, name=f"delivery-{ledger.region}", daemon=True)
+        self._thread.start()
+
+    @property
+    def failure(self) -> str | None:
+        """What does not get on by itself, if anything; a peer that is out of reach is none."""
+        with self._lock:
+            return "; ".join(f"{part}: {reason}" for part, reason in sorted(self._failures.items())) or None
+
+    def close(self) -> None:
+        """Stop after the messages at hand."""
+        self._stopping.set()
+        self._listener.wake()
+        self._thread.join()
+        self._workers.shutdown()
+        self._feed.close()
+        self._listener.close()
+
+    # -- the thread -----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                more = self._follow()
+                more |= self._take()
+                self._go_on()
+                self._mended("outbox")
+            except (Unavailable, *LOST) as error:
+                logger.warning("delivery waits", extra={"region": self._ledger.region, "reason": str(error)})
+                more = False
+            except Exception as error:
+                self._fail("outbox", error)
+                more = False
+            if not more:
+                self._listener.wait()
+
+    @property
+    def _now(self) -> int:
+        """Unix milliseconds."""
+        return int(self._clock() * 1000)
+
+    def _follow(self) -> bool:
+        """Derive messages from a page of the log; whether there was one."""
+        if "log" in self._failures:
+            return False  # until an operator has mended it and starts again
+        try:
+            return advance(self._projection, self._ledger.name, self._feed) > 0
+        except (Unavailable, *LOST):
+            raise
+        except Exception as error:
+            logger.warning("page raised", exc_info=error)
+            self._fail("log", find_poison(self._projection, self._ledger))
+            return False
+
+    def _take(self) -> bool:
+        """Give what is due to workers, one for each peer; whether there was anything."""
+        now = self._now
+        with self._lock:
+            without = {*self._busy, *(peer for peer, (_, until) in self._resting.items() if until > now)}
+        with self._ledger.database.transaction() as cursor:
+            rows = outbox.due(cursor, self._ledger.schema, now, _TAKEN, sorted(without))
+        by_peer: dict[str, list[outbox.Row]] = defaultdict(list)
+        for row in rows:
+            by_peer[row.peer].append(row)
+        for peer, found in by_peer.items():
+            with self._lock:
+                self._busy.add(peer)
+            self._workers.submit(self._tell, peer, found)
+        return bool(rows)
+
+    def _go_on(self) -> None:
+        if not self._stepping:
+            self._stepping = True
+            self._workers.submit(self._step)
+
+    # -- workers --------------------------------------------------------------------------------------
+
+    def _step(self) -> None:
+        worked = False
+        try:
+            worked = not self._stopping.is_set() and self._node.step()
+            self._mended("node")
+        except (Unavailable, *LOST) as error:
+            logger.warning("exchange waits", extra={"region": self._ledger.region, "reason": str(error)})
+        except Exception as error:
+            self._fail("node", error)
+        finally:
+            self._stepping = False
+            if worked:
+                self._listener.wake()
+
+    def _tell(self, peer: str, rows: list[outbox.Row]) -> None:
+        """Tell a peer one thing after another, until it is out of reach."""
+        left = list(rows)
+        try:
+            while left and not self._stopping.is_set():
+                if not self._send(left.pop(0)):
+                    break
+            self._put_back(peer, left)
+        except (LedgerError, DatabaseError) as error:
+            # What was taken is due again by itself.
+            logger.warning("delivery waits", extra={"region": self._ledger.region, "reason": str(error)})
+        except Exception as error:
+            self._fail("outbox", error)
+        finally:
+            with self._lock:
+                self._busy.discard(peer)
+            self._listener.wake()
+
+    def _send(self, row: outbox.Row) -> bool:
+        """Try one message, and write down what became of it; False when its peer is out of reach."""
+        try:
+            data = self._node.message(row.origin, row.position)
+        except Exception as error:
+            self._settle(row, delivery.unsent(error), error)
+            return True
+        answer, raised = None, None
+        try:
+            answer = self._peers.send(row.peer, data, self._ledger.region)
+            fate = delivery.answered(answer)
+        except Exception as error:
+            fate, raised = delivery.failed(error), error
+        if fate.unreachable:
+            self._rest(row.peer, fate)
+            self._settle(row, fate, raised)
+            return False
+        with self._lock:
+            self._resting.pop(row.peer, None)
+        self._settle(row, fate, raised, answer)
+        return True
+
+    def _rest(self, peer: str, fate: delivery.Fate) -> None:
+        with self._lock:
+            times = self._resting.get(peer, (0, 0))[0] + 1
+            self._resting[peer] = times, delivery.retry_at(times, self._now, fate.retry_after, self._chance)
+
+    def _settle(
+        self, row: outbox.Row, fate: delivery.Fate, error: Exception | None, answer: Answer | None = None
+    ) -> None:
+        now = self._now
+        due = now
+        if fate.state == "waiting":
+            due = delivery.retry_at(row.attempts, now, fate.retry_after, self._chance)
+        said = (
+            "" if answer is None else answer.state if answer.position is None else f"{answer.state} {answer.position}"
+        )
+        with self._ledger.database.transaction() as cursor:
+            outbox.settle(cursor, self._ledger.schema, row.number, fate.state, due, fate.reason, said)
+        part = f"message {row.number}"
+        if error is not None and not isinstance(error, LedgerError):
+            self._fail(part, error)
+        else:
+            self._mended(part)
+        if fate.state == "aside":
+            logger.warning("message set aside", extra={"region": self._ledger.region, "reason": fate.reason})
+
+    def _put_back(self, peer: str, rows: list[outbox.Row]) -> None:
+        if not rows:
+            return
+        with self._lock:
+            _, until = self._resting.get(peer, (0, self._now))
+        with self._ledger.database.transaction() as cursor:
+            outbox.put_back(cursor, self._ledger.schema, [row.number for row in rows], until)
+
+    def _fail(self, part: str, error: Exception) -> None:
+        reason = error.detail if isinstance(error, Poisoned) else f"{type(error).__name__}: {error}"
+        logger.error("delivery failed", exc_info=error, extra={"region": self._ledger.region, "reason": reason})
+        with self._lock:
+            self._failures[part] = reason
+
+    def _mended(self, part: str) -> None:
+        with self._lock:
+            self._failures.pop(part, None)
