@@ -128,7 +128,30 @@ AUTHORITIES: dict[str, tuple[set[str], dict[str, Any]]] = {
     "hours.approved/1": ({"station", "volunteer"}, {"subject": REGISTERED}),
     "hours.disputed/1": ({"volunteer", "region"}, {"subject": REGISTERED}),
     "hours.decided/1": ({"region"}, {"subject": REGISTERED}),
+    "region.peer_recognised/1": ({"region"}, {}),
+    "region.peer_dismissed/1": ({"region"}, {}),
+    "volunteer.visiting/1": (
+        STATIONS,
+        {
+            "subject": NEW,
+            "key": ABSENT,
+            "consent": {"method": "form", "given": builders.TIME, "reference": "档案 2026-24"},
+        },
+    ),
+    "entry.received/1": ({"region"}, {"subject": REGISTERED}),
+    "record.stated/1": ({"region"}, {"subject": REGISTERED}),
+    "transfer.requested/1": (STATIONS | {"volunteer"}, {"volunteer": REGISTERED, "reference": "档案 2026-25"}),
+    "transfer.offered/1": ({"region"}, {"volunteer": REGISTERED}),
+    "transfer.accepted/1": ({"region"}, {"volunteer": REGISTERED, "keys": []}),
+    "transfer.rejected/1": ({"region"}, {"volunteer": REGISTERED}),
+    "transfer.expired/1": ({"region"}, {"volunteer": REGISTERED}),
+    "transfer.closed/1": ({"region"}, {"volunteer": REGISTERED}),
+    "transfer.cancelled/1": ({"region"}, {"volunteer": REGISTERED}),
+    "recovery.announced/1": ({"region"}, {"volunteer": REGISTERED}),
+    "recovery.answered/1": ({"region"}, {}),
 }
+OWN_STATEMENTS = {"volunteer.disclaimed/1", "transfer.requested/1"}
+"""Types of which one's own has no reference."""
 
 
 def test_the_table_of_authorities_is_complete():
@@ -151,7 +174,7 @@ def test_only_those_who_may_issue_a_type_issue_it(world, kind):
             members["entry"] = entry
         if kind == "region.established/1":
             members |= {"key": vkey(CAST[name]), "origin": world.origin, "log_key": vkey(world.origin)}
-        if kind == "volunteer.disclaimed/1" and name == "volunteer":
+        if kind in OWN_STATEMENTS and name == "volunteer":
             members["reference"] = ABSENT
         body = world.body(kind, **members)
         details = builders.details(id_number="E99999999" if "consent" in changes else "E12345678")

@@ -1,7 +1,7 @@
 """The rules by themselves: pure, asking for no more than they said they need, and undone without a trace."""
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -13,29 +13,47 @@ from ledger import events
 from ledger.domain import rules
 from ledger.domain.state import (
     Activity,
-    Claim,
+    Arrived,
     Entry,
     Identity,
     KeyRecord,
     Moment,
     Need,
     Organisation,
+    Peer,
     R,
+    Receipt,
     Record,
-    Region,
     State,
+    Unit,
     Volunteer,
 )
 from ledger.domain.verdict import Violation
 from ledger.errors import Invalid
 from ledger.ids import instant
+from ledger.store import decisions
 from tests import builders
-from tests.builders import ABSENT, AUTHORITY, ENTRY, GROUP, ORIGIN, REGION, STATION, VOLUNTEER, signing_key
-from tests.integration.world import NOW
+from tests.builders import (
+    ABSENT,
+    AUTHORITY,
+    ENTRY,
+    GROUP,
+    ORIGIN,
+    PEER,
+    PEER_ORIGIN,
+    REGION,
+    STATION,
+    VOLUNTEER,
+    signing_key,
+)
+from tests.integration.world import NOW, span
 from tests.projections.actions import Actions, beginning
 from tests.projections.model import Submission
 
-KINDS = (Region, KeyRecord, Organisation, Volunteer, Activity, Claim, Entry)
+KINDS = tuple(decisions.TABLES)
+PREFIXES: dict[type[Record], str] = {Organisation: "org:", Volunteer: "volunteer:"}
+NAMED_BY_GROUP = (KeyRecord, Peer)
+"""Kinds whose identity begins with the group."""
 Decided = tuple[list[Violation], list[Record]]
 """What forbids an event, and what it changes when nothing does."""
 
@@ -54,26 +72,31 @@ def decided(state: State, event: events.AnyEvent, moment: Moment) -> Decided:
 
 
 class Loaded(State):
-    """What is loaded for one event, out of all there is; being asked for anything else is a failure."""
+    """What is loaded for one event, out of all there is; being asked for anything else is a failure.
 
-    def __init__(self, everything: State, event: events.AnyEvent, claim: str | None = None) -> None:
+    In the steps of `ledger.intake.Batch.run`: some needs are told only by what the steps before loaded.
+    """
+
+    def __init__(
+        self, everything: State, event: events.AnyEvent, claim: str | None = None, arrived: Sequence[Arrived] = ()
+    ) -> None:
         super().__init__()
-        self.needs = list(rules.needs(event, claim))
-        for need in self.needs:
-            self.load_all(found(everything, need))
-        # As the ledger does: who may act on an entry depends on the organisation that recorded it.
-        recorders = [Need(Organisation, entry.issuer) for entry in super().all(Entry)]
-        for need in recorders:
-            self.load_all(found(everything, need))
-        self.needs += recorders
+        self.needs: list[Need] = []
+        store = State()
+        self._load(everything, store, rules.needs(event, claim))
+        self._load(everything, store, rules.further_needs(store, arrived[:1]))
+        self._load(everything, store, rules.further_spans(store, [event]))
 
-    def load_all(self, records: Iterable[Record]) -> None:
-        for record in records:
-            self.load(record)
+    def _load(self, everything: State, store: State, needs: Iterable[Need]) -> None:
+        for need in list(needs):
+            self.needs.append(need)
+            for record in found(everything, need):
+                store.load(record)
+                self.load(record)
 
     def get(self, kind: type[R], identity: Identity) -> R | None:
-        group = identity[0] if kind is KeyRecord else None
-        if kind is Organisation and not str(identity).startswith("org:"):
+        group = identity[0] if kind in NAMED_BY_GROUP else None
+        if kind in PREFIXES and not str(identity).startswith(PREFIXES[kind]):
             return None  # there can be none of that name
         assert any(
             need.kind is kind and (need.identity == identity or (group is not None and need.group == group))
@@ -86,7 +109,8 @@ class Loaded(State):
         return super().group(kind, group)
 
     def all(self, kind: type[R]) -> Collection[R]:
-        assert any(need.kind is kind and need.signed_by for need in self.needs), f"all {kind.__name__}"
+        asked = (need for need in self.needs if need.kind is kind)
+        assert any(need.signed_by or need.cited for need in asked), f"all {kind.__name__}"
         return super().all(kind)
 
 
@@ -95,7 +119,9 @@ def found(everything: State, need: Need) -> list[Record]:
     if need.signed_by:
         signer, key_id, first = need.signed_by
         entries = everything.all(Entry)
-        return [one for one in entries if (one.signer, one.key_id) == (signer, key_id) and one.version >= first]
+        return [one for one in entries if (one.signer, one.key_id) == (signer, key_id) and one.version >= max(0, first)]
+    if need.cited:
+        return [one for one in everything.all(Receipt) if (one.origin, one.position) == need.cited]
     if need.identity:
         record = everything.get(need.kind, need.identity)
         return [] if record is None else [record]
@@ -103,8 +129,18 @@ def found(everything: State, need: Need) -> list[Record]:
     return [one for one in records if not need.span or (one.start < need.span[1] and need.span[0] < one.end)]
 
 
-def moment_at(position: int, key_id: str, claim: str | None = None) -> Moment:
-    return Moment(position=position, now=instant(NOW), key_id=key_id, region=REGION, origin=ORIGIN, claim=claim)
+def moment_at(
+    position: int, key_id: str, claim: str | None = None, arrived: tuple[Arrived, ...] | None = None, now: int = 0
+) -> Moment:
+    return Moment(
+        position=position,
+        now=now or instant(NOW),
+        key_id=key_id,
+        region=REGION,
+        origin=ORIGIN,
+        claim=claim,
+        arrived=arrived,
+    )
 
 
 def check(everything: State, event: events.AnyEvent, moment: Moment) -> Decided:
@@ -113,7 +149,7 @@ def check(everything: State, event: events.AnyEvent, moment: Moment) -> Decided:
     answer = decided(everything, event, moment)
     assert decided(everything, event, moment) == answer
     assert snapshot(everything) == before
-    loaded = decided(Loaded(everything, event, moment.claim), event, moment)
+    loaded = decided(Loaded(everything, event, moment.claim, moment.arrived or ()), event, moment)
     assert loaded[0] == answer[0]
     assert sorted(map(repr, loaded[1])) == sorted(map(repr, answer[1]))
     return answer
@@ -170,44 +206,142 @@ def test_rules_decide_like_the_model_on_what_they_need() -> None:
 # -- every type -------------------------------------------------------------------------------------------
 
 SOMEBODY = "claim of somebody"
-HISTORY = (
+PEER_AUTHORITY = f"region:{PEER}"
+ADMITTED = (
     builders.body("region.established/1"),
+    builders.body("region.credential_key_added/1"),
     builders.body("organisation.registered/1"),
     builders.body("organisation.key_added/1"),
     builders.body("organisation.registered/1", subject=GROUP, kind="school"),
     builders.body("organisation.key_added/1", subject=GROUP, key=builders.vkey(GROUP)),
-    builders.body("volunteer.registered/1"),
-    builders.body("volunteer.verified/1"),
+    builders.body("region.peer_recognised/1"),
     builders.body("activity.published/1"),
-    builders.body("hours.recorded/1", id=ENTRY),
 )
+REGISTERED = (builders.body("volunteer.registered/1"), builders.body("volunteer.verified/1"))
+VISITING = (builders.body("volunteer.visiting/1"),)
+SERVED = (
+    builders.body("hours.recorded/1", id=ENTRY),
+    builders.body("proof.issued/1"),
+    builders.body("entry.received/1"),
+)
+OFFERED = (builders.body("transfer.requested/1"), builders.body("transfer.offered/1"))
+ANNOUNCED = (builders.body("recovery.announced/1"),)
+HISTORIES: dict[str, tuple[bytes, ...]] = {
+    "empty": (),
+    "populated": ADMITTED + REGISTERED + SERVED,
+    "offered": ADMITTED + REGISTERED + SERVED + OFFERED,
+    "visited": ADMITTED + VISITING + SERVED,
+    "announced": ADMITTED + VISITING + SERVED + ANNOUNCED,
+}
 
 
-def populated() -> State:
+def foreign(kind: str, /, *, position: int = 41, **changes: Any) -> Arrived:
+    """An event of the peer's log; the one at 41 is what the examples cite."""
+    event = builders.example(kind, ledger=PEER, **changes)
+    return Arrived(
+        origin=PEER_ORIGIN,
+        position=position,
+        handle=-position,
+        entry=bytes(40),
+        key_id=signing_key(event.issuer).id,
+        topic=kind,
+        event=event,
+    )
+
+
+def arrived_for(kind: str) -> tuple[Arrived, ...]:
+    """What the example of a type cites, and brings."""
+    record = (
+        foreign("hours.recorded/1", position=30, id=builders.event_id(7), **span("06:00", "07:00")),
+        foreign("hours.withdrawn/1", position=31, entry=builders.event_id(7)),
+    )
+    offer = foreign("transfer.offered/1", issuer=PEER_AUTHORITY, to=REGION, to_origin=ORIGIN)
+    match kind.partition("/")[0].partition("."):
+        case ["entry", _, _]:
+            return (foreign("hours.recorded/1", id=builders.event_id(8), **span("09:00", "10:00")),)
+        case ["transfer", _, "accepted"]:
+            return (offer, *record)
+        case ["transfer", _, "rejected" | "expired"]:
+            return (offer,)
+        case ["transfer", _, "closed" | "cancelled" as act]:
+            outcome = "accepted" if act == "closed" else "rejected"
+            basis = {"origin": ORIGIN, "position": len(HISTORIES["offered"]) - 1, "entry": "A" * 54}
+            return (foreign(f"transfer.{outcome}/1", issuer=PEER_AUTHORITY, home=REGION, basis=basis),)
+        case ["recovery", _, "announced"]:
+            return (foreign("record.stated/1", issuer=PEER_AUTHORITY), *record)
+        case ["recovery", _, "answered"]:
+            return (foreign("recovery.announced/1", issuer=PEER_AUTHORITY, home="441300"),)
+    return ()
+
+
+def taken(history: Iterable[bytes]) -> State:
+    """What the events come to, one after another; none is refused."""
     state = State()
-    for position, body in enumerate(HISTORY):
+    for position, body in enumerate(history):
         event = events.decode(body)
+        kind = events.type_name(event)
         claim = SOMEBODY if "identity" in json.loads(body) else None
-        violations, records = check(state, event, moment_at(position, signing_key(event.issuer).id, claim))
-        assert violations == []
+        moment = moment_at(position, signing_key(event.issuer).id, claim, arrived_for(kind) or None)
+        violations, records = check(state, event, moment)
+        assert violations == [], kind
         for record in records:
             state.put(record)
     return state
 
 
+def populated() -> State:
+    return taken(HISTORIES["populated"])
+
+
 @pytest.mark.parametrize("kind", events.CATALOGUE)
-@pytest.mark.parametrize("everything", [State(), populated()], ids=["empty", "populated"])
-def test_every_type_is_decided_purely_on_what_it_needs(kind: str, everything: State) -> None:
-    tried = 0
+@pytest.mark.parametrize("history", HISTORIES)
+def test_every_type_is_decided_purely_on_what_it_needs(kind: str, history: str) -> None:
+    tried, everything = 0, taken(HISTORIES[history])
     for issuer in (AUTHORITY, STATION, GROUP, VOLUNTEER, "org:0199a1c2-0000-7000-8000-00000000ffff"):
         for claim in (None, SOMEBODY, "claim of somebody else"):
-            try:
-                event = builders.example(kind, issuer=issuer)
-            except Invalid:  # such as a station that registers a volunteer without a form
-                continue
-            check(everything, event, moment_at(len(HISTORY), signing_key(issuer).id, claim))
-            tried += 1
+            for arrived in (None, arrived_for(kind)):
+                try:
+                    event = builders.example(kind, issuer=issuer)
+                except Invalid:  # such as a station that registers a volunteer without a form
+                    continue
+                check(everything, event, moment_at(len(HISTORIES[history]), signing_key(issuer).id, claim, arrived))
+                tried += 1
     assert tried
+
+
+ADMISSIBLE = {
+    "populated": ["entry.received/1", "record.stated/1", "transfer.requested/1", "region.peer_dismissed/1"],
+    "offered": ["transfer.closed/1", "transfer.cancelled/1"],
+    "visited": ["transfer.accepted/1", "transfer.rejected/1", "recovery.announced/1", "recovery.answered/1"],
+}
+
+
+@pytest.mark.parametrize(("history", "kind"), [(name, kind) for name, kinds in ADMISSIBLE.items() for kind in kinds])
+def test_what_moves_a_record_is_admitted_and_changes_what_it_needs_alone(history: str, kind: str) -> None:
+    """Otherwise the examples above might all be refused."""
+    everything = taken(HISTORIES[history])
+    changes: dict[str, Any] = {}
+    if kind == "entry.received/1":  # one has been received already
+        changes = {"event": {"origin": PEER_ORIGIN, "position": 42, "entry": "A" * 54}}
+    if kind == "transfer.cancelled/1":
+        changes = {"closure": ABSENT, "outcome": {"origin": PEER_ORIGIN, "position": 41, "entry": "A" * 54}}
+    event = builders.example(kind, **changes)
+    arrived = arrived_for(kind) if not kind.startswith("entry.") else (foreign("hours.recorded/1", position=42),)
+    moment = moment_at(len(HISTORIES[history]), signing_key(event.issuer).id, None, arrived)
+    violations, records = check(everything, event, moment)
+    assert violations == []
+    assert records or kind in {"record.stated/1", "recovery.answered/1"}
+
+
+@pytest.mark.parametrize("kind", ["hours.disputed/1", "hours.decided/1"])
+@pytest.mark.parametrize("origin", [ABSENT, ORIGIN, PEER_ORIGIN])
+def test_an_entry_is_looked_for_in_the_log_that_is_named(kind: str, origin: Any) -> None:
+    everything = populated()
+    for entry in (ENTRY, builders.event_id(8)):
+        event = builders.example(kind, issuer=AUTHORITY, entry=entry, origin=origin)
+        violations, _ = check(everything, event, moment_at(99, signing_key(AUTHORITY).id))
+        here = (entry == ENTRY) is (origin != PEER_ORIGIN)
+        assert [one.code for one in violations] == ([] if here else ["unknown-entry"])
 
 
 def test_a_station_that_registers_is_decided_purely_on_what_it_needs() -> None:
@@ -222,18 +356,23 @@ def test_a_station_that_registers_is_decided_purely_on_what_it_needs() -> None:
             (SOMEBODY, ["person-registered"]),
             ("claim of a newcomer", []),
         ):
-            violations, _ = check(everything, event, moment_at(len(HISTORY), signing_key(STATION).id, claim))
+            violations, _ = check(
+                everything, event, moment_at(len(HISTORIES["populated"]), signing_key(STATION).id, claim)
+            )
             assert [violation.code for violation in violations] == codes
 
 
 def test_a_state_that_was_not_asked_for_something_fails() -> None:
     """Otherwise the tests above could not."""
     loaded = Loaded(populated(), builders.example("hours.withdrawn/1"))
-    loaded.get(Entry, ENTRY)
+    loaded.get(Entry, (ENTRY, ""))
     for ask in (
         lambda: loaded.get(Activity, builders.ACTIVITY),
         lambda: loaded.group(Entry, VOLUNTEER),
+        lambda: loaded.get(Entry, (ENTRY, ORIGIN)),
         lambda: loaded.all(Entry),
+        lambda: loaded.all(Receipt),
+        lambda: loaded.group(Peer, PEER_ORIGIN),
         lambda: loaded.get(KeyRecord, (GROUP, signing_key(GROUP).id)),
     ):
         with pytest.raises(AssertionError):
@@ -242,7 +381,9 @@ def test_a_state_that_was_not_asked_for_something_fails() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_records_are_values(kind: type[Record]) -> None:
-    record = next(iter(populated().all(kind)))
+    everything = taken(HISTORIES["offered"])
+    everything.load(Unit(id=STATION, origin=PEER_ORIGIN, name="站", kind="station"))
+    record = next(iter(everything.all(kind)))
     for name in kind.__struct_fields__:
         with pytest.raises(AttributeError):
             setattr(record, name, None)
