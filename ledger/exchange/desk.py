@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +14,10 @@ from ledger.app import Ledger
 from ledger.arrivals import Brought
 from ledger.domain.state import Need, Peer, Region, State
 from ledger.errors import LedgerError, NotYet
-from ledger.exchange.evidence import Checker
+from ledger.exchange.evidence import Checker, Evidence
 from ledger.exchange.manifest import Proofs
+from ledger.exchange.watching import Report, Watch
+from ledger.federation import Trust
 from ledger.ids import format_time, new_id
 from ledger.intake import Accepted, Prepared
 from ledger.keys import SigningKey, VerifyingKey, parse_vkey
@@ -24,6 +26,8 @@ from ledger.store import decisions
 from ledger.store.evidence import Prover, SubmissionTrees
 from ledger.submission import pack, seal
 
+Federation = Callable[[], Trust | None]
+"""The federation that is installed, if one is."""
 Submit = Callable[[Prepared], Accepted]
 """Commits one prepared submission; raises what became of it otherwise."""
 
@@ -38,12 +42,16 @@ class Desk:
         checkpoint: Callable[[], str | None],
         submit: Submit | None = None,
         trees: SubmissionTrees | None = None,
+        trust: Federation = lambda: None,
+        report: Report = lambda kind, data: None,
     ) -> None:
         self.ledger = ledger
         self._issuing = issuing
         self._checkpoint = checkpoint
         self._submit = submit or self._commit
         self._trees = trees or SubmissionTrees()
+        self.trust = trust
+        self.watch = Watch(ledger.database, ledger.schema, ledger.origin, report)
 
     @property
     def code(self) -> str:
@@ -74,6 +82,18 @@ class Desk:
     def checker(self) -> Checker:
         """Verifies what peers sent, for one job."""
         return Checker(self.log_keys)
+
+    def seen(self, items: Iterable[Evidence]) -> None:
+        """Hold verified evidence against what its logs showed before, and against where a closed log ended.
+
+        Raise Forked for two histories, Untrusted for what was appended behind the end.
+        """
+        evidence = list(items)
+        trust = self.trust()
+        for origin, text in {(item.origin, item.checkpoint) for item in evidence}:
+            if trust is not None and trust.by_origin(origin) is not None and origin != self.origin:
+                trust.checkpoint(text, origin)
+        self.watch.checkpoints(evidence)
 
     # -- reading itself -------------------------------------------------------------------------------
 

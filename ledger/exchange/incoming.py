@@ -12,7 +12,7 @@ from ledger import events, identities
 from ledger.arrivals import Brought, Verified
 from ledger.domain import transfer
 from ledger.domain.state import Claim, Moment, Need, State, Transfer, Volunteer, replace
-from ledger.errors import Invalid, NotYet, Refused, Unavailable
+from ledger.errors import Invalid, NotYet, Refused, Unavailable, Untrusted
 from ledger.event_fields import type_name
 from ledger.exchange import bundles, manifest, wire
 from ledger.exchange.desk import Desk
@@ -71,6 +71,9 @@ def check(desk: Desk, data: bytes) -> Message:
     foreign = checker.check(told)
     if told.origin != desk.origin and foreign.event.ledger not in {peer.region for peer in desk.peers(told.origin)}:
         raise Invalid(f"{told.origin} is not the log of {foreign.event.ledger}", "/events/0/origin")
+    desk.seen([told, *keys])
+    desk.watch.keys(support)
+    desk.watch.move(told, foreign)
     return Message((told, foreign), support)
 
 
@@ -175,10 +178,13 @@ def decide(desk: Desk, message: Message, fetch: Fetch, sealing_key: bytes) -> An
     )
     try:
         received = receiver.read(fetch(message.sender, transfer.name_of(offer)))
+        desk.seen(item for item, _ in (*received.support, *received.record))
     except wire.CutOff as error:
         raise Unavailable(f"the bundle did not come to its end: {error.detail}") from None
     except bundles.Objected as objected:
         return _reject(desk, message, objected.reasons)
+    except Untrusted as error:
+        return _reject(desk, message, (bundles.objection(error.code, error.detail),))
     return _accept(desk, message, received)
 
 

@@ -114,7 +114,7 @@ class Proofs:
         own = {issuer for origin, issuer in signed if origin == self.origin}
         foreign = {one for one in signed if one[0] != self.origin}
         rows = _own_support(self.cursor, self.schema, own, size) if own else []
-        found = [*self.prover.prove(rows), *_foreign_support(self.cursor, self.schema, foreign)]
+        found = [*self.prover.prove(rows), *imported_support(self.cursor, self.schema, foreign)]
         return sorted(found, key=lambda one: (one.origin, one.position))
 
 
@@ -146,7 +146,8 @@ def _key_events(cursor: Cursor, schema: str, issuers: Sequence[str], size: int) 
     return log.read_positions(cursor, schema, [position for (position,) in cursor.fetchall()])
 
 
-def _foreign_support(cursor: Cursor, schema: str, signed: set[tuple[str, str]]) -> list[Evidence]:
+def imported_support(cursor: Cursor, schema: str, signed: set[tuple[str, str]]) -> list[Evidence]:
+    """Imported events about the keys and names of these, each (origin, issuer), and of who signed those."""
     asked: set[tuple[str, str]] = set()
     found: dict[imports.Name, Evidence] = {}
     while wanted := signed - asked:

@@ -7,7 +7,7 @@ that is taken twice is taken once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from msgspec import UNSET
@@ -17,9 +17,8 @@ from ledger.errors import Busy, LedgerError, NotYet, Unavailable
 from ledger.event_fields import type_name
 from ledger.exchange import incoming, outgoing
 from ledger.exchange.delivery import retry_at
-from ledger.exchange.desk import Desk
+from ledger.exchange.desk import Desk, Federation
 from ledger.exchange.incoming import Answer, Message
-from ledger.federation import Trust
 from ledger.store import copying, inbox
 from ledger.store.decisions import TABLES
 
@@ -43,13 +42,11 @@ class Peers(Protocol):
 class Node:
     """One region among its peers."""
 
-    def __init__(
-        self, desk: Desk, peers: Peers, sealing_key: bytes, trust: Callable[[], Trust | None] = lambda: None
-    ) -> None:
+    def __init__(self, desk: Desk, peers: Peers, sealing_key: bytes, trust: Federation | None = None) -> None:
         self.desk = desk
         self._peers = peers
         self._sealing_key = sealing_key
-        self._trust = trust
+        self._trust = trust or desk.trust
 
     @property
     def _now(self) -> int:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from psycopg2.extensions import cursor as Cursor
 
 from ledger import merkle
-from ledger.events import RECORD_TYPES, AnyEvent, TransferAccepted
+from ledger.events import RECORD_TYPES, AnyEvent, TransferEvent
 from ledger.exchange.evidence import Evidence, Foreign
 from ledger.store import copying
 from ledger.store.copying import BIGINT, BYTEA, LABEL, TEXT, UUID
@@ -119,8 +119,8 @@ def _row(one: Import, digests: Mapping[str, bytes]) -> tuple[object, ...]:
 
 
 def about(event: AnyEvent) -> str:
-    """Whom an import is kept under: the subject, and for the arrival of a person that person, whose keys it brings."""
-    return event.volunteer if isinstance(event, TransferAccepted) else event.subject
+    """Whom an import is kept under: the person, if it is about a move of theirs, or else the subject."""
+    return event.volunteer if isinstance(event, TransferEvent) else event.subject
 
 
 _EVIDENCE: Final = (
@@ -148,6 +148,16 @@ def support(cursor: Cursor, schema: str, issuers: Iterable[tuple[str, str]], top
         f"SELECT {columns} WHERE i.topic = ANY(%s) AND i.body IS NOT NULL"
         f" AND (i.origin, i.stream) IN (SELECT * FROM {call}) ORDER BY i.origin, i.position",
         [list(topics), *values],
+    )
+    return _evidence(cursor)
+
+
+def moves(cursor: Cursor, schema: str, volunteer: str, topic: str) -> list[Evidence]:
+    """Imported events of one type about moves of a volunteer, in whatever log."""
+    columns = _EVIDENCE.format(schema=schema)
+    cursor.execute(
+        f"SELECT {columns} WHERE i.stream = %s AND i.topic = %s AND i.body IS NOT NULL ORDER BY i.number",
+        (volunteer, topic),
     )
     return _evidence(cursor)
 

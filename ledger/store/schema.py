@@ -168,6 +168,11 @@ CREATE TABLE {schema}.imports (
     UNIQUE (origin, position)
 );
 CREATE INDEX imports_stream ON {schema}.imports (stream);
+CREATE TABLE {schema}.sightings (
+    origin text, size bigint, root bytea NOT NULL,
+    note text NOT NULL,            -- the checkpoint of another log, as it was first seen
+    PRIMARY KEY (origin, size)
+);
 CREATE INDEX imports_issuer ON {schema}.imports (origin, issuer);
 """
 """Records that move. `imports` holds the foreign events this ledger relies on, with all that proves them."""

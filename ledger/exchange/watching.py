@@ -1,0 +1,122 @@
+"""Watching peers: what they show is compared with what they showed before, and what contradicts it is kept for anyone.
+
+Nothing here decides anything: whoever was caught is refused by the rules or by the operator, and the file that proves
+it is for the federation (docs/transfer.md, "Misconduct").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from ledger import events, notes
+from ledger.event_fields import type_name
+from ledger.exchange import manifest, misconduct
+from ledger.exchange.evidence import Evidence, Foreign, Forked
+from ledger.log import parse_checkpoint
+from ledger.store import imports, sightings
+from ledger.store.postgres import Cursor, Database
+from ledger.store.sightings import Sighting
+
+Report = Callable[[str, bytes], None]
+"""Keeps a file of evidence of a kind; the same file may come again."""
+
+
+class Watch:
+    """What one region has seen of its peers' logs."""
+
+    def __init__(self, database: Database, schema: str, origin: str, report: Report) -> None:
+        self._database = database
+        self._schema = schema
+        self._origin = origin
+        self._report = report
+
+    def checkpoints(self, items: Iterable[Evidence]) -> None:
+        """Compare the verified checkpoints of evidence with those seen before; raise Forked for two histories."""
+        texts = {(item.checkpoint, item.origin) for item in items if item.origin != self._origin}
+        seen = []
+        for text, origin in texts:
+            found = parse_checkpoint(notes.parse(text).text)
+            seen.append(Sighting(origin, found.size, found.root, text))
+        with self._database.transaction() as cursor:
+            contradictions = sightings.see(cursor, self._schema, seen)
+        for before, now in contradictions:
+            self._report("forked-log", misconduct.forked(before, now))
+        if contradictions:
+            raise Forked("the log signed two histories: the evidence is kept")
+
+    def move(self, item: Evidence, foreign: Foreign) -> None:
+        """Compare an offer or an acceptance with others of the same number; raise Forked for a second one."""
+        event = foreign.event
+        if not isinstance(event, events.TransferOffered | events.TransferAccepted):
+            return
+        with self._database.read() as cursor:
+            known = imports.moves(cursor, self._schema, event.volunteer, type_name(event))
+        for one in known:
+            other = events.decode(one.body)
+            assert isinstance(other, events.TransferOffered | events.TransferAccepted)
+            if other.epoch != event.epoch or (one.origin, one.position) == (item.origin, item.position):
+                continue
+            if isinstance(event, events.TransferAccepted):
+                self._report("two-acceptances", misconduct.two_acceptances(one, item))
+            elif one.origin == item.origin:
+                self._report("two-offers", misconduct.two_offers(one, item))
+            raise Forked(f"move {event.epoch} of {event.volunteer} was told of otherwise before: the evidence is kept")
+
+    def keys(self, found: Iterable[tuple[Evidence, Foreign]]) -> None:
+        """Compare revocations with the lists of keys that offers from the same log signed as complete."""
+        revocations = [one for one in found if isinstance(one[1].event, events.Revocation)]
+        if not revocations:
+            return
+        names = {(item.origin, item.position) for item, _ in revocations}
+        with self._database.read() as cursor:
+            new = names - set(imports.numbers(cursor, self._schema, names))
+            for item, foreign in revocations:
+                if (item.origin, item.position) in new:
+                    self._compare(cursor, item, foreign)
+
+    def _compare(self, cursor: Cursor, item: Evidence, foreign: Foreign) -> None:
+        """Each record that came from this log: was it offered with this revocation left out?"""
+        cursor.execute(
+            f"SELECT DISTINCT i.position FROM {self._schema}.imports i"
+            " WHERE i.origin = %s AND i.topic = 'transfer.offered/1' AND i.body IS NOT NULL",
+            (item.origin,),
+        )
+        names = [(item.origin, position) for (position,) in cursor.fetchall()]
+        for offer in imports.evidence(cursor, self._schema, names).values():
+            said = events.decode(offer.body)
+            assert isinstance(said, events.TransferOffered)
+            if item.position < said.size:
+                self._accuse(cursor, offer, said, item, foreign)
+
+    def _accuse(
+        self, cursor: Cursor, offer: Evidence, said: events.TransferOffered, item: Evidence, foreign: Foreign
+    ) -> None:
+        cursor.execute(
+            f"SELECT decided FROM {self._schema}.transfers WHERE id = %s AND state = 'accepted'",
+            (said.subject.removeprefix("transfer:"),),
+        )
+        row = cursor.fetchone()
+        if row is None:
+            return
+        kept = imports.received(cursor, self._schema, [row[0]])[row[0]][: said.events]
+        signed = [one for one in kept if events.issuer_of(one.body) == foreign.event.subject]
+        own = foreign.event.subject in (said.volunteer, *said.aliases, said.issuer)
+        if not (signed or own):
+            return
+        keys = [key.entry for key in self._listed_keys(cursor, offer.origin, said, kept)]
+        if len(keys) != said.key_events or manifest.root_of(keys) != said.key_root:
+            return  # what was listed cannot be told any more
+        signer = imports.evidence(cursor, self._schema, [(offer.origin, signed[0].position)]) if signed else {}
+        self._report(
+            "key-left-out",
+            misconduct.key_left_out(offer, keys, item, [one.entry for one in kept], next(iter(signer.values()), None)),
+        )
+
+    def _listed_keys(
+        self, cursor: Cursor, origin: str, said: events.TransferOffered, kept: Sequence[imports.Kept]
+    ) -> list[Evidence]:
+        signers = {(one.origin or self._origin, events.issuer_of(one.body)) for one in kept}
+        signers |= {(origin, name) for name in (said.volunteer, *said.aliases, said.issuer)}
+        found = manifest.imported_support(cursor, self._schema, signers)
+        before = [one for one in found if one.origin != origin or one.position < said.size]
+        return sorted(before, key=lambda one: (one.origin, one.position))
