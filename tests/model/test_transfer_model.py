@@ -13,13 +13,10 @@ needs_spin = pytest.mark.skipif(bool(missing()), reason=f"{' and '.join(missing(
 @needs_spin
 @pytest.mark.parametrize("search", SHORT, ids=lambda search: search.name)
 def test_all_invariants_hold_in_every_state(search: Search, tmp_path):
-    assert explore(search, tmp_path).violated is None
-
-
-@needs_spin
-def test_no_step_of_the_protocol_is_out_of_reach(tmp_path):
-    """A step that is never taken would hold whatever it did."""
-    assert explore(SHORT[0], tmp_path).unreached == ()
+    found = explore(search, tmp_path)
+    assert found.violated is None
+    # A step that is never taken would hold whatever it did. Some copies cannot be lost within the smaller bounds.
+    assert search is not SHORT[0] or found.unreached == ()
 
 
 @needs_spin
