@@ -6,30 +6,22 @@ States (docs/format.md, "States of an entry"): counted, pending, contested, disp
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Final, cast
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
 
 from psycopg2.extensions import cursor as Cursor
 
-from ledger import events
-from ledger.domain import exchange, rules, transfer
-from ledger.domain.state import Arrived, Entry, Moment, Need, State, Volunteer
+from ledger.domain.state import Entry
 from ledger.limits import ENTRY_MINUTES_MAX
-from ledger.store import copying, decisions, imports, log
+from ledger.store import copying, decisions, log
 from ledger.store.copying import BIGINT, DATE, INTEGER, LABEL, UUID, VOLUNTEER
 from ledger.store.postgres import Database
 from ledger.store.schema import ENTRY_COLUMNS
 from projections.engine import BatchProjection
+from projections.folding import Change, Folding
 
 STATES: Final = ("counted", "pending", "contested", "disputed", "withdrawn")
 
-_TOPICS: Final = frozenset(
-    name
-    for name, kind in events.CATALOGUE.items()
-    if issubclass(kind, events.HoursFields | events.EntryChange | events.Revocation | events.VolunteerDisclaimed)
-    or kind in (events.EntryReceived, events.TransferAccepted)
-)
-_ARRIVALS: Final = frozenset({"entry.received/1", "transfer.accepted/1"})
 _SPAN: Final = ENTRY_MINUTES_MAX * 60
 
 _DDL: Final = f"""
@@ -62,44 +54,10 @@ Key = tuple[str, str, str, str, str, bool]
 Deltas = dict[Key, list[int]]
 """Minutes and entries to add."""
 
-
-Change = tuple[Entry | None, Entry]
-"""An entry before (None when it is new) and after a batch."""
 Span = tuple[str, int, int]
 """Volunteer, start, end."""
 
-_RECORDED: Final = "hours.recorded/1"
-_ALIASES: Final[copying.Columns] = {"volunteer": VOLUNTEER, "alias_of": VOLUNTEER}
 _LATEST_MAX: Final = 1_000_000
-_read = events.reader(
-    {
-        "id",
-        "issuer",
-        "subject",
-        "entry",
-        "activity",
-        "category",
-        "start",
-        "end",
-        "minutes",
-        "evidence",
-        "outcome",
-        "origin",
-    }
-    | {"key_id", "suspect_from"}
-    | {"volunteer", "aliases", "joined"}
-)
-
-
-def _needs(topic: str, event: Any, arrived: Sequence[Arrived]) -> Iterable[Need]:
-    match topic:
-        case "transfer.accepted/1":
-            needs = transfer.needs_arrival(event)
-        case "entry.received/1":
-            needs = (need for one in arrived for need in exchange.needs_of(one))
-        case _:
-            needs = rules.BY_NAME[topic].needs(event)
-    return (need for need in needs if need.kind is Entry and need.span is None)
 
 
 def state_of(entry: Entry, contested: bool) -> str:
@@ -162,11 +120,11 @@ class Totals(BatchProjection):
     def __init__(self, database: Database, source: str, schema: str = "") -> None:
         super().__init__(database, source, schema)
         self._latest = Latest()
-        self._origin = ""
+        self._folding = Folding(source, self.schema)
 
     def apply(self, rows: Sequence[log.Body], cursor: Cursor) -> None:
         """Fold the events into entries, settle which are contested, and move the totals by the difference."""
-        changes, changed = self._fold(rows, cursor)
+        changes, changed = self._folding.fold(cursor, rows)
         self._mark(cursor, changed)
         if not changes:
             return
@@ -185,101 +143,6 @@ class Totals(BatchProjection):
             _add(deltas, entry, flag, 1)
         self._move(cursor, deltas)
         self._latest.end(rows[-1][0] + 1)
-
-    def _fold(self, rows: Sequence[log.Body], cursor: Cursor) -> tuple[list[Change], dict[str, int]]:
-        """Entries before and after the events, by the rules that admitted them.
-
-        And the volunteers whose entries changed after they were recorded, with the last position at which one did:
-        what a proof of service rests on may have changed with them.
-        """
-        changed: dict[str, int] = {}
-        found = [
-            (position, topic, _read(topic, body))
-            for position, topic, body in rows
-            if topic in _TOPICS and body is not None
-        ]
-        if not found:
-            return [], changed
-        state = State()
-        arrived = self._arrived(cursor, [position for position, topic, _ in found if topic in _ARRIVALS])
-        self._load_aliases(cursor, state, {event.subject for _, _, event in found})
-        needs = (
-            need
-            for position, topic, event in found
-            if topic != _RECORDED
-            for need in _needs(topic, event, arrived.get(position, ()))
-        )
-        decisions.load(cursor, self.schema, needs, state)
-        signers = log.read_signers(cursor, self.source, found[0][0], found[-1][0])[::-1]
-        key_id = ""
-        for position, topic, event in found:
-            while signers and signers[-1][0] <= position:
-                key_id = signers.pop()[1]
-            moment = Moment(
-                position=position, now=0, key_id=key_id, region="", origin=self._origin, arrived=arrived.get(position)
-            )
-            for record in self._evolved(state, topic, event, moment, cursor):
-                state.put(record)
-                if topic != _RECORDED:
-                    changed[record.volunteer] = position
-        return cast("list[Change]", state.changes()), changed
-
-    def _evolved(self, state: State, topic: str, event: Any, moment: Moment, cursor: Cursor) -> Iterator[Entry]:
-        """The entries as an event leaves them, by the rules that admitted it."""
-        if topic == "transfer.accepted/1":
-            here = event.joined if isinstance(event.joined, str) else event.volunteer
-            self._add_aliases(cursor, state, [name for name in transfer.ids_of(event) if name != here], here)
-            records = transfer.replay(event, moment, here)
-        else:
-            records = rules.BY_NAME[topic].evolve(state, event, moment)
-        return (record for record in records if type(record) is Entry)
-
-    def _arrived(self, cursor: Cursor, positions: Sequence[int]) -> dict[int, tuple[Arrived, ...]]:
-        """What the events at these positions received from elsewhere, in order."""
-        if not positions:
-            return {}
-        cursor.execute(f"SELECT origin FROM {self.source}.region")
-        [(self._origin,)] = cursor.fetchall()
-        return {
-            at: tuple(
-                Arrived(
-                    origin=one.origin,
-                    position=one.position,
-                    handle=one.handle,
-                    entry=one.entry,
-                    key_id=one.key_id,
-                    topic=one.topic,
-                    event=_read(one.topic, one.body),
-                )
-                for one in kept
-            )
-            for at, kept in imports.received(cursor, self.source, positions).items()
-        }
-
-    def _load_aliases(self, cursor: Cursor, state: State, subjects: set[str]) -> None:
-        """Those of these people who are kept under another id."""
-        cursor.execute(f"SELECT EXISTS (SELECT FROM {self.schema}.aliases)")
-        if cursor.fetchone() == (False,):
-            return
-        names = [(name,) for name in subjects if name.startswith(VOLUNTEER.prefix)]
-        source, values = copying.arrays({"volunteer": VOLUNTEER}, names)
-        columns = copying.selection(_ALIASES, "t")
-        cursor.execute(
-            f"SELECT {columns} FROM {self.schema}.aliases t WHERE volunteer IN (SELECT * FROM {source})", values
-        )
-        for name, here in cursor.fetchall():
-            state.load(Volunteer(id=name, status="", registrar="", alias_of=here))
-
-    def _add_aliases(self, cursor: Cursor, state: State, names: Sequence[str], here: str) -> None:
-        """From here on these ids are other names of the person `here`."""
-        source, values = copying.arrays(_ALIASES, [(name, here) for name in names])
-        cursor.execute(
-            f"INSERT INTO {self.schema}.aliases SELECT * FROM {source}"
-            " ON CONFLICT (volunteer) DO UPDATE SET alias_of = EXCLUDED.alias_of",
-            values,
-        )
-        for name in names:
-            state.load(Volunteer(id=name, status="", registrar="", alias_of=here))
 
     def _mark(self, cursor: Cursor, changed: dict[str, int]) -> None:
         if changed:

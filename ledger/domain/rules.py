@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ledger import authority
-from ledger.domain import exchange, hours, proofs, registration, transfer
+from ledger.domain import exchange, hours, proofs, recovery, registration, transfer
 from ledger.domain.state import (
     Arrived,
     Claim,
@@ -26,7 +26,9 @@ from ledger.events import CATALOGUE, HoursFields, RegionEstablished
 from ledger.ids import instant, issuer_kind
 from ledger.limits import CLOCK_AHEAD_MAX
 
-RULES: dict[type[Event], Rule] = registration.RULES | hours.RULES | proofs.RULES | exchange.RULES | transfer.RULES
+RULES: dict[type[Event], Rule] = (
+    registration.RULES | hours.RULES | proofs.RULES | exchange.RULES | transfer.RULES | recovery.RULES
+)
 BY_NAME = {type_name(kind): rule for kind, rule in RULES.items()}
 """The same by type name, for events that come from the log with some of their fields."""
 assert set(RULES) == set(CATALOGUE.values()) == set(authority.MAY_ISSUE)

@@ -78,13 +78,13 @@ class Loaded(State):
     """
 
     def __init__(
-        self, everything: State, event: events.AnyEvent, claim: str | None = None, arrived: Sequence[Arrived] = ()
+        self, everything: State, event: events.AnyEvent, claim: str | None = None, telling: Sequence[Arrived] = ()
     ) -> None:
         super().__init__()
         self.needs: list[Need] = []
         store = State()
         self._load(everything, store, rules.needs(event, claim))
-        self._load(everything, store, rules.further_needs(store, arrived[:1]))
+        self._load(everything, store, rules.further_needs(store, telling))
         self._load(everything, store, rules.further_spans(store, [event]))
 
     def _load(self, everything: State, store: State, needs: Iterable[Need]) -> None:
@@ -149,7 +149,9 @@ def check(everything: State, event: events.AnyEvent, moment: Moment) -> Decided:
     answer = decided(everything, event, moment)
     assert decided(everything, event, moment) == answer
     assert snapshot(everything) == before
-    loaded = decided(Loaded(everything, event, moment.claim, moment.arrived or ()), event, moment)
+    loaded = decided(
+        Loaded(everything, event, moment.claim, (*(moment.arrived or ())[:1], *moment.support)), event, moment
+    )
     assert loaded[0] == answer[0]
     assert sorted(map(repr, loaded[1])) == sorted(map(repr, answer[1]))
     return answer

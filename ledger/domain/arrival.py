@@ -1,0 +1,116 @@
+"""A person arrives: who they are here, under which keys, and their record, replayed in the order it came in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ledger import events as e
+from ledger.domain.exchange import replayed
+from ledger.domain.moves import ids_of
+from ledger.domain.registration import identity_claim, key_claim, new_key
+from ledger.domain.state import (
+    Arrived,
+    Claim,
+    Entry,
+    KeyRecord,
+    Moment,
+    Need,
+    Receipt,
+    Record,
+    State,
+    Volunteer,
+    replace,
+)
+from ledger.domain.verdict import Violation
+from ledger.keys import parse_vkey
+
+# -- who arrives ----------------------------------------------------------------------------------
+
+
+def check_arrival(state: State, event: e.TransferAccepted, moment: Moment) -> Iterator[Violation]:
+    """Nobody arrives twice, or where they are at home."""
+    for name in ids_of(event):
+        known = state.get(Volunteer, name)
+        if known is None:
+            continue
+        if known.at_home:
+            yield Violation("already-home", f"{name} is at home here", "/volunteer")
+        if known.epoch >= event.epoch:
+            yield Violation("wrong-epoch", f"{name} has made move {known.epoch} already", "/epoch")
+    joined = joined_by(state, event, moment)
+    if (event.joined if isinstance(event.joined, str) else None) != joined:
+        yield Violation("wrong-join", f"the person is known here as {joined}", "/joined")
+    elif joined and (found := state.get(Volunteer, joined)) and (found.transfer or found.status == "disclaimed"):
+        yield Violation("record-frozen", f"the record of {joined} is under way or disclaimed", "/joined")
+
+
+def joined_by(state: State, event: e.TransferAccepted, moment: Moment) -> str | None:
+    """The id by which this ledger already knows the person who arrives, if that is another.
+
+    It is the one at home here that holds the same identity number; else the one it knew first of those arriving.
+    """
+    claim = identity_claim(moment.claim)
+    held = state.get(Claim, claim) if claim else None
+    holder = state.get(Volunteer, held.holder) if held else None
+    if holder is not None and holder.at_home:
+        return None if holder.id == event.volunteer else holder.id
+    known = [one for name in ids_of(event) if (one := state.get(Volunteer, name))]
+    name = next((one.alias_of or one.id for one in known), event.volunteer)
+    return None if name == event.volunteer else name
+
+
+def arrived_people(state: State, event: e.TransferAccepted, moment: Moment, here: str) -> Iterable[Record]:
+    """The person at home here, by all their ids; `here` is the one under which the record is kept."""
+    region = f"region:{moment.region}"
+    claim = identity_claim(moment.claim)
+    status = "unverified" if claim is None else "verified"
+    for name in dict.fromkeys((here, *ids_of(event))):
+        known = state.get(Volunteer, name) or Volunteer(id=name, status=status, registrar=region)
+        status_now = status if known.status in ("visiting", "noted") else known.status
+        alias = None if name == here else here
+        yield replace(
+            known, status=status_now, home=None, epoch=max(event.epoch, known.epoch), transfer=None, alias_of=alias
+        )
+    if claim is not None:
+        yield Claim(kind=claim[0], key=claim[1], holder=here)
+
+
+def arrived_keys(state: State, event: e.TransferAccepted, moment: Moment) -> Iterable[Record]:
+    """The keys that arrived, but for those that somebody has here."""
+    for text in event.keys:
+        key = parse_vkey(text)
+        if state.get(KeyRecord, (key.name, key.id)) is None and state.get(Claim, key_claim(text)) is None:
+            yield from new_key(key.name, text, moment)
+
+
+# -- what arrives ---------------------------------------------------------------------------------
+
+
+def needs_arrival(event: e.TransferAccepted) -> Iterable[Need]:
+    """What replaying the record asks for: a projection needs no more."""
+    for name in ids_of(event):
+        yield Need(Volunteer, name)
+        yield Need(Entry, group=name)
+
+
+def record_of(moment: Moment) -> Sequence[Arrived]:
+    """The events of the record that was brought along, behind what the event cites."""
+    return [one for one in moment.arrived or () if one.topic in e.RECORD_TYPES]
+
+
+def replay(event: e.TransferAccepted, moment: Moment, here: str) -> Iterable[Record]:
+    """The entries of a record that arrived, in the order it came in; what is known here beyond it comes last."""
+    known = State()
+    for name in ids_of(event):
+        known.load(Volunteer(id=name, status="", registrar="", alias_of=None if name == here else here))
+    record = record_of(moment)
+    for turn, one in enumerate(record):
+        yield Receipt(at=moment.position, turn=turn, origin=one.origin, position=one.position)
+        for found in replayed(known, one, moment, turn + 1):
+            known.put(found)
+    for turn, entry in enumerate(sorted(known.all(Entry), key=_precedence)):
+        yield replace(entry, rank=moment.position, turn=turn)
+
+
+def _precedence(entry: Entry) -> tuple[int, int]:
+    return entry.precedence

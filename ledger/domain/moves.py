@@ -1,0 +1,40 @@
+"""What all events about one transfer have in common: its name, its record, the state it has to be in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from ledger import events as e
+from ledger.domain.state import Need, State, Transfer, Volunteer
+from ledger.domain.verdict import Violation
+from ledger.event_fields import Event
+
+
+def name_of(event: Event) -> str:
+    """The transfer's UUID."""
+    return event.subject.removeprefix("transfer:")
+
+
+def find_transfer(state: State, event: Event) -> Transfer | None:
+    """The transfer that an event is about, as far as it is known here."""
+    return state.get(Transfer, name_of(event))
+
+
+def needs_transfer(event: e.TransferEvent) -> Iterable[Need]:
+    """What every event about a transfer asks for."""
+    yield Need(Transfer, name_of(event))
+    yield Need(Volunteer, event.volunteer)
+
+
+def check_state(state: State, event: e.TransferEvent, *states: str) -> Iterator[Violation]:
+    """The transfer is known here, of that volunteer, and in one of these states."""
+    found = find_transfer(state, event)
+    if found is None or found.volunteer != event.volunteer:
+        yield Violation("unknown-transfer", f"no {event.subject} of {event.volunteer} here", "/subject")
+    elif found.state not in states:
+        yield Violation("wrong-state", f"the transfer is {found.state}", "/subject")
+
+
+def ids_of(event: e.TransferAccepted | e.TransferOffered) -> tuple[str, ...]:
+    """All ids under which the person's entries were recorded, the record's own first."""
+    return event.volunteer, *event.aliases
