@@ -73,7 +73,7 @@ _STATE = """CASE WHEN withdrawn THEN 'withdrawn' WHEN disputed_by IS NOT NULL TH
     WHEN NOT approved THEN 'pending' WHEN contested THEN 'contested' ELSE 'counted' END"""
 # When the event of a handle was recorded, by its own log's clock: what a log entry ends with. Later than any for none.
 _RECORDED = """coalesce((SELECT substr(e.entry, 33) FROM {source}.events e WHERE e.position = {handle}),
-    (SELECT substr(i.entry, 33) FROM {source}.imports i WHERE i.number = -{handle}), '\\xffffffffffffffff')"""
+    (SELECT substr(i.entry, 33) FROM {source}.imports i WHERE i.number = -({handle})), '\\xffffffffffffffff')"""
 
 
 class TotalsView:
@@ -196,13 +196,12 @@ class TotalsView:
             cursor.execute(f"SELECT EXISTS (SELECT FROM {table} AND origin <> '')", values)
             # Within one log, positions are in the order of time already.
             recorded = _RECORDED if cursor.fetchone() == (True,) else "''::bytea"
-            own, last = (recorded.format(source=self._source, handle=handle) for handle in ("t.position", "%(before)s"))
+            place = f"({recorded}, {{handle}} >= 0, abs({{handle}}))"
+            own, last = (place.format(source=self._source, handle=one) for one in ("t.position", "%(before)s::bigint"))
             cursor.execute(
                 'SELECT id, origin, position, version, issuer, activity, category, start, "end", minutes, evidence,'
-                f" {_STATE} FROM (SELECT t.*, {own} AS recorded FROM {table}) t"
-                " WHERE (%(issuer)s::text IS NULL OR (issuer, origin) = (%(issuer)s, ''))"
-                f" AND (%(before)s::bigint IS NULL OR (recorded, position) < ({last}, %(before)s))"
-                " ORDER BY recorded DESC, position DESC LIMIT %(limit)s",
+                f" {_STATE} FROM {table} AND (%(issuer)s::text IS NULL OR (issuer, origin) = (%(issuer)s, ''))"
+                f" AND (%(before)s::bigint IS NULL OR {own} < {last}) ORDER BY {own} DESC LIMIT %(limit)s",
                 values,
             )
             rows = cursor.fetchall()

@@ -8,20 +8,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger.holdings import Request
 from ledger.ids import instant
 from ledger.limits import SMALL_CELL_MIN
 from ledger.store.postgres import Database
 from projections.engine import catch_up
+from projections.exchange import Move, Person
+from projections.statements import Statements
 from projections.totals import STATES, Totals
-from projections.views import Breakdown, EntryRow, Sum, Sums, TotalsView, hide_small
+from projections.views import (
+    TRANSIT,
+    Breakdown,
+    EntryRow,
+    Sum,
+    Sums,
+    TotalsView,
+    VolunteerTotals,
+    hide_small,
+)
 from tests import builders
 from tests.builders import GROUP, STATION, VOLUNTEER, event_id
 from tests.integration.world import DAY, World, at, organisation, span, volunteer
+from tests.moving import Moving
 from tests.projections.histories import VOLUNTEERS, History
 from tests.projections.tables import fresh
 
 NONE = {state: Sum() for state in STATES}
 STRANGER = volunteer(999)
+OTHER = "442000"
+ALWAYS: dict[str, Any] = {"first": "2000-01-01", "last": "2099-12-31"}
 
 
 def read(world: World) -> TotalsView:
@@ -213,3 +228,176 @@ def test_cells_about_too_few_people_are_hidden(world: World) -> None:
 
 def shown(view: TotalsView) -> dict[tuple[str, str], Sum | None]:
     return hide_small(view.organisation_cells(STATION), view.organisation_volunteers(STATION))
+
+
+# -- records that move ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def elsewhere(database: Database) -> World:
+    return fresh(database, OTHER).populate()
+
+
+@pytest.fixture
+def moving(database: Database, elsewhere: World) -> Moving:
+    """Two regions; an organisation of each has the same id."""
+    return Moving(fresh(database).populate(), elsewhere)
+
+
+@pytest.fixture
+def here(moving: Moving) -> World:
+    return moving.worlds[builders.ORIGIN]
+
+
+def wanderer(home: World, *spans: tuple[str, str]) -> str:
+    """Somebody at home in a region, with entries."""
+    name = f"volunteer:{event_id()}"
+    home.enrol(name)
+    for start, end in spans:
+        serve(home, name, start, end)
+    return name
+
+
+def serve(world: World, name: str, start: str, end: str, **changes: Any) -> str:
+    return world.record("hours.recorded/1", subject=name, **span(start, end, **changes))
+
+
+def test_totals_are_shown_where_the_home_is_and_nowhere_while_in_transit(moving: Moving, here: World, elsewhere: World):
+    name = wanderer(here, ("08:00", "09:00"), ("09:00", "09:30"))
+    here.record("hours.withdrawn/1", subject=name, entry=serve(here, name, "10:00", "10:10"))
+    transfer = moving.request(name, here, elsewhere)
+    before = read(here).volunteer(name)
+    assert before.total == {**NONE, "counted": Sum(90, 2), "withdrawn": Sum(10, 1)}
+    assert read(elsewhere).record(name) is None
+
+    moving.offer(name, here, elsewhere, transfer)
+    found = read(here).record(name)
+    assert found is not None
+    assert found.person.in_transit
+    assert found.person.move == Move(transfer, OTHER, "offered")
+    assert found.served_here is None
+    assert found.totals.total == {**NONE, TRANSIT: Sum(100, 3)}
+    assert found.totals.by_year == {"2026": {TRANSIT: Sum(100, 3)}}
+    assert found.totals.by_category == {"empty-nest-elders": {TRANSIT: Sum(100, 3)}}
+    assert found.totals.by_organisation == {STATION: {TRANSIT: Sum(100, 3)}}
+
+    moving.accept(transfer, name, here, elsewhere)
+    assert read(here).volunteer(name).total == {**NONE, TRANSIT: Sum(100, 3)}  # it does not know yet
+    assert read(elsewhere).volunteer(name) == before
+    moving.close(transfer, name, here, elsewhere)
+    found = read(here).record(name)
+    assert found is not None
+    assert (found.person.elsewhere, found.person.move, found.person.in_transit) == (OTHER, None, False)
+    assert found.totals == Breakdown(NONE, {}, {}, {}) == read(here).volunteer(name)
+    assert found.served_here == before
+    assert read(elsewhere).record(name) == VolunteerTotals(Person(name, "unverified", (), None, None), before, None)
+
+
+def test_an_organisation_sees_what_was_recorded_here_whatever_another_of_its_name_does_elsewhere(
+    moving: Moving, here: World, elsewhere: World
+) -> None:
+    name = wanderer(here, ("08:00", "09:00"))
+    moving.move(name, here, elsewhere)
+    serve(elsewhere, name, "10:00", "10:30")
+    view = read(elsewhere)
+    assert view.volunteer(name).total["counted"] == Sum(90, 2)
+    assert view.volunteer(name, STATION).total["counted"] == Sum(30, 1)
+    assert [one.minutes for one in view.entries(name, STATION, None, 10)] == [30]
+    assert view.organisation(STATION).total["counted"] == Sum(30, 1)
+    assert read(here).volunteer(name, STATION).total == NONE
+    found = read(here).record(name, STATION)
+    assert found is not None
+    assert found.served_here is not None
+    assert found.served_here.total["counted"] == Sum(60, 1)
+
+
+def test_nobody_who_served_elsewhere_makes_a_cell_larger(moving: Moving, here: World, elsewhere: World) -> None:
+    """Else the figures of few people could be read behind the number of many."""
+    for _ in range(SMALL_CELL_MIN):
+        moving.move(wanderer(here, ("08:00", "09:00")), here, elsewhere)
+    serve(elsewhere, VOLUNTEER, "08:00", "09:00")
+    view = read(elsewhere)
+    assert view.organisation_volunteers(STATION) == {("2026", "empty-nest-elders"): 1}
+    assert shown(view) == {("2026", "empty-nest-elders"): None}
+
+
+def test_whoever_arrives_under_another_id_is_one_person(moving: Moving, here: World, elsewhere: World) -> None:
+    known, name = wanderer(elsewhere, ("06:00", "07:00")), wanderer(here, ("08:00", "09:00"))
+    here.record("volunteer.verified/1", subject=name, private=builders.details(id_number="E70000001"))
+    elsewhere.record("volunteer.verified/1", subject=known, private=builders.details(id_number="E70000001"))
+    transfer = moving.offer(name, here, elsewhere)
+    data = builders.details(id_number="E70000001")
+    moving.accept(transfer, name, here, elsewhere, joined=known, private=data)
+    view = read(elsewhere)
+    for one in (name, known):
+        person = view.person(one)
+        assert person is not None
+        assert (person.id, person.aliases, person.ids) == (known, (name,), (known, name))
+        assert view.volunteer(one).total["counted"] == Sum(120, 2)
+    assert [one.volunteer for one in view.entries(known, None, None, 10)] == [known, known]
+    made = Statements(elsewhere.database, elsewhere.schema, OTHER).state(name, Request(kind="service", **ALWAYS))
+    assert (made.statement.minutes, made.statement.entries) == (120, 2)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_pages_of_a_record_from_several_logs_fit_together(
+    moving: Moving, here: World, elsewhere: World, limit: int
+) -> None:
+    """By when each was recorded, and still so when more arrives and is corrected meanwhile."""
+    name = wanderer(here)
+    first = [serve(here, name, "06:00", "06:10"), serve(here, name, "06:10", "06:20")]
+    elsewhere.now = here.now + 60
+    moving.move(name, here, elsewhere)
+    first += [serve(elsewhere, name, "07:00", "07:10"), serve(elsewhere, name, "07:10", "07:20")]
+    here.now = elsewhere.now + 60
+    first += [serve(here, name, "08:00", "08:10")]
+    moving.receive(elsewhere, moving.last(here), name)
+    elsewhere.now = here.now + 60
+    first += [serve(elsewhere, name, "09:00", "09:10")]
+    found = read(elsewhere).entries(name, None, None, limit)
+    late = serve(elsewhere, name, "10:00", "10:10")
+    here.record("hours.corrected/1", subject=name, entry=first[1], **span("11:00", "11:10"))
+    moving.receive(elsewhere, moving.last(here), name)
+    view = read(elsewhere)
+    while page := view.entries(name, None, found[-1].position, limit):
+        found += page
+    names = [one.id for one in found]
+    assert names == first[::-1]
+    assert [one.origin for one in found] == ["", builders.ORIGIN, "", "", builders.ORIGIN, builders.ORIGIN]
+    assert {one.position < 0 for one in found if one.origin} == {True}
+    assert [one.id for one in view.entries(name, None, None, 100)] == [late, *names]
+    assert view.entries(name, None, 10**15, 1)[0].id == late
+
+
+def test_what_was_signed_elsewhere_is_read_like_what_was_signed_here(
+    moving: Moving, here: World, elsewhere: World
+) -> None:
+    name = wanderer(here)
+    entry = serve(here, name, "06:00", "06:10")
+    serve(here, name, "06:10", "06:20")
+    here.now += 60
+    here.record("hours.disputed/1", subject=name, issuer=name, entry=entry)
+    disputed = here.size - 1
+    elsewhere.now = here.now + 100
+    moving.move(name, here, elsewhere)
+    elsewhere.record("hours.decided/1", subject=name, entry=entry, origin=here.origin)
+    decided = elsewhere.size - 1
+    moving.receive(here, moving.last(elsewhere), name)
+    for world, other, expected in (
+        (elsewhere, here, [(here.origin, disputed), ("", decided)]),
+        (here, elsewhere, [("", disputed), (elsewhere.origin, decided)]),
+    ):
+        view = read(world)
+        changes = view.changes([name])
+        assert [(one.origin, one.position) for one in changes] == expected
+        assert [one.topic for one in changes] == ["hours.disputed/1", "hours.decided/1"]
+        (row,) = [one for one in view.entries(name, None, None, 10) if one.id == entry]
+        assert row.state == "counted"
+        signed = view.events([row.position, row.version])[row.position]
+        source = here if row.origin else world
+        assert signed.event_id == entry
+        assert (signed.handle, signed.origin) == (row.position, row.origin)
+        stored = source.ledger.event(entry)
+        assert (signed.position, signed.entry, signed.body) == (stored.position, stored.entry, stored.body)
+        assert signed.recorded_at == stored.recorded_at
+        assert other.origin in {one.origin for one in changes}
