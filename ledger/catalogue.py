@@ -85,9 +85,7 @@ MEANINGS: Final = {
     "position": "place in that log",
     "entry.Cited": "what the log has there",
     "entries": "hours entries",
-    "events": "events of the record",
     "minutes.StateSum": "minutes of these",
-    "sums": "what the entries come to, by category and state",
     "code": "which one",
     "federation": "its name",
     "serial": "serial of the federation file",
@@ -97,7 +95,6 @@ MEANINGS: Final = {
     "announcement": "the announcement that is answered",
     "days": "how long to wait, by the federation's policy",
     "quorum": "peers that have to endorse, by the federation's policy",
-    "aliases": "other ids of the same person",
     "closure": "the federation's word that the home has ended",
 }
 """What fields mean whose types do not say it: by name, or by name and the class that the field belongs to."""

@@ -173,6 +173,7 @@ def decide(desk: Desk, message: Message, fetch: Fetch, sealing_key: bytes) -> An
         return done
     if desk.ledger.now() >= instant(offer.expires):
         return _decline(desk, message, events.TransferExpired(**_decision(desk, message)))
+    _check_free(desk, offer)
     receiver = bundles.Receiver(
         offer=message.foreign, own_origin=desk.origin, checker=desk.checker(), sealing_key=sealing_key
     )
@@ -186,6 +187,14 @@ def decide(desk: Desk, message: Message, fetch: Fetch, sealing_key: bytes) -> An
     except Untrusted as error:
         return _reject(desk, message, (bundles.objection(error.code, error.detail),))
     return _accept(desk, message, received)
+
+
+def _check_free(desk: Desk, offer: events.TransferOffered) -> None:
+    """Raise NotYet while a move of theirs from here is open: how that ended has to be known first."""
+    for name in (offer.volunteer, *offer.aliases):
+        known = desk.ledger.record(Volunteer, name)
+        if known is not None and known.transfer is not None:
+            raise NotYet(f"transfer {known.transfer} from here is under way: its end comes first")
 
 
 def _decision(desk: Desk, message: Message) -> dict[str, Any]:
@@ -235,6 +244,7 @@ def _accept(desk: Desk, message: Message, received: bundles.Received) -> Answer:
         codes = {problem.code for problem in refused.problems}
         if codes & {"wrong-join"}:
             raise NotYet("the person was registered here meanwhile") from None
+        _check_free(desk, offer)
         if codes == {"offer-expired"}:
             return _decline(desk, message, events.TransferExpired(**_decision(desk, message)))
         reasons = [bundles.objection(one.code, one.detail) for one in refused.problems]
