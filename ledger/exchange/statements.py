@@ -1,0 +1,94 @@
+"""The home states a record, and hands it out as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ledger import events
+from ledger.domain.state import Volunteer
+from ledger.errors import Conflict, Corrupt, NotFound, NotYet
+from ledger.exchange import manifest, record_files
+from ledger.exchange.desk import Desk
+from ledger.exchange.evidence import Evidence
+from ledger.exchange.manifest import Proofs, Record
+from ledger.store import log
+
+_PAGE = 1024
+
+Stated = tuple[events.RecordStated, int]
+"""A statement, and its position."""
+
+
+def person(desk: Desk, volunteer: str) -> str:
+    """The id under which a volunteer's record is kept here; raise NotFound, or Conflict when its home is elsewhere."""
+    found = desk.ledger.record(Volunteer, volunteer)
+    if found is not None and found.alias_of is not None:
+        found = desk.ledger.record(Volunteer, found.alias_of)
+    if found is None:
+        raise NotFound(f"{volunteer} is not known here")
+    if found.home is not None:
+        raise Conflict(f"{volunteer} is at home in {found.home}: the whole record is stated there")
+    return found.id
+
+
+def state(desk: Desk, volunteer: str) -> Stated:
+    """The home's word on a record as the published checkpoint covers it: the last one, unless the record changed.
+
+    Raise what `person` raises, NotYet before the first checkpoint, and what is wrong with the statement.
+    """
+    name = person(desk, volunteer)
+    with desk.proofs() as (proofs, size):
+        record = _collect(desk, proofs, name, size)
+        last = _last(desk, proofs, name)
+    if last is not None and (last[0].events, last[0].root, last[0].sums) == (
+        len(record.kept),
+        record.root,
+        record.sums,
+    ):
+        return last
+    event = events.RecordStated(
+        **desk.common(name),
+        size=size,
+        events=len(record.kept),
+        root=record.root,
+        entries=record.entries,
+        sums=record.sums,
+    )
+    return event, desk.issue(event).first
+
+
+def _last(desk: Desk, proofs: Proofs, volunteer: str) -> Stated | None:
+    rows = log.read_stream(proofs.cursor, desk.ledger.schema, volunteer, ["record.stated/1"])
+    if not rows:
+        return None
+    event = events.decode(rows[-1].body or b"")
+    assert isinstance(event, events.RecordStated)
+    return event, rows[-1].position
+
+
+def _collect(desk: Desk, proofs: Proofs, volunteer: str, size: int) -> Record:
+    ids = [volunteer, *manifest.aliases(proofs.cursor, desk.ledger.schema, volunteer)]
+    return manifest.collect(proofs.cursor, desk.ledger.schema, desk.origin, ids, size)
+
+
+def export(desk: Desk, stated: Stated) -> Iterator[bytes]:
+    """The lines of a record as a file, as it was stated; raise NotYet until a published checkpoint covers that."""
+    event, position = stated
+    with desk.proofs() as (proofs, size):
+        if position >= size:
+            raise NotYet("no published checkpoint covers the statement yet")
+        record = _collect(desk, proofs, event.subject, event.size)
+        if record.root != event.root:
+            raise Corrupt(f"the record of {event.subject} is not the one that was stated")
+        signers = {(one.origin or desk.origin, events.issuer_of(one.body)) for one in record.kept}
+        signers |= {(desk.origin, name) for name in (*record.ids, f"region:{desk.code}")}
+        keys = proofs.support(signers, position + 1)
+        (told,) = proofs.named([(desk.origin, position)])
+        logs = sorted({desk.origin, *(one.origin for one in keys)})
+        log_keys = [key for origin in logs for key in desk.log_keys(origin)]
+        yield from record_files.lines((told, event), record.ids[1:], log_keys, keys, _evidence(proofs, record))
+
+
+def _evidence(proofs: Proofs, record: Record) -> Iterator[Evidence]:
+    for at in range(0, len(record.kept), _PAGE):
+        yield from proofs.of(record.kept[at : at + _PAGE])
