@@ -1,7 +1,7 @@
 """What other regions are to be told, as it follows from the log (docs/transfer.md, "Relay" and "Protocol").
 
 Events of people who move or visit are told to their home, and back to where their entries came from; those of a
-transfer to its other side. For everybody else a page of the log costs two queries that find nothing.
+transfer to its other side. For everybody else a page of the log costs three queries that find nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ledger.domain import hours, transfer
 from ledger.store import copying, log, outbox
 from ledger.store.copying import BIGINT, INTEGER, LABEL, TEXT, UUID
 from ledger.store.outbox import Message
-from projections.engine import BATCH, BatchProjection, Feed
+from projections.engine import BatchProjection, Feed
 from projections.relay import Move, People, Place, Step, Told, messages_of, names_of, peers_of, relays
 
 _MOVING: Final = (
@@ -34,7 +34,7 @@ _RECEIVED: Final = "entry.received/1"
 _read = events.reader({"id", "entry", "origin"})
 
 _DDL: Final = """
-CREATE TABLE {schema}.roaming (        -- everybody who ever moved or visited
+CREATE TABLE {schema}.roaming (        -- everybody who ever moved, or served elsewhere
     stream text PRIMARY KEY,
     person text NOT NULL,              -- id under which the record is kept here
     home text                          -- NULL for this region
@@ -83,7 +83,7 @@ class Outline(Feed):
 
     def _read(self, first: int) -> list[log.Body]:
         with self._ledger.database.read() as cursor:
-            last = min(first + BATCH, log.read_head(cursor, self._ledger.schema).size) - 1
+            last = min(first + self._page, log.read_head(cursor, self._ledger.schema).size) - 1
         return [(position, "", None) for position in sorted({first, last})] if first <= last else []
 
 
@@ -135,7 +135,15 @@ class Page:
         return [Step(position, events.decode(bytes(body))) for position, body in self.cursor.fetchall()]
 
     def _enter(self, steps: Sequence[Step]) -> set[str]:
-        """Have everybody who begins to move among those whose events are looked at; who was among them before."""
+        """Have everybody who begins to move, or to serve elsewhere, among those whose events are looked at.
+
+        Gives who of those that move was among them before.
+        """
+        self.cursor.execute(
+            f"INSERT INTO {self.schema}.roaming SELECT DISTINCT stream, stream FROM {self.source}.events"
+            " WHERE position BETWEEN %s AND %s AND topic = %s ON CONFLICT DO NOTHING",
+            (self.first, self.last, _RECEIVED),
+        )
         streams = sorted({name for step in steps for name in names_of(step.event)})
         if not streams:
             return set()
