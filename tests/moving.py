@@ -16,6 +16,7 @@ from ledger import notes
 from ledger.arrivals import Brought, Verified
 from ledger.errors import LedgerError
 from ledger.exchange.evidence import LEARNED, Checker
+from ledger.ids import format_time
 from ledger.keys import VerifyingKey
 from ledger.log import Checkpoint
 from ledger.store import imports, log
@@ -59,7 +60,8 @@ class Moving:
     def offer(self, volunteer: str, home: World, to: World, transfer: str | None = None, **changes: Any) -> str:
         transfer = transfer or self.request(volunteer, home, to)
         epoch = self._epoch(home, volunteer) + 1
-        fields = {**self._to(to), "epoch": epoch, "size": home.size, "aliases": [], **changes}
+        expires = format_time(int(home.now) + 14 * 24 * 3600)
+        fields = {**self._to(to), "epoch": epoch, "size": home.size, "aliases": [], "expires": expires, **changes}
         self._submit(home, "transfer.offered/1", transfer, volunteer, issuer=home.authority, **fields)
         return transfer
 
@@ -86,6 +88,14 @@ class Moving:
         place = (to, self.decided(to, transfer))
         cited: dict[str, Any] = {"outcome": self.cite(place)}
         self._submit(home, "transfer.closed/1", transfer, volunteer, [place], issuer=home.authority, **cited)
+
+    def reject(self, transfer: str, volunteer: str, home: World, to: World) -> None:
+        """The destination does not take it, and the home hears of that."""
+        place = (home, self.decided(home, transfer))
+        fields: dict[str, Any] = {"home": home.region, "basis": self.cite(place), "epoch": self._epoch(home, volunteer)}
+        at = self._submit(to, "transfer.rejected/1", transfer, volunteer, [place], issuer=to.authority, **fields)
+        cited: dict[str, Any] = {"outcome": self.cite((to, at))}
+        self._submit(home, "transfer.cancelled/1", transfer, volunteer, [(to, at)], issuer=home.authority, **cited)
 
     def receive(self, at: World, place: Place, volunteer: str) -> int:
         """The position of the event by which a ledger receives one of another."""
