@@ -39,6 +39,7 @@ class Commands(click.Group):
     """Commands of other modules are imported when they are named: each brings libraries that the others do without."""
 
     ELSEWHERE: ClassVar = {
+        "conservation": "api.conservation_command:main",
         "demo": "api.demo:demo",
         "federation": "api.federating:main",
         "proof-keys": "api.proof_commands:proof_keys",

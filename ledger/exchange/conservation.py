@@ -1,0 +1,347 @@
+"""Where every minute is: at home, in transit, or on its way; and that none is lost or counted twice.
+
+Any number of regions are compared, each by its own tables. What lies with a region that is not among them is said
+to be with that region.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple
+
+from msgspec import UNSET
+
+from ledger import events
+from ledger.domain import transfer
+from ledger.exchange.manifest import digest
+from ledger.exchange.people import People
+from ledger.store import conservation as store
+from ledger.store.conservation import Entry, Known, Letter, Log, Move, Person, Schemas, Settled, Step
+from ledger.store.postgres import Cursor
+
+Name = tuple[str, int]
+"""Of an event: origin and position."""
+Kind = Literal["two-homes", "no-home", "counted-twice", "lost", "unequal", "unproven", "forked"]
+RULES: Final[Mapping[Kind, tuple[str, str]]] = {
+    "two-homes": ("a person has one home, and a move leads to one", "同一人只有一个归属地，一次转移只到一处"),
+    "no-home": ("somebody's home does not know of it", "被指为归属地的地区并不认为自己是归属地"),
+    "counted-twice": ("an entry is at home in one region", "同一条目在两个地区同时归属"),
+    "lost": ("what is not at home is on its way there", "事件既不在归属地，也不在途中"),
+    "unequal": ("what was accepted is what was offered", "接收的记录与提供的记录不一致"),
+    "unproven": ("a transfer ends by the other side's proof", "转移的结束缺少对方的证明"),
+    "forked": ("what others rely on stands in the log", "其他地区所依据的事件不在原日志中"),
+}
+"""What must hold, in English and Chinese, by the name of what breaks it."""
+
+
+class Finding(NamedTuple):
+    """Something that must not be, anywhere or ever."""
+
+    kind: Kind
+    detail: str
+
+
+@dataclass(slots=True)
+class Sums:
+    """Entries, and minutes of them in whatever state."""
+
+    entries: int = 0
+    minutes: int = 0
+
+    def add(self, minutes: int, entries: int = 1) -> None:
+        """Count more."""
+        self.entries += entries
+        self.minutes += minutes
+
+
+def _by_code() -> dict[str, Sums]:
+    return defaultdict(Sums)
+
+
+@dataclass(slots=True)
+class Share:
+    """What one region has. Every entry is in one of the first four, of one region, or with a region not looked at."""
+
+    home: Sums = field(default_factory=Sums)
+    transit: dict[str, Sums] = field(default_factory=_by_code)
+    """At home here, and offered to another region, which did not accept as yet."""
+    way: Sums = field(default_factory=Sums)
+    """Recorded here, or received, and not at its home as yet."""
+    aside: Sums = field(default_factory=Sums)
+    """The same, and the message about it was put aside: somebody has to look."""
+    elsewhere: dict[str, Sums] = field(default_factory=_by_code)
+    """Recorded here and at home there: counted there, and not in addition to it."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What was found."""
+
+    regions: dict[str, Share]
+    others: dict[str, Sums] = field(default_factory=_by_code)
+    """Recorded in a region that was looked at, and with one that was not."""
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether all that must hold does."""
+        return not self.findings
+
+    @property
+    def distinct(self) -> Sums:
+        """All entries, each once."""
+        found = Sums()
+        for share in self.regions.values():
+            for sums in (share.home, share.way, share.aside, *share.transit.values()):
+                found.add(sums.minutes, sums.entries)
+        for sums in self.others.values():
+            found.add(sums.minutes, sums.entries)
+        return found
+
+
+@dataclass(slots=True)
+class Tables:
+    """What was read of all regions."""
+
+    logs: list[Log] = field(default_factory=list)
+    people: list[Person] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+    known: list[Known] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+    logged: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    """Log entries that others name, by region and position."""
+
+
+def examine(sources: Sequence[tuple[Cursor, Schemas]]) -> Report:
+    """Compare regions; `sources` are snapshots of the databases in which they are."""
+    return judge(read(sources))
+
+
+def read(sources: Sequence[tuple[Cursor, Schemas]]) -> Tables:
+    """Everything about people who move, and sums of the rest."""
+    found = Tables()
+    sources = [(cursor, schemas) for cursor, schemas in sources if schemas]
+    names = sorted(set().union(*(store.movers(cursor, schemas) for cursor, schemas in sources)))
+    for cursor, schemas in sources:
+        found.logs += store.logs(cursor, schemas)
+        found.people += store.people(cursor, schemas, names)
+        found.moves += store.moves(cursor, schemas)
+        found.entries += store.entries(cursor, schemas, names)
+        found.settled += store.settled(cursor, schemas, names)
+        found.known += store.known(cursor, schemas, names)
+        found.steps += store.steps(cursor, schemas)
+        found.letters += store.letters(cursor, schemas)
+    regions = {log.origin: log.region for log in found.logs}
+    relied: dict[str, set[int]] = defaultdict(set)
+    for one in found.known:
+        if one.origin in regions:
+            relied[regions[one.origin]].add(one.position)
+    for cursor, schemas in sources:
+        for region in schemas.keys() & relied.keys():
+            found.logged[region] = store.logged(cursor, schemas[region], sorted(relied[region]))
+    return found
+
+
+def judge(tables: Tables) -> Report:
+    """Where everything is, and what is wrong."""
+    return _Examination(tables).report()
+
+
+# -- the examination ------------------------------------------------------------------------------
+
+
+class _Examination:
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._people = People(tables.people, tables.moves, {log.region for log in tables.logs if log.closed})
+        self._logs = {log.region: log for log in tables.logs}
+        self._regions = {log.origin: log.region for log in tables.logs}
+        self._report = Report({log.region: Share() for log in tables.logs})
+        self._homes: dict[str, str | None] = {}
+        self._waiting: set[Name] = set()
+        self._aside: set[Name] = set()
+        self._names: dict[tuple[str, str], Name] = {}
+        """Of the event that recorded an entry, by origin and id."""
+        self._states: dict[Name, Literal["way", "aside", "lost"]] = {}
+        """What became of events that are not at home."""
+
+    def report(self) -> Report:
+        self._settle_homes()
+        self._read_letters()
+        self._follow_events()
+        self._place_entries()
+        for one in self._tables.settled:
+            self._report.regions[one.region].home.add(one.minutes, one.entries)
+        self._check_logs()
+        self._check_steps()
+        self._report.findings = list(dict.fromkeys(self._report.findings))
+        return self._report
+
+    def _find(self, kind: Kind, detail: str) -> None:
+        self._report.findings.append(Finding(kind, detail))
+
+    def _origin(self, region: str, origin: str) -> str:
+        return origin or self._logs[region].origin
+
+    def _settle_homes(self) -> None:
+        for group in self._people.groups():
+            homes = self._people.homes(group)
+            self._homes[group] = min(homes, default=None)
+            if len(homes) > 1:
+                self._find("two-homes", f"{group} is at home in {' and '.join(sorted(homes))}")
+            elif not homes:
+                named = self._people.named(group)
+                if named in self._logs and self._people.knows(named, group):
+                    self._find("no-home", f"{group} is said to be at home in {named}, which does not say so")
+
+    def _read_letters(self) -> None:
+        for one in self._tables.letters:
+            name = (self._origin(one.region, one.origin), one.position)
+            (self._waiting if one.state == "waiting" else self._aside).add(name)
+
+    # -- events -----------------------------------------------------------------------------------
+
+    def _follow_events(self) -> None:
+        """Every event of a record that any region knows is at home, or on its way there."""
+        at_home: set[Name] = set()
+        about: dict[Name, list[Known]] = defaultdict(list)
+        for one in self._tables.known:
+            if one.topic not in events.RECORD_TYPES:
+                continue
+            name = (self._origin(one.region, one.origin), one.position)
+            if one.topic == "hours.recorded/1":
+                self._names[name[0], one.event_id] = name
+            if self._homes.get(self._people.group(one.stream)) == one.region:
+                at_home.add(name)
+            about[name].append(one)
+        for name in about.keys() - at_home:
+            self._states[name] = self._state(name, about[name])
+            group = self._people.group(about[name][0].stream)
+            if self._states[name] == "lost" and self._homes.get(group):
+                home = self._homes[group]
+                self._find("lost", f"position {name[1]} of {name[0]} about {group} is neither in {home} nor on its way")
+
+    def _state(self, name: Name, copies: Iterable[Known]) -> Literal["way", "aside", "lost"]:
+        if name in self._waiting or any(self._held(one) for one in copies):
+            return "way"
+        return "aside" if name in self._aside else "lost"
+
+    def _held(self, one: Known) -> bool:
+        """Whether the region is still to tell of it: its follower did not come by, or the home is about to change."""
+        group = self._people.group(one.stream)
+        if self._people.open_move(one.region, group) is not None:
+            return True
+        return self._logs[one.region].followed <= max(one.at, self._people.last_closed(one.region, group))
+
+    # -- entries ----------------------------------------------------------------------------------
+
+    def _place_entries(self) -> None:
+        copies: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+        for one in self._tables.entries:
+            copies[self._origin(one.region, one.origin), one.id].append(one)
+        for name, rows in copies.items():
+            counted = [one for one in rows if self._homes.get(self._people.group(one.volunteer)) == one.region]
+            if len(counted) > 1:
+                where = " and ".join(sorted(one.region for one in counted))
+                self._find("counted-twice", f"entry {name[1]} of {name[0]} is at home in {where}")
+            native = next((one for one in rows if not one.origin), None)
+            if counted:
+                self._count(counted[0], native)
+            else:
+                self._count_away(name, native or rows[0])
+
+    def _count(self, one: Entry, native: Entry | None) -> None:
+        share = self._report.regions[one.region]
+        move = self._people.open_move(one.region, self._people.group(one.volunteer))
+        if move is not None and move.state == "offered":
+            share.transit[move.peer].add(one.minutes)
+        else:
+            share.home.add(one.minutes)
+        if native is not None and native.region != one.region:
+            self._report.regions[native.region].elsewhere[one.region].add(one.minutes)
+
+    def _count_away(self, name: tuple[str, str], one: Entry) -> None:
+        share = self._report.regions[one.region]
+        group = self._people.group(one.volunteer)
+        state = self._states.get(self._names.get(name, ("", 0)), "lost")
+        named = self._people.named(group)
+        if state == "lost" and named not in self._logs:
+            self._report.others[named].add(one.minutes)
+            share.elsewhere[named].add(one.minutes)
+        elif state == "way":
+            share.way.add(one.minutes)
+        else:
+            share.aside.add(one.minutes)
+
+    # -- what regions say of each other ---------------------------------------------------------------
+
+    def _check_logs(self) -> None:
+        for one in self._tables.known:
+            region = self._regions.get(one.origin)
+            if region is not None and self._tables.logged.get(region, {}).get(one.position) != one.entry:
+                self._find(
+                    "forked", f"{one.region} relies on position {one.position} of {one.origin}, which has another"
+                )
+
+    def _check_steps(self) -> None:
+        offers: dict[Name, tuple[events.TransferOffered, str]] = {}
+        ends: list[tuple[Step, Any]] = []
+        proofs = {(one.region, one.origin, one.position, digest(one.entry)): one.topic for one in self._tables.known}
+        taken: dict[tuple[str, int], str] = {}
+        for step in self._tables.steps:
+            if step.body is None:
+                continue
+            event = events.decode(step.body)
+            if isinstance(event, events.TransferOffered):
+                offers[self._logs[step.region].origin, step.position] = event, digest(step.entry)
+            else:
+                ends.append((step, event))
+        offered = {(self._regions[origin], offer.subject) for (origin, _), (offer, _) in offers.items()}
+        for step, event in ends:
+            if isinstance(event, events.TransferAccepted):
+                self._check_accepted(step, event, offers)
+                for name in transfer.ids_of(event):
+                    before = taken.setdefault((name, event.epoch), step.region)
+                    if before != step.region:
+                        self._find("two-homes", f"move {event.epoch} of {name} led to {before} and to {step.region}")
+            else:
+                self._check_end(step, event, proofs, (step.region, event.subject) in offered)
+
+    def _check_accepted(
+        self, step: Step, event: events.TransferAccepted, offers: Mapping[Name, tuple[events.TransferOffered, str]]
+    ) -> None:
+        if event.recovery is not UNSET or event.basis.origin not in self._regions:
+            return
+        offer, entry = offers.get((event.basis.origin, event.basis.position), (None, ""))
+        if offer is None or entry != event.basis.entry:
+            self._find("forked", f"{step.region} accepted {event.subject} on an offer that {event.home} did not make")
+        else:
+            for name, there, here in _compared(offer, event):
+                if there != here:
+                    self._find("unequal", f"{event.subject}: {name} is {here} in {step.region}, {there} was offered")
+
+    def _check_end(
+        self, step: Step, event: Any, proofs: Mapping[tuple[str, str, int, str], str], offered: bool
+    ) -> None:
+        outcome = event.outcome
+        if outcome is UNSET:
+            if event.closure is UNSET and offered:
+                self._find("unproven", f"{event.subject} was cancelled in {step.region} though it was offered")
+            return
+        needed = ("transfer.accepted/1",) if isinstance(event, events.TransferClosed) else _DECLINED
+        if proofs.get((step.region, outcome.origin, outcome.position, outcome.entry)) not in needed:
+            self._find("unproven", f"position {step.position} of {step.region} ends {event.subject} without its proof")
+
+
+_DECLINED: Final = ("transfer.rejected/1", "transfer.expired/1")
+
+
+def _compared(offer: events.TransferOffered, accepted: events.TransferAccepted) -> Iterator[tuple[str, Any, Any]]:
+    for name in ("subject", "volunteer", "aliases", "epoch", "events", "root", "entries"):
+        yield name, getattr(offer, name), getattr(accepted, name)
+    yield "minutes", sum(one.minutes for one in offer.sums), accepted.minutes
