@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger import events, merkle
 from ledger.arrivals import as_arrived
 from ledger.exchange.evidence import LEARNED, Evidence
@@ -16,6 +14,7 @@ from ledger.exchange.form import Listed
 from ledger.exchange.records import sums_of
 from ledger.store import imports, log
 from ledger.store.evidence import Prover
+from ledger.store.postgres import Cursor
 
 Row: TypeAlias = log.StoredRow
 
