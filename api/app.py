@@ -23,6 +23,7 @@ from api.metrics import Metrics
 from api.routes import (
     batches,
     events,
+    exchange,
     issuers,
     operations,
     proofs,
@@ -51,6 +52,7 @@ API: Final = (
     batches,
     issuers,
     verify,
+    exchange,
     tiles,
     operations,
 )
@@ -123,7 +125,7 @@ async def _internal(request: Request, error: Exception) -> Response:
 
 def _limit(path: str) -> int | None:
     """Bytes that a request to a path may have; None where the route bounds itself."""
-    if path in ("/verify", "/v1/verify") or path.endswith("/submissions"):
+    if path in ("/verify", "/v1/verify") or path.endswith(("/submissions", "/inbox")):
         return None
     return BATCH_BYTES_MAX if path.endswith("/proof-batches") else REQUEST_BYTES_MAX
 

@@ -26,7 +26,9 @@ class Metrics:
             registry=self.registry,
         )
         self.waiting_bytes = Gauge(
-            "yongzhi_waiting_bytes", "Bytes of submissions read and not yet answered", registry=self.registry
+            "yongzhi_waiting_bytes",
+            "Bytes of submissions and messages read and not yet answered",
+            registry=self.registry,
         )
         self.log_size = Gauge("yongzhi_log_size", "Events in the log", ["region"], registry=self.registry)
         self.published_size = Gauge(
@@ -36,6 +38,18 @@ class Metrics:
             "yongzhi_projection_events",
             "Events a projection has seen",
             ["region", "projection"],
+            registry=self.registry,
+        )
+        self.messages = Gauge(
+            "yongzhi_messages",
+            "Messages between regions that are not settled, by box (outbox, inbox) and state (waiting, aside)",
+            ["region", "box", "state"],
+            registry=self.registry,
+        )
+        self.message_age = Gauge(
+            "yongzhi_message_age_seconds",
+            "How long the oldest of these messages is there; 0 for none",
+            ["region", "box", "state"],
             registry=self.registry,
         )
         self.failed = Gauge(

@@ -23,6 +23,7 @@ from ledger.errors import (
     Unavailable,
     Untrusted,
 )
+from ledger.exchange.evidence import Forked, UnknownOrigin
 
 TYPE_PREFIX: Final = "urn:yongzhi:problem:"
 MEDIA_TYPE: Final = "application/problem+json"
@@ -58,6 +59,8 @@ KINDS: Final[dict[type[LedgerError], Kind]] = {
     Invalid: Kind(400, "The request is malformed", "请求格式有误"),
     NotSignedIn: Kind(401, "Sign in first", "请先登录"),
     Untrusted: Kind(401, "The signature or its key is not valid", "签名或密钥无效"),
+    UnknownOrigin: Kind(403, "The log of that region is not recognised here", "本地区未承认该地区的账本"),
+    Forked: Kind(409, "The log of that region contradicts itself", "该地区的账本自相矛盾"),
     Forbidden: Kind(403, "This is not yours to see or do", "无权查看或操作"),
     NotFound: Kind(404, "There is no such thing", "未找到"),
     NotYet: Kind(404, "Not there yet, ask again", "尚未就绪，请稍后再试"),

@@ -15,6 +15,7 @@ from msgspec import UNSET
 from api.batches import Batches
 from api.checking import Checking, ShownProof
 from api.deployment import Deployment, ProofKeys
+from api.exchanging import Exchange
 from api.metrics import Metrics
 from api.proving import Finished, Proving
 from api.statuses import StatusLists
@@ -30,7 +31,7 @@ from ledger.domain import state
 from ledger.errors import Invalid, LedgerError, NotFound, NotYet, Unavailable
 from ledger.federation import Trust
 from ledger.ids import format_time, parse_time
-from ledger.limits import ACCESSES_SHOWN_MAX, CHECKPOINT_INTERVAL
+from ledger.limits import ACCESSES_SHOWN_MAX, CHECKPOINT_INTERVAL, MESSAGES_AT_ONCE
 from ledger.log import Publisher, parse_checkpoint
 from ledger.recognition import Recognised
 from ledger.schemes import awards_for, scheme_for
@@ -62,7 +63,8 @@ class Proofs:
 class Region:
     """One region's ledger as a server runs it."""
 
-    def __init__(self, deployment: Deployment, code: str) -> None:
+    def __init__(self, deployment: Deployment, code: str, served: Callable[[str], Exchange | None]) -> None:
+        """`served` finds what another region of the same server exchanges, by code."""
         self.code = code
         self.ledger: Ledger = deployment.ledger(code)
         self.publisher: Publisher = deployment.publisher(code)
@@ -75,6 +77,8 @@ class Region:
         self._seal = deployment.seal_image(code)
         self._sign_pdf = deployment.pdf_signer(code)
         self._sealing_key = identities.sealing_public(deployment.sealing_key(code))
+        published = self.publisher
+        self.exchange = Exchange(deployment, self.ledger, lambda: published.published, served, self.committer)
         keys = deployment.proof_keys_or_none(code)
         self._proofs = None if keys is None else self._open_proofs(deployment, keys)
 
@@ -175,7 +179,11 @@ class Region:
 
     def parts(self) -> dict[str, str | None]:
         """Everything that runs by itself, and why it stopped or does not get on, if so."""
-        found = {"log": self.publishing.failure, self.runner.projection.name: self.runner.failure}
+        found = {
+            "log": self.publishing.failure,
+            self.runner.projection.name: self.runner.failure,
+            "exchange": self.exchange.failure,
+        }
         if self._proofs is None:
             return found
         return found | {"proofs": self._proofs.watching.failure, "batches": self._proofs.batches.failure}
@@ -267,12 +275,21 @@ class Service:
     def __init__(self, deployment: Deployment) -> None:
         self.deployment = deployment
         self.metrics = Metrics()
-        self.regions = {code: Region(deployment, code) for code in deployment.regions()}
+        self.regions = {code: Region(deployment, code, self._exchange) for code in deployment.regions()}
         key = deployment.federation_key() if any(region.issues for region in self.regions.values()) else None
         self.checking = Checking(self.regions, key)
         self.verifying = ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify")
+        self.handling = ThreadPoolExecutor(max_workers=MESSAGES_AT_ONCE, thread_name_prefix="inbox")
         self.waiting_bytes = 0
-        """Of submissions read and not yet answered; changed by the event loop alone."""
+        """Of submissions and messages read and not yet answered; changed by the event loop alone."""
+        self.bundles = 0
+        """That are being sent; changed by the event loop alone."""
+        for region in self.regions.values():
+            region.exchange.start()
+
+    def _exchange(self, code: str) -> Exchange | None:
+        region = self.regions.get(code)
+        return None if region is None else region.exchange
 
     def region(self, code: str) -> Region:
         """A region by its code; raise NotFound."""
@@ -322,9 +339,20 @@ class Service:
                 self.metrics.failed.labels(code, name).set(failure is not None)
             with contextlib.suppress(LedgerError, DatabaseError):
                 self.metrics.log_size.labels(code).set(region.ledger.head().size)
+                self._observe_messages(region)
+
+    def _observe_messages(self, region: Region) -> None:
+        now = region.ledger.now()
+        for one in region.exchange.waiting():
+            age = now - one.oldest // 1000 if one.number else 0
+            self.metrics.messages.labels(region.code, one.box, one.state).set(one.number)
+            self.metrics.message_age.labels(region.code, one.box, one.state).set(max(age, 0))
 
     def close(self) -> None:
         """Answer what is queued, then stop every thread."""
         self.verifying.shutdown()
+        self.handling.shutdown()
+        for region in self.regions.values():
+            region.exchange.close()  # all of them first: each may be telling another one something
         for region in self.regions.values():
             region.close()

@@ -29,7 +29,7 @@ CREDENTIAL_BYTES_MAX: Final = 512 * 1024
 HOLDING_BYTES_MAX: Final = 3 * 512 * 1024
 """What a region keeps sealed of one proof: the credential, and which entries it rests on."""
 WAITING_BYTES_MAX: Final = 256 * 1024 * 1024
-"""Submissions held in memory before they are committed; beyond it the answer is 429."""
+"""Submissions and messages held in memory before they are committed; beyond it the answer is 429."""
 GROUP_EVENTS_MAX: Final = 500
 """Events of small submissions that are committed together."""
 
@@ -176,3 +176,14 @@ DELIVERY_REASON_MAX: Final = 500
 
 MISCONDUCT_BYTES_MAX: Final = 128 * 1024 * 1024
 """Evidence of a region's misconduct; one that lists BUNDLE_EVENTS_MAX events of a record and as many keys fits."""
+
+BUNDLE_REQUEST_SECONDS: Final = 300
+"""How far the time of a signed request for a bundle may be from the clock of whoever is asked."""
+PEER_KEYS_SECONDS: Final = 300
+"""How long the keys of a peer are relied on before they are asked for again."""
+MESSAGES_AT_ONCE: Final = 4
+"""Messages of other regions that one server handles at a time; others wait their turn."""
+BUNDLES_AT_ONCE: Final = 4
+"""Bundles that one server sends at a time; beyond it the answer is 429."""
+BUNDLE_RATE_MIN: Final = 16 * 1024
+"""Bytes a second that a bundle comes in at least; a peer that is slower is given up."""

@@ -46,7 +46,8 @@ def wipe(database: Database, *regions: str) -> None:
     with database.transaction() as cursor:
         cursor.execute("CREATE SCHEMA IF NOT EXISTS vault")
         for region in regions or (REGION, OTHER):
-            names = [f"r_{region}", *(f"r_{region}_totals{suffix}" for suffix in ("", "_new", "_old"))]
+            kept = (f"r_{region}_{name}" for name in ("totals", "outgoing"))
+            names = [f"r_{region}", *(f"{name}{suffix}" for name in kept for suffix in ("", "_new", "_old"))]
             cursor.execute("".join(f"DROP SCHEMA IF EXISTS {name} CASCADE;" for name in names))
             cursor.execute(f"DROP TABLE IF EXISTS vault.r_{region}")
 
@@ -118,7 +119,7 @@ class Site:
             stack.callback(self.service.close)
             self.app = create_app(self.service, self.origin)
             self.app.state.sessions = sessions.Sessions(self.origin, lambda: self.world.now)
-            stack.enter_context(_serving(self.app, self._listening))
+            stack.enter_context(serving_app(self.app, self._listening))
             self.http = stack.enter_context(self.client())
             self._stack = stack.pop_all()
         return self
@@ -247,7 +248,7 @@ def metric(page: str, name: str, **labels: str) -> float:
 
 
 @contextmanager
-def _serving(app: Any, listening: socket.socket) -> Iterator[None]:
+def serving_app(app: Any, listening: socket.socket) -> Iterator[None]:
     server = uvicorn.Server(uvicorn.Config(app, access_log=False, log_config=None, timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

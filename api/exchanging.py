@@ -1,0 +1,225 @@
+"""What one region of a server exchanges with others: its node, how it reaches them, and who may ask it for what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from msgspec import UNSET
+
+from api import bundle_requests, federation_folder
+from api.delivering import Delivering
+from api.deployment import Deployment
+from api.peers import HttpPeers, PeerKeys
+from ledger import events
+from ledger.app import Ledger
+from ledger.committer import Committer
+from ledger.domain.state import Transfer
+from ledger.errors import Invalid, LedgerError, NotFound, NotYet, Unavailable
+from ledger.exchange import outgoing, wire
+from ledger.exchange.desk import Desk
+from ledger.exchange.evidence import UnknownOrigin
+from ledger.exchange.incoming import Answer
+from ledger.exchange.node import Node
+from ledger.federation import Trust
+from ledger.ids import format_time
+from ledger.intake import Accepted, Prepared
+from ledger.keys import SigningKey, VerifyingKey
+from ledger.store import copying
+from ledger.store.decisions import TABLES
+
+TRANSFERS_SHOWN: Final = 100
+"""Of one volunteer or region, the latest."""
+
+
+class Waiting(NamedTuple):
+    """How many messages of a box are in a state, and since when the oldest of them is there, unix milliseconds."""
+
+    box: str
+    state: str
+    number: int
+    oldest: int
+
+
+class Exchange:
+    """One region among its peers, as a server or a command runs it."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        ledger: Ledger,
+        checkpoint: Callable[[], str | None],
+        served: Callable[[str], Exchange | None],
+        committer: Committer | None = None,
+    ) -> None:
+        """`served` finds the regions of this process; without a committer every event is committed at once."""
+        self.ledger = ledger
+        self._data: Path = deployment.data
+        self._served = served
+        issuing: SigningKey = deployment.region_keys(ledger.region).issuing
+        self.desk = Desk(ledger, issuing, checkpoint, None if committer is None else _Submitting(committer))
+        self.peers = HttpPeers(issuing, ledger.origin, self.federation, served, ledger.now)
+        self._keys = PeerKeys(self.desk, self.peers)
+        self.node = Node(self.desk, self.peers, deployment.sealing_key(ledger.region), self.federation)
+        self.delivering: Delivering | None = None
+
+    def start(self) -> None:
+        """Have threads deliver and go on by themselves."""
+        self.delivering = Delivering(self.ledger, self.node, self.peers, self.ledger.now)
+
+    def close(self) -> None:
+        """Stop what is under way."""
+        self.peers.close()
+        if self.delivering is not None:
+            self.delivering.close()
+
+    @property
+    def failure(self) -> str | None:
+        """Why messages do not get on, if it is no peer's doing."""
+        return None if self.delivering is None else self.delivering.failure
+
+    def federation(self) -> Trust:
+        """The federation that is installed and good now; raise Unavailable, since another may be installed."""
+        try:
+            found = federation_folder.installed(self._data, self.ledger.now())
+        except LedgerError as error:
+            raise Unavailable(f"the installed federation is of no use: {error.detail}") from None
+        if found is None:
+            raise Unavailable("no federation is installed here, so nothing is exchanged")
+        return found
+
+    # -- what peers ask -------------------------------------------------------------------------------
+
+    def deliver(self, data: bytes, sender: str) -> Answer:
+        """Take a message in the name of `sender`, a region of the federation; see `Node.deliver`."""
+        if sender == self.ledger.region:
+            raise Invalid("a region sends nothing to itself", "/sender")
+        known, trust = self.federation().region(sender), self.federation()
+        if known is None or not trust.valid(known, self.ledger.now()):
+            raise UnknownOrigin(f"{sender!r:.20} is no region of the federation that is installed here")
+        return self.node.deliver(data, sender)
+
+    def authorise(self, header: str, transfer: str) -> tuple[str, str]:
+        """The region, code and origin, that signed a request for the bundle of a transfer, and to which it is offered.
+
+        Raise Invalid for what is no request, NotFound unless it is offered to whoever asks, Untrusted for a signature
+        that is not theirs, Unavailable when their keys cannot be asked for.
+        """
+        asked = bundle_requests.read(header, self.ledger.origin, transfer, self.ledger.now())
+        found = self._offered(transfer, asked.issuer.removeprefix("region:"))
+        asked.verify(self._key(found, asked.key_id))
+        return found.peer, found.peer_origin
+
+    def hand_out(self, transfer: str, to: str, to_origin: str) -> Iterator[bytes]:
+        """The bundle of an offer that was made to that region and is open; the caller knows that it is asking."""
+        found = self._offered(transfer, to)
+        if found.peer_origin != to_origin:
+            raise NotFound(f"no offer of transfer {transfer} to {to_origin} is open here")
+        offer, _ = outgoing.offered(self.desk, transfer)
+        region = self.federation().by_origin(to_origin)
+        if offer.details is not UNSET and (region is None or region.sealing_key is UNSET):
+            raise Unavailable(f"the federation has no sealing key of {to_origin}, and private details travel sealed")
+        return self.node.bundle(transfer)
+
+    def own_keys(self) -> bytes:
+        """The message that shows a peer which keys this region issues with."""
+        with self.desk.proofs() as (proofs, size):
+            found = proofs.support({(self.desk.origin, f"region:{self.desk.code}")}, size)
+        if not found:
+            raise NotYet("no published checkpoint covers the region's keys yet")
+        return wire.message(found)
+
+    def _offered(self, transfer: str, to: str) -> Transfer:
+        found = self.ledger.record(Transfer, transfer)
+        if found is None or not found.outgoing or found.state != "offered" or found.peer != to:
+            raise NotFound(f"no offer of transfer {transfer} to {to!r:.20} is open here")
+        return found
+
+    def _key(self, found: Transfer, key_id: str) -> VerifyingKey | None:
+        served = self._served(found.peer)
+        if served is not None and served.ledger.origin == found.peer_origin:
+            return served.ledger.valid_key(f"region:{found.peer}", key_id)
+        return self._keys.find(found.peer, found.peer_origin, key_id)
+
+    # -- what people ask ------------------------------------------------------------------------------
+
+    def transfers(self, volunteer: str | None = None) -> list[Transfer]:
+        """Moves that this ledger knows, of a volunteer or of all, the latest first; at most TRANSFERS_SHOWN."""
+        table, schema = TABLES[Transfer], self.ledger.schema
+        chosen = "TRUE" if volunteer is None else _OF_PERSON.format(schema=schema)
+        rows: list[tuple[Any, ...]] = self.ledger.database.query(
+            f"SELECT {copying.selection(table.columns, 't')} FROM {schema}.{table.name} t WHERE {chosen}"
+            f" ORDER BY t.decided DESC LIMIT {TRANSFERS_SHOWN}",
+            () if volunteer is None else (volunteer.removeprefix("volunteer:"),),
+        )
+        return [Transfer(**dict(zip(Transfer.__struct_fields__, row, strict=True))) for row in rows]
+
+    def reasons(self, transfer: Transfer) -> list[events.Objection]:
+        """Why a record was not taken, as the destination said in its rejection."""
+        for row in self.ledger.stream(f"transfer:{transfer.id}"):
+            event = events.decode(row.body) if row.body else None
+            if isinstance(event, events.TransferRejected):
+                return list(event.reasons)
+            if isinstance(event, events.TransferCancelled) and isinstance(event.outcome, events.Cited):
+                return self._rejected(event.outcome)
+        return []
+
+    def _rejected(self, outcome: events.Cited) -> list[events.Objection]:
+        rows = self.ledger.database.query(
+            f"SELECT body FROM {self.ledger.schema}.imports WHERE origin = %s AND position = %s",
+            (outcome.origin, outcome.position),
+        )
+        event = events.decode(bytes(rows[0][0])) if rows and rows[0][0] else None
+        return list(event.reasons) if isinstance(event, events.TransferRejected) else []
+
+    # -- what operators ask ---------------------------------------------------------------------------
+
+    def waiting(self) -> list[Waiting]:
+        """Of the messages of each box that are not done: those that wait, and those that are aside."""
+        schema = self.ledger.schema
+        rows = self.ledger.database.query(
+            "SELECT b.box, s.state, coalesce(n.count, 0), coalesce(n.oldest, 0)"
+            " FROM (VALUES ('outbox'), ('inbox')) b(box) CROSS JOIN (VALUES ('waiting'), ('aside')) s(state)"
+            " LEFT JOIN LATERAL (SELECT count(*), min(created) AS oldest FROM"
+            f" (SELECT 'outbox' AS box, state, created FROM {schema}.outbox WHERE state <> 'done'"
+            f" UNION ALL SELECT 'inbox', state, created FROM {schema}.inbox WHERE state <> 'done') m"
+            " WHERE m.box = b.box AND m.state = s.state) n ON TRUE"
+        )
+        return [Waiting(*row) for row in rows]
+
+
+_OF_PERSON: Final = (
+    "t.volunteer IN (SELECT o.id FROM {schema}.volunteers v JOIN {schema}.volunteers o"
+    " ON coalesce(v.alias_of, v.id) IN (o.id, o.alias_of) WHERE v.id = %s)"
+)
+
+
+def as_dict(found: Transfer, reasons: Sequence[events.Objection]) -> dict[str, Any]:
+    """A transfer as it is shown, whoever asks by whatever way."""
+    return {
+        "id": found.id,
+        "volunteer": found.volunteer,
+        "direction": "out" if found.outgoing else "in",
+        "peer": found.peer,
+        "peer_origin": found.peer_origin,
+        "state": found.state,
+        "opened": found.opened,
+        "decided": found.decided,
+        "expires": format_time(found.expires) if found.expires else None,
+        "reasons": [{"code": one.code, "detail": one.detail} for one in reasons],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Submitting:
+    """Commits through a region's committing thread."""
+
+    committer: Committer
+
+    def __call__(self, prepared: Prepared) -> Accepted:
+        answer = self.committer.submit(prepared).result()
+        if isinstance(answer, LedgerError):
+            raise answer
+        return answer

@@ -1,0 +1,245 @@
+"""Two regions that recognise each other, on servers of their own or on one, with a federation that names both."""
+
+import socket
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+import httpx2
+
+from api.app import create_app
+from api.exchanging import Exchange
+from api.federation_folder import install
+from api.service import Service
+from ledger import events, federation, identities
+from ledger.domain.state import Transfer, Volunteer
+from ledger.federated import Region
+from ledger.ids import format_time, instant
+from ledger.store import inbox, outbox
+from ledger.store.postgres import Database
+from tests import issuing
+from tests.api import process
+from tests.api.site import OTHER, Deployed, place_keys, serving_app, wipe
+from tests.builders import ABSENT, GROUP, REGION, STATION, VOLUNTEER, signing_key, vkey
+from tests.integration.waiting import DEADLINE_SECONDS, eventually
+from tests.integration.world import NOW, World
+
+SIGNER = signing_key("federation.example")
+DAY = 24 * 3600
+
+
+class Ticking(World):
+    """A world whose clock goes on: what is to be tried again becomes due."""
+
+    _begun = time.monotonic()
+
+    @property
+    def now(self) -> float:
+        return instant(NOW) + time.monotonic() - self._begun
+
+    @now.setter
+    def now(self, _: float) -> None:
+        pass
+
+
+class Party:
+    """One of the regions and the server that serves it."""
+
+    def __init__(self, world: World, data: Path, port: int) -> None:
+        self.world, self.data, self.port = world, data, port
+        self.code = world.region
+        self.service: Service
+        self.http: httpx2.Client
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def exchange(self) -> Exchange:
+        return self.service.regions[self.code].exchange
+
+    def stated(self, sealing_key: str) -> Region:
+        """The region as the federation states it."""
+        host = f"https://r{self.code}.example"
+        return Region(
+            region=self.code,
+            origin=self.world.origin,
+            name=events.RegionName(zh=self.code, en=self.code),
+            log_keys=(vkey(self.world.origin),),
+            did=f"did:web:r{self.code}.example:regions:{self.code}",
+            base=host,
+            credential_keys=(),
+            token_keys=(),
+            witness_keys=(),
+            endpoint=self.url,
+            sealing_key=sealing_key,
+        )
+
+    # -- what it knows --------------------------------------------------------------------------------
+
+    def transfer(self, name: str) -> Transfer | None:
+        return self.world.ledger.record(Transfer, name)
+
+    def state(self, name: str) -> str:
+        found = self.transfer(name)
+        return "" if found is None else found.state
+
+    def volunteer(self, name: str = VOLUNTEER) -> Volunteer:
+        found = self.world.ledger.record(Volunteer, name)
+        assert found is not None
+        return found
+
+    def outbox(self) -> list[outbox.Row]:
+        """What is not delivered."""
+        with self.world.database.read() as cursor:
+            return outbox.pending(cursor, self.world.schema, 100)
+
+    def inbox(self) -> list[inbox.Row]:
+        """What is not settled."""
+        with self.world.database.read() as cursor:
+            return inbox.pending(cursor, self.world.schema, 100)
+
+    def undone(self) -> list[Any]:
+        return [*self.outbox(), *self.inbox()]
+
+    def totals(self, name: str = VOLUNTEER) -> Any:
+        return self.service.regions[self.code].totals.volunteer(name)
+
+    # -- what it is asked -----------------------------------------------------------------------------
+
+    def post(self, data: bytes, sender: str, **headers: str) -> httpx2.Response:
+        return self.http.post(
+            f"/v1/regions/{self.code}/inbox", params={"sender": sender}, content=data, headers=headers
+        )
+
+    def bundle(self, transfer: str, authorization: str | None = None) -> httpx2.Response:
+        headers = {} if authorization is None else {"authorization": authorization}
+        return self.http.get(f"/v1/regions/{self.code}/transfers/{transfer}/bundle", headers=headers)
+
+
+class Pair:
+    """`a` and `b`. A context manager: while it is entered, servers run."""
+
+    def __init__(self, data: Path, database: Database, *, together: bool = False) -> None:
+        """`together` on one server; otherwise each has its own folder and address. The database is one."""
+        wipe(database)
+        ports = [process.free_port()] * 2 if together else [process.free_port(), process.free_port()]
+        folders = [data / "both"] * 2 if together else [data / "a", data / "b"]
+        self.database = database
+        self.a, self.b = (
+            Party(Ticking(database, code), folder, port)
+            for code, folder, port in zip((REGION, OTHER), folders, ports, strict=True)
+        )
+        for party in self.parties:
+            (party.data / "keys").mkdir(parents=True, exist_ok=True)
+            place_keys(party.data, party.world)
+        self.a.world.populate()
+        self.b.world.establish()
+        self.b.world.admit(STATION, kind="station")
+        self.b.world.admit(GROUP)
+        self.b.world.publish(STATION)
+        self.install()
+        self._stack = ExitStack()
+
+    @property
+    def parties(self) -> tuple[Party, Party]:
+        return self.a, self.b
+
+    def federation(self, **changes: Any) -> bytes:
+        now = int(self.a.world.now)
+        stated = [
+            party.stated(identities.sealing_public(self._deployed(party).sealing_key(party.code)))
+            for party in self.parties
+        ]
+        fields = {"issued": format_time(now - DAY), "expires": format_time(now + 30 * DAY), **changes}
+        keys = {"name": SIGNER.name, "keys": (str(SIGNER.verifier),)}
+        return federation.seal(issuing.federated(*stated, **keys, **fields), [SIGNER])
+
+    def install(self, **changes: Any) -> None:
+        data = self.federation(**changes)
+        for party in self.parties:
+            install(party.data, data, int(party.world.now), [SIGNER.verifier])
+
+    def recognise(self, party: Party, peer: Party) -> None:
+        """By an event of the region itself."""
+        members: dict[str, Any] = {
+            "peer": peer.code,
+            "peer_origin": peer.world.origin,
+            "log_key": vkey(peer.world.origin),
+        }
+        authority = party.world.authority
+        party.world.record("region.peer_recognised/1", issuer=authority, subject=authority, **members)
+
+    def recognised(self) -> Self:
+        """Both recognise each other."""
+        self.recognise(self.a, self.b)
+        self.recognise(self.b, self.a)
+        return self
+
+    def _deployed(self, party: Party) -> Deployed:
+        worlds = {one.code: one.world for one in self.parties if one.data == party.data}
+        return Deployed(party.data, self.database, worlds)
+
+    # -- running --------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self.start(self.a, stack)
+            if self.a.data == self.b.data:
+                self.b.service, self.b.http = self.a.service, self.a.http
+            else:
+                self.start(self.b, stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def start(self, party: Party, stack: ExitStack) -> None:
+        """Serve a party until the stack is closed."""
+        party.service = Service(self._deployed(party))
+        stack.callback(party.service.close)
+        app = create_app(party.service, f"127.0.0.1:{party.port}")
+        listening = socket.create_server(("127.0.0.1", party.port))
+        stack.enter_context(serving_app(app, listening))
+        party.http = stack.enter_context(httpx2.Client(base_url=party.url, timeout=DEADLINE_SECONDS))
+
+    # -- moving ---------------------------------------------------------------------------------------
+
+    def request(self, home: Party, to: Party, volunteer: str = VOLUNTEER, **changes: Any) -> str:
+        """The UUID of a transfer that the volunteer requests."""
+        transfer = str(uuid4())
+        fields = {"to": to.code, "to_origin": to.world.origin, "reference": ABSENT, "volunteer": volunteer, **changes}
+        home.world.record("transfer.requested/1", **{"issuer": volunteer, "subject": f"transfer:{transfer}", **fields})
+        return transfer
+
+    def move(self, home: Party, to: Party, volunteer: str = VOLUNTEER, **changes: Any) -> str:
+        """A whole move, left to the servers."""
+        transfer = self.request(home, to, volunteer, **changes)
+        self.wait(lambda: to.state(transfer) == "accepted" and home.state(transfer) == "closed")
+        return transfer
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        """Until the condition holds; told with what is stuck when it never does."""
+        try:
+            eventually(condition)
+        except AssertionError:
+            stuck = [(party.code, party.outbox(), party.inbox()) for party in self.parties]
+            raise AssertionError(f"waited in vain: {stuck}") from None
+
+    def wait_settled(self) -> None:
+        """Nothing is on its way, but for what is aside."""
+
+        def settled() -> bool:
+            followed = all(
+                self.database.query(f"SELECT notification_id FROM {party.world.schema}_outgoing.tracking")
+                == [(party.world.size,)]
+                for party in self.parties
+            )
+            return followed and "waiting" not in {one.state for party in self.parties for one in party.undone()}
+
+        self.wait(settled)
