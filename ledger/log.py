@@ -118,6 +118,11 @@ class Publisher:
         self._published = file.read()
 
     @property
+    def key(self) -> VerifyingKey:
+        """What verifies its checkpoints."""
+        return self._key.verifier
+
+    @property
     def published(self) -> str | None:
         """The newest checkpoint this process knows of, as a signed note."""
         return self._published

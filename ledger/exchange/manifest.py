@@ -137,7 +137,7 @@ def _key_events(cursor: Cursor, schema: str, issuers: Sequence[str], size: int) 
     """Those about issuers themselves, and arrivals that brought a volunteer's keys."""
     people = [name.removeprefix("volunteer:") for name in issuers if name.startswith("volunteer:")]
     cursor.execute(
-        f"SELECT position FROM {schema}.events WHERE stream = ANY(%s) AND topic = ANY(%s) AND position < %s"
+        f"SELECT position FROM {schema}.events WHERE stream = ANY(%s) AND topic = ANY(%s) AND version <= %s"
         f" UNION SELECT t.decided FROM {schema}.transfers t JOIN {schema}.keys k ON k.added = t.decided"
         " WHERE t.state = 'accepted' AND k.issuer = ANY(%s) AND t.decided < %s",
         (list(issuers), list(LEARNED), size, [f"volunteer:{name}" for name in people], size),

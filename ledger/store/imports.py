@@ -171,15 +171,16 @@ def _evidence(cursor: Cursor) -> list[Evidence]:
             body=bytes(body),
             note=note,
             index=index,
-            note_path=_hashes(bytes(note_path)),
-            log_path=_hashes(bytes(log_path)),
+            note_path=hashes(bytes(note_path)),
+            log_path=hashes(bytes(log_path)),
             checkpoint=checkpoint,
         )
         for origin, position, entry, body, note, index, note_path, log_path, checkpoint in cursor
     ]
 
 
-def _hashes(joined: bytes) -> tuple[bytes, ...]:
+def hashes(joined: bytes) -> tuple[bytes, ...]:
+    """A path as evidence holds it, of the hashes as they are stored."""
     return tuple(joined[at : at + merkle.HASH_BYTES] for at in range(0, len(joined), merkle.HASH_BYTES))
 
 
@@ -201,12 +202,13 @@ def record(cursor: Cursor, schema: str, volunteers: Sequence[str], size: int) ->
 
     An event has the place that the last event that received it gave it; one of this log that none did, its own.
     """
+    # By version, which is the position + 1: the index of streams has it, and the planner would scan the log otherwise.
     own = _LAST.format(schema=schema, origin="''", position="e.position")
     foreign = _LAST.format(schema=schema, origin="i.origin", position="i.position")
     cursor.execute(
         f"SELECT coalesce(p.at, e.position) AS at, coalesce(p.turn, 0) AS turn, {_OWN.format(schema=schema)}"
         f" LEFT JOIN LATERAL ({own}) p ON true"
-        " WHERE e.stream = ANY(%(streams)s) AND e.topic = ANY(%(topics)s) AND e.position < %(size)s"
+        " WHERE e.stream = ANY(%(streams)s) AND e.topic = ANY(%(topics)s) AND e.version <= %(size)s"
         f" UNION ALL SELECT p.at, p.turn, {_FOREIGN.format(schema=schema)} JOIN LATERAL ({foreign}) p ON true"
         " WHERE i.stream = ANY(%(streams)s) AND i.topic = ANY(%(topics)s) ORDER BY at, turn",
         {"streams": list(volunteers), "topics": list(RECORD_TYPES), "size": size},

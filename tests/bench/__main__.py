@@ -9,12 +9,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import machines, primitives, proving, stock, writing
+from tests.bench import machines, moving, primitives, proving, stock, writing
 from tests.bench.report import Report
 from tests.bench.stock import Rates
 from tests.bench.stored import Large
 
-SUBJECTS = ("ingest", "singles", "projections", "audit", "reading", "growth", "proofs")
+SUBJECTS = ("ingest", "singles", "projections", "audit", "reading", "growth", "proofs", "moving")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,9 @@ class Scale:
     growth_from: int = 100_000
     proofs: int = 100
     bulk: int = 5_000
+    life: int = 10_000
+    movers: int = 1_000
+    entries: int = 100
 
 
 QUICK = Scale(
@@ -48,6 +51,9 @@ QUICK = Scale(
     growth_from=20_000,
     proofs=20,
     bulk=100,
+    life=1_000,
+    movers=20,
+    entries=20,
 )
 FULL = Scale(rounds=5, stored=1_000_000, growth=5_000_000)
 
@@ -67,6 +73,8 @@ def measure(report: Report, scale: Scale, subjects: frozenset[str]) -> None:
             writing.one_by_one(report, machine, verify, scale.singles, scale.rounds)
         if "proofs" in subjects:
             proving.measure(report, machine, scale.proofs, scale.bulk)
+        if "moving" in subjects:
+            moving.measure(report, machine, scale.life, scale.movers, scale.entries)
         if subjects & {"projections", "audit", "reading", "growth"}:
             with machine.region("441900") as (data, ledger, people):
                 _on_a_large_log(Large(report, machine, data, ledger, people), scale, subjects, baseline)
