@@ -275,7 +275,7 @@ def _statement(statement: _Standing, missing: _Standing) -> _Statement:
 
 
 def _ids(said: _Statement) -> tuple[str, ...]:
-    return (said.subject,) if isinstance(said, events.RecordStated) else (said.volunteer, *said.aliases)
+    return said.subject if isinstance(said, events.RecordStated) else said.volunteer, *said.aliases
 
 
 def _check_list(entries: Sequence[bytes], count: int, root: str) -> None:

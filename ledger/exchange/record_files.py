@@ -55,7 +55,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 _manifests: Final = msgspec.json.Decoder(Manifest)
-_Said: TypeAlias = tuple[int, int, str, int, tuple[events.StateSum, ...]]
+_Said: TypeAlias = tuple[tuple[str, ...], int, int, str, int, tuple[events.StateSum, ...]]
 
 
 class Logs(Protocol):
@@ -83,7 +83,6 @@ class RecordFile:
 
 def lines(
     stated: tuple[Evidence, events.RecordStated],
-    aliases: Sequence[str],
     log_keys: Iterable[VerifyingKey],
     keys: Iterable[Evidence],
     items: Iterable[Evidence],
@@ -95,7 +94,7 @@ def lines(
         region=event.ledger,
         origin=evidence.origin,
         volunteer=event.subject,
-        aliases=tuple(aliases),
+        aliases=event.aliases,
         size=event.size,
         events=event.events,
         root=event.root,
@@ -164,7 +163,7 @@ def _check_statement(manifest: Manifest, found: Foreign) -> None:
 
 
 def _said(one: events.RecordStated | Manifest) -> _Said:
-    return one.size, one.events, one.root, one.entries, one.sums
+    return one.aliases, one.size, one.events, one.root, one.entries, one.sums
 
 
 def _check_record(manifest: Manifest, record: Sequence[Foreign], support: Sequence[Foreign]) -> None:

@@ -19,8 +19,8 @@ Stated = tuple[events.RecordStated, int]
 """A statement, and its position."""
 
 
-def person(desk: Desk, volunteer: str) -> str:
-    """The id under which a volunteer's record is kept here; raise NotFound, or Conflict when its home is elsewhere."""
+def person(desk: Desk, volunteer: str) -> Volunteer:
+    """Who it is whose record is kept here; raise NotFound, or Conflict when the home is elsewhere."""
     found = desk.ledger.record(Volunteer, volunteer)
     if found is not None and found.alias_of is not None:
         found = desk.ledger.record(Volunteer, found.alias_of)
@@ -28,7 +28,7 @@ def person(desk: Desk, volunteer: str) -> str:
         raise NotFound(f"{volunteer} is not known here")
     if found.home is not None:
         raise Conflict(f"{volunteer} is at home in {found.home}: the whole record is stated there")
-    return found.id
+    return found
 
 
 def state(desk: Desk, volunteer: str) -> Stated:
@@ -36,25 +36,28 @@ def state(desk: Desk, volunteer: str) -> Stated:
 
     Raise what `person` raises, NotYet before the first checkpoint, and what is wrong with the statement.
     """
-    name = person(desk, volunteer)
+    found = person(desk, volunteer)
     with desk.proofs() as (proofs, size):
-        record = _collect(desk, proofs, name, size)
-        last = _last(desk, proofs, name)
-    if last is not None and (last[0].events, last[0].root, last[0].sums) == (
-        len(record.kept),
-        record.root,
-        record.sums,
-    ):
-        return last
+        record = _collect(desk, proofs, found.id, size)
+        last = _last(desk, proofs, found.id)
     event = events.RecordStated(
-        **desk.common(name),
+        **desk.common(found.id),
+        aliases=record.ids[1:],
+        epoch=found.epoch,
         size=size,
         events=len(record.kept),
         root=record.root,
         entries=record.entries,
         sums=record.sums,
     )
+    if last is not None and _said(last[0]) == _said(event):
+        return last
     return event, desk.issue(event).first
+
+
+def _said(event: events.RecordStated) -> tuple[object, ...]:
+    """What makes another statement necessary: all of it but up to where it looked."""
+    return event.aliases, event.epoch, event.events, event.root, event.sums
 
 
 def _last(desk: Desk, proofs: Proofs, volunteer: str) -> Stated | None:
@@ -77,7 +80,8 @@ def export(desk: Desk, stated: Stated) -> Iterator[bytes]:
     with desk.proofs() as (proofs, size):
         if position >= size:
             raise NotYet("no published checkpoint covers the statement yet")
-        record = _collect(desk, proofs, event.subject, event.size)
+        ids = (event.subject, *event.aliases)
+        record = manifest.collect(proofs.cursor, desk.ledger.schema, desk.origin, ids, event.size)
         if record.root != event.root:
             raise Corrupt(f"the record of {event.subject} is not the one that was stated")
         signers = {(one.origin or desk.origin, events.issuer_of(one.body)) for one in record.kept}
@@ -86,7 +90,7 @@ def export(desk: Desk, stated: Stated) -> Iterator[bytes]:
         (told,) = proofs.named([(desk.origin, position)])
         logs = sorted({desk.origin, *(one.origin for one in keys)})
         log_keys = [key for origin in logs for key in desk.log_keys(origin)]
-        yield from record_files.lines((told, event), record.ids[1:], log_keys, keys, _evidence(proofs, record))
+        yield from record_files.lines((told, event), log_keys, keys, _evidence(proofs, record))
 
 
 def _evidence(proofs: Proofs, record: Record) -> Iterator[Evidence]:

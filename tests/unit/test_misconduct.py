@@ -171,11 +171,12 @@ def test_an_entry_that_is_left_out(log):
     assert found.facts == {**facts, "type": "hours.recorded/1", "subject": VOLUNTEER}
 
 
-def test_of_an_offer_the_events_of_every_id_count(log):
+def test_the_events_of_every_id_count(log):
     position = log.submit(builders.body("hours.recorded/1", subject=ALIAS))
-    statement = listing(log, [ENTRY], "transfer.offered/1", aliases=[ALIAS])
-    found = check(left_out(statement, [log.entries[ENTRY]], log.evidence(position)), trusting(log))
-    assert (found.facts["subject"], found.facts["volunteer"]) == (ALIAS, VOLUNTEER)
+    for kind in ("transfer.offered/1", "record.stated/1"):
+        statement = listing(log, [ENTRY], kind, aliases=[ALIAS])
+        found = check(left_out(statement, [log.entries[ENTRY]], log.evidence(position)), trusting(log))
+        assert (found.facts["subject"], found.facts["volunteer"]) == (ALIAS, VOLUNTEER)
     statement = listing(log, [ENTRY])
     not_proven(left_out(statement, [log.entries[ENTRY]], log.evidence(position)), log, match="somebody else")
 

@@ -2,77 +2,34 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import events, merkle
+from ledger import events
 from ledger.errors import Invalid, LedgerError, TooLarge, Untrusted
-from ledger.exchange import misconduct, record_files, wire
+from ledger.exchange import misconduct, wire
 from ledger.exchange.evidence import Evidence, UnknownOrigin
 from ledger.exchange.misconduct import NotProven
 from ledger.exchange.record_files import RecordFile, missing_from, open_file
 from ledger.federation import Trust
-from ledger.keys import VerifyingKey
 from tests import builders, issuing
 from tests.builders import GROUP, ORIGIN, REGION, STATION, VOLUNTEER, canonical, signing_key
 from tests.evidence import ENTRY, KEY_POSITIONS, PaperLog
+from tests.records import SUM, Kept, root_of, two_entries
 
 OTHER = "ledger.example/442000"
 ALIAS = "volunteer:0199a1c2-0000-7000-8000-00000000b2b2"
-SUM = {"category": "empty-nest-elders", "state": "counted"}
 TRUST = issuing.trust()
-
-
-def root_of(entries: Sequence[bytes]) -> str:
-    root = merkle.tree_root([merkle.leaf_hash(entry) for entry in entries])
-    return base64.urlsafe_b64encode(root).decode().rstrip("=")
-
-
-@dataclass
-class Kept:
-    """A record of some events of a log, stated by its region, and the file of it."""
-
-    log: PaperLog
-    items: list[Evidence]
-    sums: list[dict[str, Any]]
-    keys: list[Evidence] = field(default_factory=list)
-    aliases: tuple[str, ...] = ()
-    log_keys: tuple[VerifyingKey, ...] = (signing_key(ORIGIN).verifier,)
-
-    def state(self, **changes: Any) -> Evidence:
-        """What the region says of it."""
-        members = {
-            "size": len(self.log.entries),
-            "events": len(self.items),
-            "root": root_of([item.entry for item in self.items]),
-            "entries": sum(one["entries"] for one in self.sums),
-            "sums": self.sums,
-            **changes,
-        }
-        return self.log.evidence(self.log.add("record.stated/1", **members))
-
-    def file(self, stated: Evidence | None = None) -> bytes:
-        evidence = stated or self.state()
-        event = events.decode(evidence.body)
-        assert isinstance(event, events.RecordStated)
-        keys = self.keys or [self.log.evidence(position) for position in KEY_POSITIONS]
-        return b"".join(record_files.lines((evidence, event), self.aliases, self.log_keys, keys, self.items))
 
 
 @pytest.fixture
 def kept() -> Kept:
-    """Two entries at one time, of one organisation: the later one is contested."""
-    log = PaperLog().populate()
-    items = [log.evidence(ENTRY), log.evidence(ENTRY + 1)]
-    sums = [{**SUM, "state": state, "entries": 1, "minutes": 150} for state in ("contested", "counted")]
-    return Kept(log, items, sums)
+    return two_entries()
 
 
 def opened(data: bytes, trust: Trust = TRUST) -> RecordFile:
@@ -209,7 +166,7 @@ def manifest(data: bytes, change: Callable[[dict[str, Any]], Any]) -> bytes:
 
 def test_a_manifest_that_says_something_else(kept):
     data = kept.file()
-    other = {"size": 5, "events": 3, "root": root_of([b""]), "entries": 1, "sums": []}
+    other = {"aliases": [ALIAS], "size": 5, "events": 3, "root": root_of([b""]), "entries": 1, "sums": []}
     for name, value in other.items():
         refused(manifest(data, lambda one: one.update({name: value})), "something else than the statement")  # noqa: B023
     refused(manifest(data, lambda one: one.update(volunteer=ALIAS)), f"about {VOLUNTEER}")
