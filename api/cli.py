@@ -41,7 +41,10 @@ class Commands(click.Group):
     ELSEWHERE: ClassVar = {
         "conservation": "api.conservation_command:main",
         "demo": "api.demo:demo",
+        "export": "api.record_commands:export",
         "federation": "api.federating:main",
+        "import": "api.record_commands:import_",
+        "misconduct": "api.misconduct_command:main",
         "proof-keys": "api.proof_commands:proof_keys",
         "proofs": "api.proof_commands:proofs",
         "prove": "api.proof_commands:prove",
