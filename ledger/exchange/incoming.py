@@ -86,8 +86,10 @@ def handle(desk: Desk, message: Message, sender: str) -> Answer:
                 return _already(desk, event.subject) or Answer("waiting", None, "the bundle is to be fetched")
             case events.TransferAccepted() | events.TransferRejected() | events.TransferExpired():
                 return _end(desk, message, event)
-            case events.RecoveryAnnounced() | events.RecoveryAnswered():
-                return Answer("waiting")
+            case events.RecoveryAnnounced():
+                return Answer("waiting", None, "the recovery is to be answered")
+            case events.RecoveryAnswered():
+                return Answer("done")  # it is kept, and found when the recovery is completed
             case _ if type_name(event) in events.RECORD_TYPES:
                 return _receive(desk, message, sender)
             case _:
@@ -102,13 +104,6 @@ def _refused(refused: Refused) -> Answer:
     if codes <= {"unknown-entry", "wrong-join"}:
         return Answer("waiting", None, refused.detail)
     return Answer("done" if codes == {"already-received"} else "aside", None, refused.detail)
-
-
-def proceed(desk: Desk, message: Message, fetch: Fetch, sealing_key: bytes, waiting: Answer) -> Answer:
-    """What takes longer, and is not done while a peer waits for the answer."""
-    if isinstance(message.foreign.event, events.TransferOffered):
-        return decide(desk, message, fetch, sealing_key)
-    return waiting
 
 
 # -- relays ---------------------------------------------------------------------------------------
@@ -234,9 +229,9 @@ def _accept(desk: Desk, message: Message, received: bundles.Received) -> Answer:
         keys=received.keys,
         identity=identities.identity_of(details) if details else UNSET,
     )
-    joined = _joined(desk, event, details)
-    if joined is not None:
-        event = replace(event, joined=joined)
+    here = joined(desk, event, details)
+    if here is not None:
+        event = replace(event, joined=here)
     brought = message.brought(message.sender, *received.record, support=received.support)
     try:
         return Answer("done", desk.issue(event, brought, {event.id: details} if details else None).first)
@@ -251,7 +246,7 @@ def _accept(desk: Desk, message: Message, received: bundles.Received) -> Answer:
         return _reject(desk, message, tuple(reasons[:TRANSFER_REASONS_MAX]))
 
 
-def _joined(desk: Desk, event: events.TransferAccepted, details: bytes | None) -> str | None:
+def joined(desk: Desk, event: events.TransferAccepted, details: bytes | None) -> str | None:
     """By which other id the person is known here, as far as it can be told before the lock."""
     claim = desk.ledger.claim(details, str(event.identity)) if details else None
     state = State()

@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 from msgspec import UNSET
 
+from ledger import events
 from ledger.domain.state import Transfer
 from ledger.errors import Busy, LedgerError, NotYet, Unavailable
 from ledger.event_fields import type_name
-from ledger.exchange import incoming, outgoing
+from ledger.exchange import incoming, outgoing, recovering
 from ledger.exchange.delivery import retry_at
 from ledger.exchange.desk import Desk, Federation
 from ledger.exchange.incoming import Answer, Message
@@ -123,12 +124,21 @@ class Node:
         try:
             answer = incoming.handle(self.desk, message, row.sender)
             if answer.state == "waiting" and fetching:
-                answer = incoming.proceed(self.desk, message, self._peers.fetch, self._sealing_key, answer)
+                answer = self._proceed(message, answer)
         except _AGAIN as error:
             answer = Answer("waiting", None, error.detail)
         except LedgerError as error:
             answer = Answer("aside", None, error.detail)
         return self._settle(row, answer)
+
+    def _proceed(self, message: Message, waiting: Answer) -> Answer:
+        """What takes longer, and is not done while a peer waits for the answer."""
+        match message.foreign.event:
+            case events.TransferOffered():
+                return incoming.decide(self.desk, message, self._peers.fetch, self._sealing_key)
+            case events.RecoveryAnnounced():
+                return recovering.answer(self.desk, message)
+        return waiting
 
     def _settle(self, row: inbox.Row, answer: Answer) -> Answer:
         ledger = self.desk.ledger

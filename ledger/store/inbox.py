@@ -67,6 +67,15 @@ def find(cursor: Cursor, schema: str, origin: str, position: int) -> Row | None:
     return next(iter(_rows(cursor)), None)
 
 
+def of_kind(cursor: Cursor, schema: str, kind: str) -> list[Row]:
+    """All messages about events of a type that were done, in the order they came."""
+    cursor.execute(
+        f"SELECT {_COLUMNS} FROM {schema}.inbox WHERE kind = %s AND state = 'done' ORDER BY created, origin, position",
+        (kind,),
+    )
+    return _rows(cursor)
+
+
 def due(cursor: Cursor, schema: str, now: int, limit: int) -> list[Row]:
     """Take up to `limit` messages that wait and are due, in the order they came; each by one taker at a time."""
     columns = ", ".join(f"i.{name}" for name in Row._fields)

@@ -1,0 +1,196 @@
+"""When a home is gone: its people's records are taken over from their own files, announced, endorsed, waited for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import replace as with_changes
+
+from ledger import events
+from ledger.arrivals import Brought, Verified
+from ledger.domain.recovery import RECOVERY_STEP, may_endorse
+from ledger.domain.state import Need, State, Transfer, Volunteer, replace
+from ledger.errors import Conflict, NotYet, Untrusted
+from ledger.exchange import incoming, manifest
+from ledger.exchange.desk import Desk
+from ledger.exchange.incoming import Answer, Message
+from ledger.exchange.record_files import RecordFile
+from ledger.federated import Region
+from ledger.federation import Trust
+from ledger.ids import new_id
+from ledger.limits import TRANSFER_KEYS_MAX
+from ledger.store import decisions, inbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where a recovery stands: `accepted` is the position of the arrival, None while it waits."""
+
+    transfer: str
+    accepted: int | None
+    until: int
+    """When the waiting time ends, unix seconds."""
+    endorsed: tuple[str, ...]
+    objected: tuple[str, ...]
+    quorum: int
+
+
+def recover(desk: Desk, trust: Trust, found: RecordFile) -> Progress:
+    """Announce the recovery of the record in a file that was checked; once announced, complete it when that may be.
+
+    Raise Untrusted unless the federation says where the home's log ended, Conflict when a peer objects, Refused when a
+    rule stands against it.
+    """
+    region = _ended(trust, found.manifest.origin)
+    known = _announced(desk, found)
+    if known is None:
+        _announce(desk, trust, region, found)
+        known = _announced(desk, found)
+        assert known is not None
+    if known.state == "accepted":
+        return Progress(transfer=known.id, accepted=known.decided, until=0, endorsed=(), objected=(), quorum=0)
+    answers = _answers(desk, known)
+    progress = Progress(
+        transfer=known.id,
+        accepted=None,
+        until=known.expires,
+        endorsed=tuple(sorted(one.sender for one in answers if _outcome(one) == "endorsed")),
+        objected=tuple(sorted(one.sender for one in answers if _outcome(one) == "objected")),
+        quorum=known.quorum,
+    )
+    if progress.objected:
+        raise Conflict(f"{', '.join(progress.objected)} knows of a later home: the record is not to be taken over")
+    if desk.ledger.now() < known.expires or len(progress.endorsed) < known.quorum:
+        return progress
+    return with_changes(progress, accepted=_accept(desk, found, known, answers))
+
+
+def _ended(trust: Trust, origin: str) -> Region:
+    """The region whose log ended, as the federation says."""
+    region = trust.by_origin(origin)
+    if region is None or region.last_checkpoint() is None:
+        raise Untrusted(f"the federation does not say that the log {origin} ended, and where")
+    return region
+
+
+def _announced(desk: Desk, found: RecordFile) -> Transfer | None:
+    """The recovery of this record that was begun here."""
+    rows = desk.ledger.database.query(
+        f"SELECT e.stream FROM {desk.ledger.schema}.transfers t JOIN {desk.ledger.schema}.events e"
+        " ON e.position = t.opened WHERE t.volunteer = %s AND t.peer_origin = %s AND e.topic = 'recovery.announced/1'"
+        " ORDER BY t.opened DESC LIMIT 1",
+        (found.manifest.volunteer.removeprefix("volunteer:"), found.manifest.origin),
+    )
+    return desk.ledger.record(Transfer, str(rows[0][0]).removeprefix("transfer:")) if rows else None
+
+
+def _announce(desk: Desk, trust: Trust, region: Region, found: RecordFile) -> None:
+    last, stated = region.last_checkpoint(), found.stated[1]
+    assert last is not None
+    assert isinstance(stated.event, events.RecordStated)
+    now = desk.ledger.now()
+    event = events.RecoveryAnnounced(
+        **desk.common(f"transfer:{new_id()}"),
+        volunteer=found.manifest.volunteer,
+        aliases=found.manifest.aliases,
+        home=region.region,
+        closure=events.Closure(
+            federation=trust.federation.name,
+            serial=trust.federation.serial,
+            size=last.size,
+            root=manifest.digest(last.root),
+        ),
+        basis=incoming.cite(stated),
+        epoch=stated.event.epoch + RECOVERY_STEP,
+        events=found.manifest.events,
+        root=found.manifest.root,
+        days=trust.recovery_days,
+        quorum=trust.recovery_quorum(now, region.region, desk.code),
+    )
+    desk.issue(event, Brought(sender=region.region, cited=(found.stated,), support=found.support))
+
+
+def _accept(desk: Desk, found: RecordFile, known: Transfer, answers: list[Message]) -> int:
+    stated = found.stated[1]
+    checker = desk.checker()
+    checker.learn(item for item, _ in found.support)
+    ids = (found.manifest.volunteer, *found.manifest.aliases)
+    keys = [key for name in ids for key in checker.valid_keys(found.manifest.origin, name, found.manifest.size)]
+    event = events.TransferAccepted(
+        **desk.common(f"transfer:{known.id}"),
+        volunteer=found.manifest.volunteer,
+        aliases=found.manifest.aliases,
+        home=known.peer,
+        basis=incoming.cite(stated),
+        epoch=known.epoch,
+        events=found.manifest.events,
+        root=found.manifest.root,
+        entries=found.manifest.entries,
+        minutes=sum(one.minutes for one in found.manifest.sums),
+        keys=tuple(keys[:TRANSFER_KEYS_MAX]),
+        recovery=known.opened,
+    )
+    joined = incoming.joined(desk, event, None)
+    if joined is not None:
+        event = replace(event, joined=joined)
+    support: dict[tuple[str, int], Verified] = {}
+    for one in (*found.support, *(one for answer in answers for one in answer.support)):
+        support[one[0].origin, one[0].position] = one
+    told = tuple(answer.told for answer in answers)
+    brought = Brought(sender=known.peer, cited=(found.stated, *told, *found.record), support=tuple(support.values()))
+    return desk.issue(event, brought).first
+
+
+def _answers(desk: Desk, known: Transfer) -> list[Message]:
+    """What peers answered to an announcement, each verified again."""
+    with desk.ledger.database.read() as cursor:
+        rows = inbox.of_kind(cursor, desk.ledger.schema, "recovery.answered/1")
+    found = (incoming.check(desk, row.message) for row in rows)
+    return [one for one in found if one.foreign.event.subject == f"transfer:{known.id}"]
+
+
+def _outcome(message: Message) -> str:
+    event = message.foreign.event
+    assert isinstance(event, events.RecoveryAnswered)
+    return event.outcome
+
+
+# -- at a peer --------------------------------------------------------------------------------------
+
+
+def answer(desk: Desk, message: Message) -> Answer:
+    """Endorse a recovery that was announced elsewhere, or object to it; once.
+
+    Raise NotYet while the federation that is installed here does not know that the home has ended.
+    """
+    announced = message.foreign.event
+    assert isinstance(announced, events.RecoveryAnnounced)
+    known = _answered(desk, message)
+    if known is not None:
+        return Answer("done", known)
+    trust = desk.trust()
+    region = None if trust is None else trust.by_origin(announced.basis.origin)
+    last = None if region is None else region.last_checkpoint()
+    if last is None or (last.size, manifest.digest(last.root)) != (announced.closure.size, announced.closure.root):
+        raise NotYet("the federation that is installed here does not say that this log ended, and there")
+    outcome = "endorsed" if may_endorse(_people(desk, announced), announced) else "objected"
+    made = events.RecoveryAnswered(
+        **desk.common(announced.subject),
+        announcement=incoming.cite(message.foreign),
+        outcome=outcome,  # type: ignore[arg-type]
+    )
+    return Answer("done", desk.issue(made, message.brought(message.sender)).first)
+
+
+def _answered(desk: Desk, message: Message) -> int | None:
+    for row in desk.ledger.stream(message.foreign.event.subject):
+        if row.topic == "recovery.answered/1":
+            return row.position
+    return None
+
+
+def _people(desk: Desk, announced: events.RecoveryAnnounced) -> State:
+    state = State()
+    with desk.ledger.database.read() as cursor:
+        needs = [Need(Volunteer, name) for name in (announced.volunteer, *announced.aliases)]
+        decisions.load(cursor, desk.ledger.schema, needs, state)
+    return state
