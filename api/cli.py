@@ -29,7 +29,7 @@ from ledger.ids import check_issuer, check_volunteer, issuer_kind
 from projections.engine import catch_up
 from projections.engine import rebuild as rebuild_projection
 from projections.totals import Totals
-from projections.views import TotalsView
+from projections.views import Breakdown, TotalsView, VolunteerTotals
 
 console = Console()
 errors = Console(stderr=True)
@@ -49,6 +49,7 @@ class Commands(click.Group):
         "proofs": "api.proof_commands:proofs",
         "prove": "api.proof_commands:prove",
         "submit": "api.submitting:submit",
+        "transfer": "api.transfer_commands:main",
         "trust": "api.verifying:trust",
         "verify": "api.verifying:verify",
     }
@@ -294,7 +295,7 @@ def _read(data: Path, region: str, who: str | None) -> dict[str, Any]:
         view = TotalsView(deployment.database, ledger.schema)
         match issuer_kind(who) if who else "region":
             case "volunteer":
-                found = view.volunteer(str(who))
+                found: Breakdown | VolunteerTotals = view.record(str(who)) or view.volunteer(str(who))
             case "org":
                 found = view.organisation(str(who))
             case _:

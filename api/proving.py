@@ -23,7 +23,7 @@ from ledger.deadlines import local_day
 from ledger.domain.state import Proof, Region
 from ledger.errors import Busy, Invalid, LedgerError, NotFound, NotYet, Problem, Refused, Rejected, Unavailable
 from ledger.holdings import Holding, Request
-from ledger.identities import Details
+from ledger.identities import read_details
 from ledger.ids import format_time
 from ledger.keys import SigningKey
 from ledger.limits import PROOFS_PER_DAY
@@ -237,7 +237,7 @@ class Proving:
         kept = self._ledger.private(person.id)
         if not kept:
             raise Invalid("no name is kept of this person any more, so none can be stated", "/named")
-        return msgspec.json.decode(kept[-1].details, type=Details).name
+        return read_details(kept[-1].details).name
 
     # -- handing out ----------------------------------------------------------------------------------
 

@@ -74,6 +74,9 @@ def explain(error: msgspec.ValidationError) -> tuple[str, str]:
     return forms.get(pointer.split("/")[1] if pointer else "", detail), pointer
 
 
+_Handle = Annotated[int, Meta(ge=-(2**53 - 1), le=2**53 - 1, description="as `Entry.position` names an entry")]
+
+
 class Holding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One proof as its region keeps it: holder, request, the entries it rests on, and what was signed."""
 
@@ -81,7 +84,7 @@ class Holding(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     salt: Salt
     request: Request
     seen: Annotated[Position, Meta(description="events that the projections had applied when it was stated")]
-    entries: Annotated[tuple[Position, ...], Meta(max_length=PROOF_ENTRIES_MAX)]
+    entries: Annotated[tuple[_Handle, ...], Meta(max_length=PROOF_ENTRIES_MAX)]
     statement: model.Statement
     credential: Annotated[model.Credential | UnsetType, Meta(description="as committed to; of a `vc`")] = UNSET
     token: Annotated[str | UnsetType, Meta(description="payload as committed to; of an `sd-jwt`")] = UNSET

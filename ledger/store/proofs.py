@@ -72,8 +72,9 @@ def suspects(cursor: Cursor, schema: str, totals: str, changes: int, issued: int
     that asking again costs only what is new; both 0 look at everything.
     """
     cursor.execute(
-        f"SELECT p.id FROM {totals}.changed c JOIN {schema}.holdings h USING (volunteer)"
-        f" JOIN {schema}.proofs p ON p.id = h.proof"
+        f"SELECT p.id FROM {totals}.changed c CROSS JOIN LATERAL (SELECT c.volunteer UNION ALL"
+        f" SELECT v.id FROM {schema}.volunteers v WHERE v.alias_of = c.volunteer) n (id)"
+        f" JOIN {schema}.holdings h ON h.volunteer = n.id JOIN {schema}.proofs p ON p.id = h.proof"
         " WHERE c.position >= h.seen AND p.revoked IS NULL AND (c.position >= %s OR p.position >= %s)"
         f" UNION SELECT p.id FROM {schema}.proofs q JOIN {schema}.holdings h ON h.of = q.id"
         f" JOIN {schema}.proofs p ON p.id = h.proof WHERE q.revoked >= %s AND p.revoked IS NULL",

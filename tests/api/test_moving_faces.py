@@ -16,6 +16,7 @@ from tests import builders
 from tests.api.proving import YEAR, Holder, settled
 from tests.api.site import OTHER, Site
 from tests.builders import GROUP, REGION, STATION, event_id
+from tests.integration.waiting import DEADLINE_SECONDS, eventually
 from tests.integration.world import World, span
 from tests.moving import Moving
 
@@ -259,6 +260,7 @@ def test_proofs_are_issued_at_home_and_not_while_in_transit(mover):
     status, code, detail = refusal(mover.ask_at(mover.here))
     assert (status, code) == (422, "not-home")
     assert OTHER in detail
+    assert mover.ask_at(mover.there).status_code == 201
 
 
 def test_a_proof_from_before_the_move_stands_until_what_it_states_changes(mover):
@@ -284,6 +286,56 @@ def test_a_proof_falls_when_the_new_home_annuls_what_it_states(mover):
     decision = {"entry": mover.recorded[0], "origin": mover.here.origin, "outcome": "annulled"}
     mover.there.record("hours.decided/1", subject=mover.name, **decision)
     mover.moving.receive(mover.here, mover.moving.last(mover.there), mover.name)
+    assert mover.revoked(proof)["reason"] == "withdrawn"
+
+
+def test_a_proof_at_the_new_home_states_what_was_served_elsewhere(mover):
+    mover.there.record("organisation.registered/1", subject=f"org:{event_id()}", name="别的组织")
+    mover.move()
+    mover.there.record(
+        "hours.recorded/1", subject=mover.name, **span("10:00", "10:20"), activity_name="河道巡护", content="巡河"
+    )
+    mover.change("corrected", mover.recorded[1], **span("09:00", "09:20"), activity_name="助老（更正）")
+    mover.moving.receive(mover.there, mover.moving.last(mover.here), mover.name)
+    answer = mover.ask_at(mover.there, star=True)
+    assert answer.status_code == 201, answer.text
+    mover.site.publish(mover.there)
+    proof = answer.json()["id"]
+    data = mover.site.get(f"proofs/{proof}/credential", mover.name, OTHER).json()
+    service = data["credentialSubject"]["service"]
+    assert (service["region"], service["minutes"], service["entries"]) == (OTHER, 100, 3)
+    assert [(one["minutes"], one["organisation_name"], one["activity_name"]) for one in service["lines"]] == [
+        (80, "江南街道志愿服务站", "助老（更正）"),
+        (20, "江南街道志愿服务站", "河道巡护"),
+    ]
+    assert mover.site.service.check_upload(json.dumps(data).encode()).outcome == "valid"
+
+
+def test_a_proof_at_the_new_home_falls_with_a_correction_from_the_old(mover):
+    mover.move()
+    proof = mover.ask_at(mover.there).json()["id"]
+    mover.change("withdrawn", mover.recorded[0])
+    mover.moving.receive(mover.there, mover.moving.last(mover.here), mover.name)
+    region = mover.site.service.regions[OTHER]
+    assert region.runner.wait(mover.there.size - 1, DEADLINE_SECONDS)
+    shown = eventually(
+        lambda: (one := mover.site.json(f"proofs/{proof}", mover.name, OTHER))["state"] == "revoked" and one
+    )
+    assert shown["reason"] == "withdrawn"
+
+
+def test_a_proof_under_an_id_that_became_another_is_still_followed(mover):
+    """Whoever comes back to where somebody else by that identity number is at home is that person from then on."""
+    proof, known = mover.proof(), f"volunteer:{event_id()}"
+    mover.move()
+    data = builders.details(id_number=f"E{event_id()[-8:]}")
+    mover.here.enrol(known)
+    mover.here.record("volunteer.verified/1", subject=known, private=data)
+    mover.moving.move(mover.name, mover.there, mover.here, joined=known, private=data)
+    settled(mover.site)
+    assert mover.shown(proof)["state"] == "issued"
+    assert mover.ask_at(mover.here, named=True).status_code == 201
+    mover.change("withdrawn", mover.recorded[0])
     assert mover.revoked(proof)["reason"] == "withdrawn"
 
 
