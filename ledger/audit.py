@@ -13,6 +13,7 @@ import msgspec
 
 from ledger import events as e
 from ledger import merkle, submission
+from ledger.audit_imports import CITING, ImportsAudit
 from ledger.errors import LedgerError, NotFound
 from ledger.keys import VerifyingKey, parse_vkey
 from ledger.log import Checkpoint, open_checkpoint
@@ -41,6 +42,9 @@ class Report:
     submissions: int = 0
     root: bytes = merkle.EMPTY_ROOT
     findings: list[Finding] = field(default_factory=list)
+    imports: int = 0
+    erased: int = 0
+    """Imports whose bodies were erased; their entries are proven still."""
 
     @property
     def ok(self) -> bool:
@@ -108,6 +112,9 @@ class _Audit:
         self._nodes: dict[tuple[int, int], list[bytes]] = {}
         self._clock = 0
         self._keys: dict[tuple[str, str], VerifyingKey] = {}
+        self._known: set[bytes] = set()
+        """Every public key that somebody ever had here: it is nobody's again."""
+        self._imports = ImportsAudit(cursor, schema, origin, self._told)
         self._decoder = msgspec.json.Decoder(_Envelope)
 
     def run(self) -> Report:
@@ -116,16 +123,21 @@ class _Audit:
             for note, rows in self._submissions():
                 self._check_submission(note, rows)
             self._check_end(head)
+            self._imports.finish()
         except _TooMany:
             pass
         except LedgerError as error:
             self._report.findings.append(Finding(None, None, error.detail))
         self._report.events = self._size
         self._report.root = merkle.root(self._frontier)
+        self._report.imports, self._report.erased = self._imports.imported, self._imports.erased
         return self._report
 
     def _found(self, detail: str, row: log.StoredRow | None = None) -> None:
-        self._report.findings.append(Finding(row.position if row else None, row.event_id if row else None, detail))
+        self._told(detail, row.position if row else None, row.event_id if row else None)
+
+    def _told(self, detail: str, position: int | None, event_id: str | None) -> None:
+        self._report.findings.append(Finding(position, event_id, detail))
         if len(self._report.findings) >= FINDINGS_MAX:
             raise _TooMany
 
@@ -185,7 +197,7 @@ class _Audit:
             commitments.append(e.commitment(row.body or b""))
             if envelope := self._check_row(row, commitments[-1]):
                 issuers.add(envelope.issuer)
-                self._follow_keys(row, envelope)
+                self._follow(row, envelope)
         sound = len(self._report.findings) == before
         self._grow(rows)
         if stored and sound:
@@ -265,19 +277,32 @@ class _Audit:
                     return own
         return self._keys.get((note.issuer, note.key_id))
 
-    def _follow_keys(self, row: log.StoredRow, envelope: _Envelope) -> None:
-        if envelope.type not in e.KEY_TYPES or row.body is None:
+    def _follow(self, row: log.StoredRow, envelope: _Envelope) -> None:
+        """Take in what an event says of keys and of other ledgers."""
+        if envelope.type not in _FOLLOWED or row.body is None:
             return
         try:
             event = e.decode(row.body)
         except LedgerError as error:
             self._found(f"the body is not an event: {error.detail}", row)
             return
+        self._imports.follow(row.position, event)
         if isinstance(event, e.Revocation):
             self._keys.pop((event.subject, event.key_id), None)
-        elif isinstance(text := getattr(event, "key", None), str):
-            key = parse_vkey(text)
-            self._keys[key.name, key.id] = key
+        elif isinstance(event, e.TransferAccepted):
+            for text in event.keys:
+                # One that somebody had here before stays what it was: valid, or revoked.
+                if parse_vkey(text).public not in self._known:
+                    self._add(text)
+        elif isinstance(key := getattr(event, "key", None), str):
+            self._add(key)
+        if isinstance(event, e.RegionEstablished):
+            self._known.add(parse_vkey(event.log_key).public)
+
+    def _add(self, text: str) -> None:
+        key = parse_vkey(text)
+        self._keys[key.name, key.id] = key
+        self._known.add(key.public)
 
     def _check_note(
         self,
@@ -321,4 +346,5 @@ class _Audit:
             self._found(f"a checkpoint signed {self._signed.size} events, {self._size} are there")
 
 
-_SELF_KEYED = frozenset({"region.established/1", "volunteer.registered/1"})
+_SELF_KEYED = frozenset({"region.established/1", "volunteer.registered/1", "volunteer.visiting/1"})
+_FOLLOWED = e.KEY_TYPES | CITING | {"region.peer_recognised/1"}

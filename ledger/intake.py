@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from ledger import events, holdings, identities
 from ledger.arrivals import Arrivals, Brought
-from ledger.domain import rules
+from ledger.domain import rules, transfer
 from ledger.domain.state import KeyRecord, Moment, Need, State
 from ledger.domain.verdict import Violation
-from ledger.errors import Conflict, LedgerError, Problem, Refused, Untrusted
+from ledger.errors import Conflict, LedgerError, NotYet, Problem, Refused, Untrusted
 from ledger.store import copying, decisions, imports, log, vault
 from ledger.store.copying import BIGINT, TEXT
 from ledger.store.postgres import Cursor
@@ -232,6 +232,7 @@ class Batch:
                 claim=prepared.claims.get(signed.event.id),
             )
             if brought := prepared.brought.get(signed.event.id):
+                self._check_settled(signed.event, submission.events[:index])
                 moment = self._arrivals.bring(self._cursor, self._state, signed.event, moment, brought)
             if violations := rules.decide(state, signed.event, moment):
                 problems += [_problem(index, signed, violation) for violation in violations]
@@ -242,6 +243,13 @@ class Batch:
             state.undo(mark)
             raise Refused(problems)
         return self._take(prepared)
+
+    def _check_settled(self, event: events.Event, before: Sequence[SignedEvent]) -> None:
+        """A record arrives on top of what is stored about the person; raise NotYet for what is decided only now."""
+        if isinstance(event, events.TransferAccepted):
+            new = {one.stream for one in self._decided.new} | {one.event.subject for one in before}
+            if not new.isdisjoint(transfer.ids_of(event)):
+                raise NotYet("something about the person is stored in the same moment: try again")
 
     def _take(self, prepared: Prepared) -> Accepted:
         submission, first = prepared.submission, self._size

@@ -153,6 +153,8 @@ def _decide_received(state: State, event: e.EntryReceived, moment: Moment) -> It
     one = moment.arrived[0]
     if event.event.origin == moment.origin or one.handle >= 0:
         yield Violation("wrong-origin", "an event of this log is known here", "/event/origin")
+    elif known_peer(state, event.event.origin) is None:
+        yield Violation("unknown-peer", f"the log {event.event.origin} is not recognised here", "/event/origin")
     if any((found.origin, found.position) == (one.origin, one.position) for found in state.all(Receipt)):
         yield Violation("already-received", "the event was received before", "/event")
     if one.topic not in hours.BY_NAME:

@@ -24,6 +24,7 @@ from ledger.store import copying, decisions, log, schema
 from ledger.store.postgres import Cursor, Database
 from tests import builders
 from tests.builders import ABSENT, ACTIVITY, AUTHORITY, GROUP, REGION, STATION, VOLUNTEER
+from tests.integration.arrived import relied_on
 
 SECRET = b"of the tests"
 DAY = "2026-11-01"
@@ -206,7 +207,7 @@ def check(world: World) -> None:
     """Log, tree and decision state are whole, and are what the submissions come to when decided again."""
     with world.database.read() as cursor:
         report = audit(cursor, world.schema, world.region, world.origin)
-        assert report.findings == []
+        assert report.findings == [], report.findings
         cursor.execute(
             f"SELECT (SELECT size FROM {world.schema}.head), (SELECT count(*) FROM {world.schema}.events),"
             f" (SELECT coalesce(sum(count), 0) FROM {world.schema}.submissions),"
@@ -222,7 +223,8 @@ def check(world: World) -> None:
             f" FROM {world.schema}.proofs p JOIN {world.schema}.events e USING (position)"
         )
         assert cursor.fetchall() == []
-        assert _stored_records(cursor, world) == _decided_records(cursor, world)
+        stored, decided = _stored_records(cursor, world), _decided_records(cursor, world)
+        assert stored == decided, (stored - decided, decided - stored)
 
 
 def _stored_records(cursor: Cursor, world: World) -> set[Record]:
@@ -242,6 +244,7 @@ def _decided_records(cursor: Cursor, world: World) -> set[Record]:
         key_id = submission.read_note(note).key_id
         for row in log.read_events(cursor, world.schema, first, count):
             event = events.decode(row.body or b"")
+            arrived, support = relied_on(cursor, world.schema, row.position, event)
             moment = Moment(
                 position=row.position,
                 now=row.recorded_at,
@@ -249,6 +252,8 @@ def _decided_records(cursor: Cursor, world: World) -> set[Record]:
                 region=world.region,
                 origin=world.origin,
                 claim=_claim(world, event),
+                arrived=arrived,
+                support=support,
             )
             assert rules.decide(state, event, moment) == []
             for record in rules.evolve(state, event, moment):
@@ -258,7 +263,15 @@ def _decided_records(cursor: Cursor, world: World) -> set[Record]:
 
 def _claim(world: World, event: events.AnyEvent) -> str | None:
     identity = getattr(event, "identity", None)
-    for kept in world.ledger.private(event.subject) if isinstance(identity, str) else ():
+    if not isinstance(identity, str):
+        return None
+    moved = isinstance(event, events.TransferAccepted)
+    keeper = event.subject
+    if isinstance(event, events.TransferAccepted):
+        keeper = event.joined if isinstance(event.joined, str) else event.volunteer
+    for kept in world.ledger.private(keeper):
+        if kept.event_id == event.id and moved:
+            return identities.foreign_claim_of(identities.open_foreign_details(kept.details, identity), SECRET)
         if kept.event_id == event.id:
-            return identities.claim_of(identities.open_details(kept.details, str(identity)), SECRET)
+            return identities.claim_of(identities.open_details(kept.details, identity), SECRET)
     return None
