@@ -36,7 +36,7 @@ _LINES: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {JSON_LINES: 
 def get_record(region: Served, session: Reader, volunteer: str) -> Response:
     """For the volunteer and the region. A record that changed is stated anew: 404, to be asked again, until then.
 
-    See docs/transfer.md, "A record as a file".
+    See docs/transfer.md, "The record as a file".
     """
     if not _may_see(region, session, check_volunteer(volunteer)):
         raise NotFound("no such volunteer, or not yours to see")

@@ -1,7 +1,7 @@
 """A record as a file that its owner keeps: whole by the home's signed word, checked by anyone, offline.
 
 It is a bundle (`ledger.exchange.wire`) whose manifest brings the home's `record.stated/1` along; docs/transfer.md,
-"A record as a file", has the steps of checking one.
+"The record as a file", has the steps of checking one.
 """
 
 from __future__ import annotations
