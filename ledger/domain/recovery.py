@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ledger import events as e
-from ledger.domain.exchange import check_cited, check_peer
+from ledger.domain.exchange import check_cited, check_peer, known_peer
 from ledger.domain.moves import check_state, find_transfer, name_of, needs_transfer
 from ledger.domain.state import Moment, Need, Peer, Record, State, Transfer, Volunteer, replace
 from ledger.domain.verdict import Rule, Violation
 from ledger.event_fields import Event
 
 DAY = 24 * 3600
+RECOVERY_STEP = 2
+"""A recovery leaves out one number of a move: an offer that the home may have made before it was gone."""
 
 
 def _needs_announced(event: e.RecoveryAnnounced) -> Iterable[Need]:
@@ -26,10 +28,28 @@ def _decide_announced(state: State, event: e.RecoveryAnnounced, moment: Moment) 
         yield Violation("already-requested", f"{event.subject} is known here", "/subject")
     yield from check_peer(state, event.basis.origin, event.home, "/home")
     yield from check_cited(event.basis, moment, "/basis")
+    yield from _check_basis(event, moment)
     for name in (event.volunteer, *event.aliases):
         known = state.get(Volunteer, name)
         if known is not None and (known.at_home or known.epoch >= event.epoch):
             yield Violation("already-home", f"{name} is at home here, or was later", "/volunteer")
+
+
+def _check_basis(event: e.RecoveryAnnounced | e.TransferAccepted, moment: Moment) -> Iterator[Violation]:
+    """The home's last word is about this person and this record; the move is the second after the last it knew."""
+    stated = moment.arrived[0].event if moment.arrived else None
+    if stated is None:
+        return
+    if not isinstance(stated, e.RecordStated) or stated.issuer != f"region:{event.home}":
+        yield Violation("wrong-basis", "what is cited is not the home's word on a record", "/basis")
+    elif (stated.subject, stated.aliases, stated.events, stated.root, stated.epoch + RECOVERY_STEP) != (
+        event.volunteer,
+        event.aliases,
+        event.events,
+        event.root,
+        event.epoch,
+    ):
+        yield Violation("wrong-basis", "the home stated another record, person or number of a move", "/basis")
 
 
 def _evolve_announced(state: State, event: e.RecoveryAnnounced, moment: Moment) -> Iterable[Record]:
@@ -54,6 +74,7 @@ def check_recovery(state: State, event: e.TransferAccepted, moment: Moment) -> I
     yield from check_state(state, event, "announced")
     yield from check_peer(state, event.basis.origin, event.home, "/home")
     yield from check_cited(event.basis, moment, "/basis")
+    yield from _check_basis(event, moment)
     found = find_transfer(state, event)
     if found is None:
         return
@@ -79,6 +100,8 @@ def _needs_answered(event: e.RecoveryAnswered) -> Iterable[Need]:
 
 
 def _decide_answered(state: State, event: e.RecoveryAnswered, moment: Moment) -> Iterator[Violation]:
+    if known_peer(state, event.announcement.origin) is None:
+        yield Violation("unknown-peer", f"the log {event.announcement.origin} is not recognised here", "/announcement")
     yield from check_cited(event.announcement, moment, "/announcement")
     if not moment.arrived:
         return

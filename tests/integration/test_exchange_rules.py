@@ -509,7 +509,7 @@ class Lost:
         self.subject = f"transfer:{builders.event_id()}"
 
     def announcing(self, **changes: Any) -> dict[str, Any]:
-        members = {"subject": self.subject, "aliases": [], "epoch": 1, "days": 1, "quorum": 1}
+        members = {"subject": self.subject, "aliases": [], "epoch": 2, "days": 1, "quorum": 1}
         return {**members, **self.basis, **self.record, **changes}
 
     def told(self) -> Any:
@@ -531,7 +531,7 @@ class Lost:
         return self.peer.origin, self.regions.issue(self.peer, "recovery.answered/1", self.announcement(), **answering)
 
     def accepting(self, **changes: Any) -> dict[str, Any]:
-        members = {"subject": self.subject, "recovery": self.announced, "epoch": 1, "aliases": [], "entries": 2}
+        members = {"subject": self.subject, "recovery": self.announced, "epoch": 2, "aliases": [], "entries": 2}
         return {**members, "minutes": 210, "keys": [vkey(VOLUNTEER)], **self.basis, **self.record, **changes}
 
     def bundle(self, *answers: tuple[str, int]) -> Any:
@@ -556,7 +556,7 @@ def test_a_recovery_waits_and_is_endorsed(three):
     assert three.refused(lost.taker, kind, lost.bundle(answer), **lost.accepting()) == {"recovery-waits"}
     lost.taker.now = instant(LATER)
     assert three.refused(lost.taker, kind, lost.bundle(), **lost.accepting()) == {"quorum-missing"}
-    for changes in ({"recovery": 0}, {"epoch": 2}):
+    for changes in ({"recovery": 0}, {"epoch": 3}, {"events": 1}, {"aliases": [OTHER]}):
         assert three.refused(lost.taker, kind, lost.bundle(answer), **lost.accepting(**changes)) == {"wrong-basis"}
     assert three.refused(lost.taker, kind, **lost.accepting()) >= {"evidence-missing"}
     elsewhere = lost.accepting(subject=f"transfer:{builders.event_id()}")
@@ -580,7 +580,13 @@ def test_an_announcement_is_made_once_of_somebody_who_is_not_here(three):
     kind = "recovery.announced/1"
     assert three.refused(lost.taker, kind, **lost.announcing()) == {"evidence-missing"}
     unknown = lost.announcing(home="445200")
-    assert three.refused(lost.taker, kind, lost.told(), **unknown) == {"unknown-peer"}
+    assert three.refused(lost.taker, kind, lost.told(), **unknown) >= {"unknown-peer"}
+    offer = three.offer(lost.gone, lost.taker)
+    offered = three.decided(lost.gone, offer)
+    word = three.brought(lost.gone, (lost.gone.origin, offered))
+    basis = lost.announcing(basis=three.cite(lost.gone, offered))
+    assert three.refused(lost.taker, kind, word, **basis) == {"wrong-basis"}
+    assert three.refused(lost.taker, kind, lost.told(), **lost.announcing(events=1)) == {"wrong-basis"}
     lost.announce()
     assert three.refused(lost.taker, kind, lost.told(), **lost.announcing()) == {"already-requested"}
     assert "already-home" in three.refused(lost.gone, kind, **lost.announcing())
@@ -601,8 +607,7 @@ def test_an_answer_is_to_an_announcement_of_a_peer(three):
 def test_whoever_endorsed_a_recovery_takes_no_older_offer(three):
     lost = Lost(three)
     transfer = three.offer(lost.gone, lost.peer)
-    lost.regions.issue(lost.taker, "recovery.announced/1", lost.told(), **lost.announcing(epoch=2))
-    lost.announced = lost.taker.size - 1
+    lost.announce()
     lost.answer()
     members = three.accepting(lost.gone, transfer)
     bundle = three.bundle(lost.gone, transfer)

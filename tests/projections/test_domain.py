@@ -11,6 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from ledger import events
 from ledger.domain import rules
+from ledger.domain.recovery import RECOVERY_STEP
 from ledger.domain.state import (
     Activity,
     Arrived,
@@ -227,7 +228,7 @@ SERVED = (
     builders.body("entry.received/1"),
 )
 OFFERED = (builders.body("transfer.requested/1"), builders.body("transfer.offered/1"))
-ANNOUNCED = (builders.body("recovery.announced/1"),)
+ANNOUNCED = (builders.body("recovery.announced/1", epoch=RECOVERY_STEP),)
 HISTORIES: dict[str, tuple[bytes, ...]] = {
     "empty": (),
     "populated": ADMITTED + REGISTERED + SERVED,
@@ -270,7 +271,7 @@ def arrived_for(kind: str) -> tuple[Arrived, ...]:
             basis = {"origin": ORIGIN, "position": len(HISTORIES["offered"]) - 1, "entry": "A" * 54}
             return (foreign(f"transfer.{outcome}/1", issuer=PEER_AUTHORITY, home=REGION, basis=basis),)
         case ["recovery", _, "announced"]:
-            return (foreign("record.stated/1", issuer=PEER_AUTHORITY), *record)
+            return (foreign("record.stated/1", issuer=PEER_AUTHORITY, epoch=0, aliases=[]), *record)
         case ["recovery", _, "answered"]:
             return (foreign("recovery.announced/1", issuer=PEER_AUTHORITY, home="441300"),)
     return ()
@@ -327,6 +328,8 @@ def test_what_moves_a_record_is_admitted_and_changes_what_it_needs_alone(history
         changes = {"event": {"origin": PEER_ORIGIN, "position": 42, "entry": "A" * 54}}
     if kind == "transfer.cancelled/1":
         changes = {"closure": ABSENT, "outcome": {"origin": PEER_ORIGIN, "position": 41, "entry": "A" * 54}}
+    if kind == "recovery.announced/1":
+        changes = {"epoch": RECOVERY_STEP}
     event = builders.example(kind, **changes)
     arrived = arrived_for(kind) if not kind.startswith("entry.") else (foreign("hours.recorded/1", position=42),)
     moment = moment_at(len(HISTORIES[history]), signing_key(event.issuer).id, None, arrived)
