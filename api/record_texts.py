@@ -57,6 +57,10 @@ _EITHER: Final = (
     "责任在这两个地区之一，或在两次提出转出的原归属地 {home}；两地的提出事件可进一步证明。",
     "One of these two regions did wrong, or the former home {home} did, by offering twice: the offers tell which.",
 )
+_RECOVERED: Final = (
+    "其中至少一方是在原归属地停止服务后恢复接管的，须由各地区商定归属。",
+    "At least one of them took it over because the home was gone: the regions have to settle which one stays.",
+)
 
 
 def words(found: Finding, name: Callable[[str], str] = str) -> tuple[str, str]:
@@ -65,6 +69,7 @@ def words(found: Finding, name: Callable[[str], str] = str) -> tuple[str, str]:
     facts = {**found.facts, "log": logs[0]}
     told = _WORDS[found.kind]
     if len(logs) > 1:
-        told = (told[0] + _EITHER[0], f"{told[1]} {_EITHER[1]}")
+        more = _RECOVERED if found.facts.get("recovered") else _EITHER
+        told = (told[0] + more[0], f"{told[1]} {more[1]}")
     zh, en = (text.format(**facts) for text in told)
     return zh, en

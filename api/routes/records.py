@@ -40,9 +40,8 @@ def get_record(region: Served, session: Reader, volunteer: str) -> Response:
     """
     if not _may_see(region, session, check_volunteer(volunteer)):
         raise NotFound("no such volunteer, or not yours to see")
-    region.check_writable()
     desk = region.exchange.desk
-    stated = statements.state(desk, volunteer)
+    stated = statements.state(desk, volunteer, region.check_writable)
     # Made before it is sent: whoever reads slowly would keep a snapshot of the database open.
     file = tempfile.SpooledTemporaryFile(_MEMORY)  # noqa: SIM115 -- closed when it is sent
     try:

@@ -206,6 +206,7 @@ def _check_acceptances(one: _Standing, other: _Standing) -> Finding:
     _check_one_move(first, second)
     facts: dict[str, str | int] = {"volunteer": first.volunteer, "epoch": first.epoch, **_positions(one, other)}
     facts |= {"region": first.ledger, "other_region": second.ledger, "home": first.basis.origin}
+    facts["recovered"] = sum(isinstance(event.recovery, int) for event in (first, second))
     return Finding(kind="two-acceptances", against=tuple(dict.fromkeys([one.origin, other.origin])), facts=facts)
 
 

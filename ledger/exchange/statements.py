@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ledger import events
 from ledger.domain.state import Volunteer
@@ -31,10 +31,11 @@ def person(desk: Desk, volunteer: str) -> Volunteer:
     return found
 
 
-def state(desk: Desk, volunteer: str) -> Stated:
+def state(desk: Desk, volunteer: str, check_writable: Callable[[], None] = lambda: None) -> Stated:
     """The home's word on a record as the published checkpoint covers it: the last one, unless the record changed.
 
-    Raise what `person` raises, NotYet before the first checkpoint, and what is wrong with the statement.
+    Raise what `person` raises, NotYet before the first checkpoint, and what is wrong with the statement; what
+    `check_writable` raises, before one is made.
     """
     found = person(desk, volunteer)
     with desk.proofs() as (proofs, size):
@@ -52,6 +53,7 @@ def state(desk: Desk, volunteer: str) -> Stated:
     )
     if last is not None and _said(last[0]) == _said(event):
         return last
+    check_writable()
     return event, desk.issue(event).first
 
 

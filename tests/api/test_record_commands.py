@@ -291,6 +291,9 @@ def test_every_kind_is_told_in_words(tmp_path, believing):
     assert "442000" in told
     assert "责任在" in told
     assert "did wrong" in told
+    taken = other.evidence(other.add("transfer.accepted/1", ledger=OTHER, recovery=3))
+    (tmp_path / "recovered").write_bytes(misconduct.two_acceptances(here, taken))
+    assert "because the home was gone" in done(run("misconduct", tmp_path / "recovered", *believing))
 
 
 def test_what_proves_nothing(tmp_path, believing):

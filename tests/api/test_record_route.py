@@ -82,3 +82,15 @@ def test_a_record_is_fetched_where_the_home_is(site, moving):
     with site.nothing_written():
         answer = record(site, visitor, visitor)
     assert (answer.status_code, OTHER in answer.json()["detail"]) == (409, True)
+
+
+def test_what_was_stated_is_handed_out_when_the_log_is_signed_no_more(site, monkeypatch):
+    someone = newcomer(site, ("07:00", "08:00"))
+    site.publish()
+    before = fetched(site, someone.name, someone.name)
+    monkeypatch.setattr(site.service.regions[REGION].publishing, "failure", "an old backup")
+    assert record(site, someone.name, someone.name).content == before
+    someone.serve("09:00", "10:00")
+    site.publish()
+    with site.nothing_written():
+        assert record(site, someone.name, someone.name).status_code == 503
