@@ -199,6 +199,7 @@ def _evolve_accepted(state: State, event: e.TransferAccepted, moment: Moment) ->
     yield from arrived_keys(state, event, moment)
     yield from replay(event, moment, here)
     yield from units(moment)
+    announced = find_transfer(state, event)
     yield Transfer(
         id=name_of(event),
         outgoing=False,
@@ -206,7 +207,7 @@ def _evolve_accepted(state: State, event: e.TransferAccepted, moment: Moment) ->
         peer=event.home,
         peer_origin=event.basis.origin,
         state="accepted",
-        opened=moment.position,
+        opened=announced.opened if announced else moment.position,
         decided=moment.position,
         epoch=event.epoch,
     )
