@@ -27,6 +27,7 @@ from ledger.federation import Trust
 from ledger.ids import format_time
 from ledger.intake import Accepted, Prepared
 from ledger.keys import SigningKey, VerifyingKey
+from ledger.log import Publisher
 from ledger.store import copying
 from ledger.store.decisions import TABLES
 
@@ -50,16 +51,19 @@ class Exchange:
         self,
         deployment: Deployment,
         ledger: Ledger,
-        checkpoint: Callable[[], str | None],
+        publisher: Publisher,
         served: Callable[[str], Exchange | None],
         committer: Committer | None = None,
     ) -> None:
         """`served` finds the regions of this process; without a committer every event is committed at once."""
         self.ledger = ledger
+        self.publisher = publisher
         self._data: Path = deployment.data
         self._served = served
         issuing: SigningKey = deployment.region_keys(ledger.region).issuing
-        self.desk = Desk(ledger, issuing, checkpoint, None if committer is None else _Submitting(committer))
+        self.desk = Desk(
+            ledger, issuing, lambda: publisher.published, None if committer is None else _Submitting(committer)
+        )
         self.peers = HttpPeers(issuing, ledger.origin, self.federation, served, ledger.now)
         self._keys = PeerKeys(self.desk, self.peers)
         self.node = Node(self.desk, self.peers, deployment.sealing_key(ledger.region), self.federation)
@@ -194,6 +198,14 @@ _OF_PERSON: Final = (
     "t.volunteer IN (SELECT o.id FROM {schema}.volunteers v JOIN {schema}.volunteers o"
     " ON coalesce(v.alias_of, v.id) IN (o.id, o.alias_of) WHERE v.id = %s)"
 )
+
+
+def exchanges(deployment: Deployment) -> dict[str, Exchange]:
+    """What all regions of a deployment exchange, for a command: nothing goes on by itself."""
+    found: dict[str, Exchange] = {}
+    for code in deployment.regions():
+        found[code] = Exchange(deployment, deployment.ledger(code), deployment.publisher(code), found.get)
+    return found
 
 
 def as_dict(found: Transfer, reasons: Sequence[events.Objection]) -> dict[str, Any]:

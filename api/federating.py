@@ -18,6 +18,7 @@ from api import cli_common, federation_edits
 from api.federation_checks import THERE, check, console, file_argument, install, pin, show, sign, vkeys
 from api.federation_edits import Edit
 from api.federation_folder import read, write
+from api.federation_peers import dismiss, recognise
 from api.fetching import fetch, fetch_bundle
 from ledger import federation, keys
 from ledger.errors import Invalid, NotFound, Untrusted
@@ -215,5 +216,5 @@ def _tell(
         console.print("  Have the others sign it: yongzhi federation sign. 请其他签名者签署。")
 
 
-for _command in (check, install, show, sign):
+for _command in (check, dismiss, install, recognise, show, sign):
     main.add_command(_command)

@@ -77,8 +77,7 @@ class Region:
         self._seal = deployment.seal_image(code)
         self._sign_pdf = deployment.pdf_signer(code)
         self._sealing_key = identities.sealing_public(deployment.sealing_key(code))
-        published = self.publisher
-        self.exchange = Exchange(deployment, self.ledger, lambda: published.published, served, self.committer)
+        self.exchange = Exchange(deployment, self.ledger, self.publisher, served, self.committer)
         keys = deployment.proof_keys_or_none(code)
         self._proofs = None if keys is None else self._open_proofs(deployment, keys)
 

@@ -1,0 +1,252 @@
+"""`yongzhi transfer`: moves of records between regions, for those who ask for them and for operators."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from api import cli_common, drafts
+from api.client import Client
+from api.deployment import Deployment
+from api.exchanging import Exchange, as_dict, exchanges
+from api.federation_checks import THERE, vkeys
+from api.transfer_queue import pending, receive, retry
+from ledger import events, keys
+from ledger.domain.state import Transfer
+from ledger.errors import NotFound
+from ledger.exchange import closing
+from ledger.ids import check_uuid, check_volunteer, format_time, new_id
+from ledger.keys import SigningKey
+from ledger.submission import pack, seal
+
+# What stands in a ledger is shown as it stands there, never taken for markup.
+console = Console(markup=False, emoji=False)
+
+_url: Final = click.option("--url", envvar="YONGZHI_URL", help="A server. Default: the data folder. 服务地址")
+_key: Final = click.option("--key", "key_file", type=THERE, required=True, help="Sign with it. 签名密钥")
+_reference: Final = click.option("--reference", help="Where a station keeps the signed form. 申请书编号")
+
+
+@click.group("transfer")
+def main() -> None:
+    """Move records between regions, and see how they get on. 记录转移"""
+
+
+# -- asking -----------------------------------------------------------------------------------------------
+
+
+def _signing(command: Callable[..., None]) -> Callable[..., None]:
+    for one in (cli_common.as_json, _reference, _key, _url, cli_common.region, cli_common.data):
+        command = one(command)
+    return command
+
+
+@main.command()
+@click.argument("volunteer")
+@click.option("--to", required=True, help="Code of the region to move to. 转入地区代码")
+@click.option("--to-origin", help="Name of its log, where it has several. 转入地区日志名称")
+@_signing
+@cli_common.told
+def request(volunteer: str, to: str, to_origin: str | None, reference: str | None, **options: Any) -> None:
+    """Ask that the record of VOLUNTEER moves from --region to another. 申请转移记录
+
+    Signed by the volunteer's key, or by a station's: then --reference says where the volunteer's form is kept.
+    """
+    key, transfer = keys.load(options.pop("key_file")), new_id()
+    _check_reference(key, check_volunteer(volunteer), reference)
+
+    def made(region: str, peers: Mapping[str, str]) -> events.Event:
+        return events.TransferRequested(
+            **drafts.common(key.name, region, f"transfer:{transfer}"),
+            volunteer=volunteer,
+            to=to,
+            to_origin=to_origin or _origin(peers, to),
+            **({"reference": reference} if reference else {}),
+        )
+
+    position = _submit(key, made, **_place(options))
+    _tell({"id": transfer, "volunteer": volunteer, "to": to, "position": position}, options["as_json"])
+
+
+@main.command()
+@click.argument("volunteer")
+@click.option("--home", required=True, help="Code of the volunteer's home region. 所属地区代码")
+@click.option("--home-origin", help="Name of its log, where it has several. 所属地区日志名称")
+@click.option("--public-key", help="The volunteer's vkey, or a file of it, when a station signs. 志愿者公钥")
+@_signing
+@cli_common.told
+def visit(
+    volunteer: str, home: str, home_origin: str | None, public_key: str | None, reference: str | None, **options: Any
+) -> None:
+    """Tell --region of VOLUNTEER, whose record is kept elsewhere and is told of the hours served here. 登记来访
+
+    Signed by the volunteer's key, or by a station's: then --reference says where the volunteer's consent is kept.
+    """
+    key = keys.load(options.pop("key_file"))
+    _check_reference(key, check_volunteer(volunteer), reference)
+    own = key.verifier if key.name == volunteer else next(iter(vkeys([public_key] if public_key else [])), None)
+    given = format_time(int(time.time()))
+
+    def made(region: str, peers: Mapping[str, str]) -> events.Event:
+        return events.VolunteerVisiting(
+            **drafts.common(key.name, region, volunteer),
+            home=home,
+            home_origin=home_origin or _origin(peers, home),
+            consent=events.Consent(method="form", given=given, reference=reference)
+            if reference
+            else events.Consent(method="signed", given=given),
+            **({"key": str(own)} if own else {}),
+        )
+
+    position = _submit(key, made, **_place(options))
+    _tell({"volunteer": volunteer, "home": home, "position": position}, options["as_json"])
+
+
+def _check_reference(key: SigningKey, volunteer: str, reference: str | None) -> None:
+    if (key.name == volunteer) is not (reference is None):
+        raise click.UsageError("--reference goes with the key of a station, and with that alone")
+
+
+def _place(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in ("url", "data", "region")}
+
+
+def _origin(peers: Mapping[str, str], code: str) -> str:
+    if code not in peers:
+        raise NotFound(f"{code} is not recognised there: see `yongzhi federation recognise`")
+    return peers[code]
+
+
+def _submit(
+    key: SigningKey,
+    made: Callable[[str, Mapping[str, str]], events.Event],
+    *,
+    url: str | None,
+    data: Path,
+    region: str,
+) -> int:
+    """Sign and submit an event made of the region and of the origins of its peers by code; its position."""
+    if url is not None:
+        with Client(url) as client:
+            known = client.region(region)
+            body = events.encode(made(region, {one["code"]: one["origin"] for one in known["peers"]}))
+            answer, _ = client.send(region, pack(seal([body], key, str(known["origin"])), [body]))
+            return int(json.loads(answer)["first"])
+    with cli_common.opened(data) as deployment:
+        ledger = deployment.ledger(region)
+        rows = deployment.database.query(
+            f"SELECT region, origin FROM {ledger.schema}.peers WHERE dismissed IS NULL ORDER BY added"
+        )
+        body = events.encode(made(region, dict(rows)))
+        accepted = ledger.submit(pack(seal([body], key, ledger.origin), [body]))
+        deployment.publisher(region).publish()
+        return accepted.first
+
+
+def _tell(found: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        console.print("  ".join(f"{name} {value}" for name, value in found.items()), soft_wrap=True, highlight=False)
+
+
+# -- looking ----------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("what", required=False)
+@cli_common.data
+@cli_common.region
+@_url
+@click.option("--key", "key_file", type=THERE, help="Sign in with it. 登录密钥")
+@cli_common.as_json
+@cli_common.told
+def status(what: str | None, data: Path, region: str, url: str | None, key_file: Path | None, as_json: bool) -> None:
+    """Show how a transfer stands: WHAT is its id, or a volunteer; without, all of them. 查询转移状态
+
+    With --url and --key it is asked of a server; otherwise read in the data folder, as its operator may.
+    """
+    if what is not None and not what.startswith("volunteer:"):
+        what = check_uuid(what.removeprefix("transfer:"))
+    elif what is not None:
+        check_volunteer(what)
+    found = _ask(url, key_file, region, what) if url else _read(data, region, what)
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        console.print(_listed(found))
+
+
+def _ask(url: str, key_file: Path | None, region: str, what: str | None) -> list[dict[str, Any]]:
+    with Client(url) as client:
+        if key_file is not None:
+            client.sign_in(keys.load(key_file), region)
+        base = f"/v1/regions/{quote(region)}/transfers"
+        if what is None or what.startswith("volunteer:"):
+            found: list[dict[str, Any]] = client.get(base, **({} if what is None else {"volunteer": what}))["transfers"]
+            return found
+        return [client.get(f"{base}/{what}")]
+
+
+def _read(data: Path, region: str, what: str | None) -> list[dict[str, Any]]:
+    with cli_common.opened(data) as deployment:
+        exchange = _exchange(deployment, region)
+        if what is None or what.startswith("volunteer:"):
+            found = exchange.transfers(what)
+        else:
+            found = [_found(exchange, what)]
+        return [as_dict(one, exchange.reasons(one)) for one in found]
+
+
+def _exchange(deployment: Deployment, region: str) -> Exchange:
+    deployment.region_keys(region)  # or it is no region of this folder
+    return exchanges(deployment)[region]
+
+
+def _found(exchange: Exchange, transfer: str) -> Transfer:
+    found = exchange.ledger.record(Transfer, transfer)
+    if found is None:
+        raise NotFound(f"no transfer {transfer} in the ledger of {exchange.ledger.region}")
+    return found
+
+
+def _listed(found: list[dict[str, Any]]) -> Table:
+    table = Table("id", "volunteer 志愿者", "from/to 转出/转入", "state 状态", "until 期限", "reasons 原因")
+    for one in found:
+        arrow = "→" if one["direction"] == "out" else "←"
+        reasons = "; ".join(f"{reason['code']}: {reason['detail']}" for reason in one["reasons"])
+        table.add_row(
+            one["id"], one["volunteer"], f"{arrow} {one['peer']}", one["state"], one["expires"] or "–", reasons
+        )
+    return table
+
+
+# -- giving up --------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("transfer")
+@cli_common.data
+@cli_common.region
+@cli_common.as_json
+@cli_common.told
+def cancel(transfer: str, data: Path, region: str, as_json: bool) -> None:
+    """Withdraw a request that was not offered yet; the record stays and counts. 撤回转移申请"""
+    name = check_uuid(transfer.removeprefix("transfer:"))
+    with cli_common.opened(data) as deployment:
+        exchange = _exchange(deployment, region)
+        accepted = closing.withdraw(exchange.desk, name)
+        exchange.publisher.publish()
+    _tell({"id": name, "state": "cancelled", "position": accepted.first}, as_json)
+
+
+for _command in (pending, receive, retry):
+    main.add_command(_command)

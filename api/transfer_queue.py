@@ -1,0 +1,233 @@
+"""`yongzhi transfer receive`, `pending`, `retry`: what waits to be told or decided, for operators."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from api import cli_common
+from api.deployment import Deployment
+from api.exchanging import Exchange, exchanges
+from ledger.errors import Invalid, NotFound
+from ledger.exchange import delivery
+from ledger.ids import format_time
+from ledger.store import inbox, outbox
+from projections.engine import advance
+from projections.outgoing import Outgoing, Outline
+
+# What a peer said is shown as it said it, never taken for markup.
+console = Console(markup=False, emoji=False)
+errors = Console(stderr=True)
+
+_PAGE: Final = 500
+_SHOWN_MAX: Final = 10_000
+_INBOX: Final = re.compile(r"(.+)#([0-9]{1,16})")
+
+
+# -- doing it without a server --------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Running:
+    """Regions of a folder that do what there is to do, one thing after another."""
+
+    all: dict[str, Exchange]
+    told: Callable[[], None]
+    out_of_reach: set[str] = field(default_factory=set)
+    """Peers that are not tried again."""
+    messages: int = 0
+
+    def run(self, codes: list[str]) -> None:
+        """Until nothing is left that can be done now."""
+        worked = True
+        while worked:
+            worked = False
+            for code in codes:
+                worked |= self._work(self.all[code])
+
+    def _work(self, exchange: Exchange) -> bool:
+        exchange.publisher.publish()
+        worked = _follow(exchange)
+        while self._send(exchange):
+            worked = True
+        return exchange.node.step() or worked
+
+    def _send(self, exchange: Exchange) -> bool:
+        """Tell a peer the next thing that is due; whether there was one."""
+        ledger = exchange.ledger
+        now = ledger.now() * 1000
+        with ledger.database.transaction() as cursor:
+            rows = outbox.due(cursor, ledger.schema, now, 1, sorted(self.out_of_reach))
+        for row in rows:
+            answer = ""
+            try:
+                data = exchange.node.message(row.origin, row.position)
+                try:
+                    said = exchange.peers.send(row.peer, data, ledger.region)
+                    fate, answer = delivery.answered(said), said.state
+                    self.messages += 1
+                    self.told()
+                except Exception as error:
+                    fate = delivery.failed(error)
+            except Exception as error:
+                fate = delivery.unsent(error)
+            if fate.unreachable:
+                self.out_of_reach.add(row.peer)
+            due = delivery.retry_at(row.attempts, now, fate.retry_after) if fate.state == "waiting" else now
+            with ledger.database.transaction() as cursor:
+                outbox.settle(cursor, ledger.schema, row.number, fate.state, due, fate.reason, answer)
+        return bool(rows)
+
+
+def _follow(exchange: Exchange) -> bool:
+    """Derive messages from all that is new in the log."""
+    ledger, found = exchange.ledger, False
+    projection = Outgoing(ledger.database, ledger.schema)
+    with ledger.database.transaction() as cursor:
+        projection.create(cursor)
+    with contextlib.closing(Outline(ledger)) as feed:
+        while advance(projection, ledger.name, feed):
+            found = True
+    return found
+
+
+@click.command()
+@cli_common.data
+@cli_common.one_region
+@cli_common.as_json
+@cli_common.told
+def receive(data: Path, region: str | None, as_json: bool) -> None:
+    """Do what a server would do by itself: offer, fetch, decide, tell, until nothing is left. 处理待办转移
+
+    Exit status 5 when a peer was out of reach: run it again later.
+    """
+    with cli_common.opened(data) as deployment, Progress(console=errors, transient=True) as progress:
+        task = progress.add_task("messages 消息", total=None)
+        running = _Running(exchanges(deployment), lambda: progress.advance(task))
+        codes = _codes(deployment, region)
+        try:
+            running.run(codes)
+        finally:
+            for exchange in running.all.values():
+                exchange.close()
+        left = [one for code in codes for one in _undone(running.all[code])]
+    counts = {state: sum(one["state"] == state for one in left) for state in ("waiting", "aside")}
+    found = {"messages": running.messages, **counts, "out_of_reach": sorted(running.out_of_reach)}
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+    else:
+        console.print(
+            f"{running.messages} messages 消息; waiting 等待 {counts['waiting']}, aside 搁置 {counts['aside']}"
+        )
+    if running.out_of_reach:
+        raise SystemExit(cli_common.OUT_OF_REACH)
+
+
+def _codes(deployment: Deployment, region: str | None) -> list[str]:
+    if region is None:
+        return deployment.regions()
+    deployment.region_keys(region)  # or it is no region of this folder
+    return [region]
+
+
+# -- looking, and trying again ----------------------------------------------------------------------------
+
+
+@click.command()
+@cli_common.data
+@cli_common.one_region
+@cli_common.as_json
+@cli_common.told
+def pending(data: Path, region: str | None, as_json: bool) -> None:
+    """Show messages that wait or were set aside, with age, attempts and reason. 查看未完成的消息
+
+    A peer that is out of reach is tried again by itself. What is aside waits for `retry`.
+    """
+    with cli_common.opened(data) as deployment:
+        running = exchanges(deployment)
+        found = [one for code in _codes(deployment, region) for one in _undone(running[code])]
+    if as_json:
+        click.echo(json.dumps(found, ensure_ascii=False))
+        return
+    table = Table("message 消息", "peer 对方", "kind 类型", "state 状态", "age 时长", "tries 次数", "reason 原因")
+    for one in found:
+        arrow = "→" if one["box"] == "outbox" else "←"
+        name = f"{one['region']} {one['message']}"
+        age = _age(one["age"])
+        table.add_row(
+            name, f"{arrow} {one['peer']}", one["kind"], one["state"], age, str(one["attempts"]), one["reason"]
+        )
+    console.print(table if found else "nothing is pending 没有未完成的消息")
+
+
+def _undone(exchange: Exchange) -> list[dict[str, Any]]:
+    """Messages of both boxes that are not done, as they are shown; at most _SHOWN_MAX of each."""
+    ledger, found = exchange.ledger, list[dict[str, Any]]()
+    now, after = ledger.now(), 0
+    with ledger.database.read() as cursor:
+        while len(found) < _SHOWN_MAX and (page := outbox.pending(cursor, ledger.schema, _PAGE, after)):
+            after = page[-1].number
+            found += [_shown(ledger.region, "outbox", str(one.number), one.peer, one, now) for one in page]
+        kept = inbox.pending(cursor, ledger.schema, _SHOWN_MAX)
+    return found + [
+        _shown(ledger.region, "inbox", f"{one.origin}#{one.position}", one.sender, one, now) for one in kept
+    ]
+
+
+def _shown(region: str, box: str, message: str, peer: str, one: outbox.Row | inbox.Row, now: int) -> dict[str, Any]:
+    return {
+        "region": region,
+        "box": box,
+        "message": message,
+        "peer": peer,
+        "kind": one.kind,
+        "origin": one.origin or None,
+        "position": one.position,
+        "state": one.state,
+        "created": format_time(one.created // 1000),
+        "age": max(now - one.created // 1000, 0),
+        "attempts": one.attempts,
+        "due": format_time(one.due // 1000) if one.state == "waiting" else None,
+        "reason": one.reason,
+    }
+
+
+def _age(seconds: int) -> str:
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    return f"{days} d" if days else f"{hours} h" if hours else f"{minutes} min" if minutes else f"{seconds} s"
+
+
+@click.command()
+@click.argument("message")
+@cli_common.data
+@cli_common.region
+@cli_common.as_json
+@cli_common.told
+def retry(message: str, data: Path, region: str, as_json: bool) -> None:
+    """Have MESSAGE tried at once: a name that `pending` shows, or `all` for all that are aside. 立即重试消息"""
+    with cli_common.opened(data) as deployment:
+        (code,) = _codes(deployment, region)
+        ledger = deployment.ledger(code)
+        now, named = ledger.now() * 1000, _INBOX.fullmatch(message)
+        with ledger.database.transaction() as cursor:
+            if message == "all":
+                count = outbox.retry(cursor, ledger.schema, now) + inbox.retry(cursor, ledger.schema, now)
+            elif message.isascii() and message.isdecimal() and len(message) <= 16:
+                count = outbox.retry(cursor, ledger.schema, now, int(message))
+            elif named:
+                count = inbox.retry(cursor, ledger.schema, now, (named[1], int(named[2])))
+            else:
+                raise Invalid("a message is named by its number, or by ORIGIN#POSITION: see `yongzhi transfer pending`")
+    if not count and message != "all":
+        raise NotFound(f"no message {message} of {region} is pending")
+    click.echo(json.dumps({"messages": count})) if as_json else console.print(f"{count} messages 消息")
