@@ -54,6 +54,15 @@ def cited_by(event: e.Event) -> e.Cited | None:
     return None
 
 
+def _sender(event: e.AnyEvent) -> str | None:
+    """Who sent what an event rests on, if it says so; the record of a lost home may come from anybody."""
+    if isinstance(event, e.EntryReceived):
+        return event.sender
+    if isinstance(event, e.Decision) and getattr(event, "recovery", UNSET) is UNSET:
+        return event.home
+    return None
+
+
 def _entry_of(cited: e.Cited) -> bytes:
     return base64.urlsafe_b64decode(cited.entry + "==")[:40]
 
@@ -120,6 +129,7 @@ class ImportsAudit:
             name = (one.cited.origin, one.cited.position)
             if entries.get(name) != _entry_of(one.cited):
                 self._tell(one, f"rests on position {name[1]} of {name[0]}, which is not among the imports")
+        self._check_senders(waiting)
         received = [one for one in waiting if isinstance(one.event, e.EntryReceived)]
         places = self._places([one.position for one in received])
         for one in received:
@@ -130,12 +140,21 @@ class ImportsAudit:
             if isinstance(one.event, e.TransferAccepted):
                 self._check_arrival(one, one.event)
 
+    def _check_senders(self, waiting: Sequence[_Citing]) -> None:
+        """What came with an event is said to come from whom the event says it came from."""
+        said = {one.position: (one, sender) for one in waiting if (sender := _sender(one.event)) is not None}
+        self.cursor.execute(f"SELECT DISTINCT at, sender FROM {self.schema}.imports WHERE at = ANY(%s)", ([*said],))
+        for at, sender in self.cursor.fetchall():
+            one, expected = said[at]
+            if sender != expected:
+                self._tell(one, f"came from {expected}, and imports of it from {sender!r:.80}")
+
     def _check_arrival(self, one: _Citing, event: e.TransferAccepted) -> None:
         """The record that arrived is the one that was accepted; what was known here beyond it comes behind it."""
         found = self._places([one.position]).get(one.position, [])
         self._receipts += len(found)
         entries = self._entries(set(found))
-        if len(entries) < len(found):
+        if len(entries) < len(set(found)):
             self._tell(one, "the receipts name events that are not there")
             return
         root = merkle.tree_root([merkle.leaf_hash(entries[name]) for name in found[: event.events]])
