@@ -201,8 +201,17 @@ def _evolve_approved(state: State, event: e.HoursApproved, moment: Moment) -> It
 def _decide_disputed(state: State, event: e.HoursDisputed, moment: Moment) -> Iterator[Violation]:
     yield from _decide_change(state, event, moment)
     entry = _entry(state, event, moment)
-    if entry is not None and entry.disputed:
+    if entry is not None and entry.disputed and not _to_be_explained(entry, event):
         yield Violation("already-disputed", "the entry is disputed", "/entry")
+
+
+def _to_be_explained(entry: Entry, event: e.HoursDisputed) -> bool:
+    """Whether the region may say of the entry alone what a lost key or a disclaimed record made of it.
+
+    Those events are not part of a record, and the dispute has to go where the record goes.
+    """
+    doubted = entry.disputed_by is not None and not entry.disputed_by.startswith("volunteer:")
+    return doubted and issuer_kind(event.issuer) == "region"
 
 
 def _evolve_disputed(state: State, event: e.HoursDisputed, moment: Moment) -> Iterable[Record]:

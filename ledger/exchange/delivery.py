@@ -45,11 +45,6 @@ def answered(answer: Answer) -> Fate:
     return Fate("aside" if answer.state == "aside" else "done", answer.reason)
 
 
-def unsent(error: Exception) -> Fate:
-    """What comes of a message that could not be made: nothing was sent."""
-    return failed(error)._replace(unreachable=False)
-
-
 def failed(error: Exception) -> Fate:
     """What a failed attempt comes to.
 

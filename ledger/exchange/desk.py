@@ -129,6 +129,11 @@ class Desk:
         prepared = self.ledger.prepare(pack(seal([body], self._issuing, self.origin), [body], private))
         return self._submit(replace(prepared, brought={event.id: brought} if brought else {}))
 
+    def issue_all(self, made: Sequence[events.Event]) -> Accepted:
+        """Sign and submit events of the region that rely on nothing but its own log, all or none."""
+        bodies = [events.encode(event) for event in made]
+        return self._submit(self.ledger.prepare(pack(seal(bodies, self._issuing, self.origin), bodies)))
+
     def _commit(self, prepared: Prepared) -> Accepted:
         (answer,) = self.ledger.commit([prepared])
         if isinstance(answer, LedgerError):

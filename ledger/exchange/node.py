@@ -16,7 +16,7 @@ from ledger import events
 from ledger.domain.state import Transfer
 from ledger.errors import Busy, LedgerError, NotYet, Unavailable
 from ledger.event_fields import type_name
-from ledger.exchange import incoming, outgoing, recovering
+from ledger.exchange import explaining, incoming, outgoing, recovering
 from ledger.exchange.delivery import retry_at
 from ledger.exchange.desk import Desk, Federation
 from ledger.exchange.incoming import Answer, Message
@@ -95,7 +95,7 @@ class Node:
 
     def step(self) -> bool:
         """Offer what was requested, and try again what waits in the inbox; whether anything came of it."""
-        worked = False
+        worked = explaining.explain_away(self.desk) > 0
         for requested in self._transfers("requested"):
             worked |= self._offer(requested)
         ledger = self.desk.ledger

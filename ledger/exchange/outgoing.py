@@ -9,7 +9,7 @@ from msgspec import UNSET
 from ledger import events, identities
 from ledger.domain.state import Transfer, Volunteer
 from ledger.errors import Conflict, Corrupt, NotFound, NotYet
-from ledger.exchange import bundles, manifest, wire
+from ledger.exchange import bundles, explaining, manifest, wire
 from ledger.exchange.desk import Desk
 from ledger.exchange.evidence import Evidence
 from ledger.exchange.manifest import Proofs, Record
@@ -32,8 +32,10 @@ def offer(desk: Desk, requested: Transfer, seconds: int = TRANSFER_OFFER_SECONDS
     volunteer = desk.ledger.record(Volunteer, requested.volunteer)
     if volunteer is None or requested.state != "requested":
         raise Conflict(f"transfer {requested.id} is {requested.state}")
+    if explaining.explain(desk, [volunteer.id]):
+        raise NotYet("what is in doubt was said of each entry, and no checkpoint covers that yet")
     with desk.proofs() as (proofs, size):
-        if requested.opened >= size:
+        if max(requested.opened, explaining.last(desk, volunteer.id)) >= size:
             raise NotYet("no published checkpoint covers the request yet")
         record = _collect(desk, proofs, volunteer.id, size)
         keys = _keys(desk, proofs, record)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from ledger import events
 from ledger.domain.state import Volunteer
 from ledger.errors import Conflict, Corrupt, NotFound, NotYet
-from ledger.exchange import manifest, record_files
+from ledger.exchange import explaining, manifest, record_files
 from ledger.exchange.desk import Desk
 from ledger.exchange.evidence import Evidence
 from ledger.exchange.manifest import Proofs, Record
@@ -38,7 +38,10 @@ def state(desk: Desk, volunteer: str, check_writable: Callable[[], None] = lambd
     `check_writable` raises, before one is made.
     """
     found = person(desk, volunteer)
+    explaining.explain(desk, [found.id])
     with desk.proofs() as (proofs, size):
+        if explaining.last(desk, found.id) >= size:
+            raise NotYet("no published checkpoint covers what was disputed yet")
         record = _collect(desk, proofs, found.id, size)
         last = _last(desk, proofs, found.id)
     event = events.RecordStated(

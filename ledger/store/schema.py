@@ -132,6 +132,8 @@ ALTER TABLE {schema}.volunteers
 CREATE INDEX volunteers_alias ON {schema}.volunteers (alias_of) WHERE alias_of IS NOT NULL;
 ALTER TABLE {schema}.entries ADD origin text NOT NULL DEFAULT '', ADD turn bigint NOT NULL DEFAULT 0;
 ALTER TABLE {schema}.entries DROP CONSTRAINT entries_pkey, ADD PRIMARY KEY (id, origin);
+CREATE INDEX entries_doubted ON {schema}.entries (volunteer)
+    WHERE disputed_by IS NOT NULL AND disputed_by NOT LIKE 'volunteer:%' AND NOT withdrawn AND origin = '';
 CREATE TABLE {schema}.peers (
     origin text, log_key text, region text NOT NULL, added bigint NOT NULL, dismissed bigint,
     PRIMARY KEY (origin, log_key)
