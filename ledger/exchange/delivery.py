@@ -45,6 +45,11 @@ def answered(answer: Answer) -> Fate:
     return Fate("aside" if answer.state == "aside" else "done", answer.reason)
 
 
+def unsent(error: Exception) -> Fate:
+    """What comes of a message that could not be made: that is no peer's doing."""
+    return failed(error)._replace(unreachable=False)
+
+
 def failed(error: Exception) -> Fate:
     """What a failed attempt comes to.
 

@@ -243,6 +243,30 @@ def test_a_change_that_returned_with_the_record_is_told_on(net):
     assert net[A].query(f"SELECT withdrawn FROM {net[A].schema}.entries WHERE id = %s", entry) == [(True,)]
 
 
+def test_what_was_told_while_an_offer_is_open_is_not_told_again_when_it_is_closed(net):
+    net.move(A, B)
+    entry = net.hours(B, "07:00", "08:00")
+    net.move(B, A)
+    net.request(A, B)
+    net.run(A)  # B has the offer, and does nothing yet
+    net.change(A, "hours.decided/1", entry, B, outcome="annulled")
+    assert net.told(net.run(A)) == [(A, B, DECIDED)], "back to where it is from, at once"
+    assert net.told(net.run()) == [(B, A, "transfer.accepted")]
+    unique(net)
+
+
+def test_a_record_that_comes_again_was_known_since_it_came_first(net):
+    entry = net.hours(A, "06:00", "07:00")
+    for home, to in ((A, B), (B, C), (C, A), (A, B)):
+        net.move(home, to)
+    net.change(B, "hours.decided/1", entry, A, outcome="annulled")
+    told = net.told(net.run())
+    assert told[:2] == [(B, C, DECIDED), (B, A, DECIDED)]
+    for code in net.worlds:
+        assert net[code].query(f"SELECT withdrawn FROM {net[code].schema}.entries WHERE id = %s", entry) == [(True,)]
+    assert net.run() == []
+
+
 def test_all_ids_of_a_person_count(net):
     other = volunteer(9)
     details = builders.details()
