@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -30,6 +32,8 @@ from ledger.keys import SigningKey, VerifyingKey
 from ledger.log import Publisher
 from ledger.store import copying
 from ledger.store.decisions import TABLES
+
+logger = logging.getLogger("yongzhi.exchange")
 
 TRANSFERS_SHOWN: Final = 100
 """Of one volunteer or region, the latest."""
@@ -62,12 +66,25 @@ class Exchange:
         self._served = served
         issuing: SigningKey = deployment.region_keys(ledger.region).issuing
         self.desk = Desk(
-            ledger, issuing, lambda: publisher.published, None if committer is None else _Submitting(committer)
+            ledger,
+            issuing,
+            lambda: publisher.published,
+            None if committer is None else _Submitting(committer),
+            trust=self.installed,
+            report=self._keep_evidence,
         )
         self.peers = HttpPeers(issuing, ledger.origin, self.federation, served, ledger.now)
         self._keys = PeerKeys(self.desk, self.peers)
         self.node = Node(self.desk, self.peers, deployment.sealing_key(ledger.region), self.federation)
         self.delivering: Delivering | None = None
+
+    def _keep_evidence(self, kind: str, data: bytes) -> None:
+        """Keep what proves misconduct, once, where `yongzhi misconduct` finds it; and tell the operator."""
+        path = self._data / "evidence" / f"{kind}-{sha256(data).hexdigest()[:16]}.json"
+        logger.error("a peer contradicts itself", extra={"region": self.ledger.region, "code": kind, "file": path.name})
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            federation_folder.write(path, data)
 
     def start(self) -> None:
         """Have threads deliver and go on by themselves."""
@@ -84,17 +101,19 @@ class Exchange:
         """Why messages do not get on, if it is no peer's doing."""
         return None if self.delivering is None else self.delivering.failure
 
-    def federation(self) -> Trust:
-        """The federation that is installed and good now; raise Unavailable, since another may be installed."""
+    def installed(self) -> Trust | None:
+        """The federation that is installed, if one is; raise Unavailable when it is not good now: another may be."""
         try:
-            found = federation_folder.installed(self._data, self.ledger.now())
+            return federation_folder.installed(self._data, self.ledger.now())
         except LedgerError as error:
             raise Unavailable(f"the installed federation is of no use: {error.detail}") from None
-        if found is None:
-            raise Unavailable("no federation is installed here, so nothing is exchanged")
-        return found
 
-    # -- what peers ask -------------------------------------------------------------------------------
+    def federation(self) -> Trust:
+        """The same; raise Unavailable while there is none."""
+        found = self.installed()
+        if found is None:
+            raise Unavailable("no federation is installed here: see `yongzhi federation install`")
+        return found
 
     def deliver(self, data: bytes, sender: str) -> Answer:
         """Take a message in the name of `sender`, a region of the federation; see `Node.deliver`."""

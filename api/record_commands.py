@@ -20,10 +20,11 @@ from api.federation_checks import THERE
 from api.federation_folder import read, write
 from api.misconduct_command import name_in, pin_option, tell, trust_option, trusted_by
 from api.proof_commands import check_folder, save
+from api.recovery import recover
 from api.reports import STATE_NAMES, hours
 from ledger import keys
 from ledger.errors import Invalid, NotYet, Unavailable
-from ledger.exchange import misconduct, record_files, statements
+from ledger.exchange import mirror, misconduct, record_files, statements
 from ledger.exchange.desk import Desk
 from ledger.exchange.record_files import RecordFile
 from ledger.federation import Trust
@@ -50,6 +51,7 @@ _PARTS: Final = {"vc": {".json": "credential", ".pdf": "pdf"}, "sd-jwt": {".jwt"
 @click.option("--url", envvar="YONGZHI_URL", help="A server, such as http://127.0.0.1:8000. 服务地址")
 @click.option("--key", type=THERE, help="Sign in with it. 登录密钥")
 @click.option("--out", type=_OUT, required=True, help="The file. 输出文件")
+@click.option("--log", "whole", is_flag=True, help="The region's whole log with its bodies: a mirror. 导出整个日志镜像")
 @click.option(
     "--proofs",
     type=click.Path(path_type=Path, file_okay=False),
@@ -64,6 +66,7 @@ def export(
     url: str | None,
     key: Path | None,
     out: Path,
+    whole: bool,
     proofs: Path | None,
     as_json: bool,
 ) -> None:
@@ -75,6 +78,11 @@ def export(
     if (url is None) is not (key is None) or (proofs is not None and url is None):
         raise click.UsageError("--url and --key belong together, and --proofs goes with them")
     check_folder(out)
+    if whole:
+        if volunteer is not None or url is not None:
+            raise click.UsageError("--log is of a whole region, out of its data folder")
+        _mirror(data, region, out, as_json)
+        return
     saved: list[str] = []
     if url is not None and key is not None:
         signing = keys.load(key)
@@ -94,6 +102,19 @@ def export(
         console.print(f"{out} — check it with 核对: yongzhi import {out} --check --trust BUNDLE --pin KEY")
         for name in saved:
             console.print(f"  {name}")
+
+
+def _mirror(data: Path, region: str, out: Path, as_json: bool) -> None:
+    """Write the whole log with its bodies: personal records, so the file is the operator's alone."""
+    with cli_common.opened(data) as deployment:
+        ledger = deployment.ledger(region)
+        with ledger.database.read() as cursor, _replacing(out) as file:
+            out.with_name(out.name + ".part").chmod(0o600)
+            file.writelines(mirror.write(cursor, ledger.schema))
+    if as_json:
+        click.echo(json.dumps({"file": str(out), "bytes": out.stat().st_size}))
+    else:
+        console.print(f"{out} (0600)")
 
 
 def _make(data: Path, region: str, volunteer: str, out: Path) -> None:
@@ -174,10 +195,14 @@ def _proofs(client: Client, base: str, volunteer: str) -> Iterator[dict[str, Any
     help="An event that is left out, and its receipt. 被漏列的事件及其存证",
 )
 @click.option("--out", type=_OUT, help="With --missing: evidence of that, for anyone. 漏列证据文件")
+@click.option("--region", help="Take the record over into this region: its home is gone. 接收已终止地区的记录")
+@cli_common.data
 @cli_common.as_json
 @cli_common.told
 def import_(
     file: Path,
+    region: str | None,
+    data: Path,
     checking: bool,
     trust: Path | None,
     pins: Sequence[str],
@@ -188,7 +213,15 @@ def import_(
     """Check the record in FILE: every event, that none is left out, and what they come to. 核对服务记录文件
 
     Exit status: 0 it holds, 1 it does not, or --missing is proven to be left out, 5 something cannot be read.
+
+    With --region it is taken over, when the installed federation says that its home has ended: announced first, and
+    accepted by the same command once the waiting time is over and enough peers endorse it.
     """
+    if region is not None:
+        if checking or trust is not None or missing is not None:
+            raise click.UsageError("--region goes by the federation that is installed, and checks by itself")
+        recover(data, region, _pieces(file), as_json)
+        return
     if not checking or trust is None:
         raise click.UsageError("--check and --trust are needed: whom to believe about the record in this file")
     if (missing is None) is not (out is None):

@@ -234,16 +234,26 @@ def _listed(found: list[dict[str, Any]]) -> Table:
 
 @main.command()
 @click.argument("transfer")
+@click.option("--mirror", type=THERE, help="The whole log of a destination that has ended. 已终止的转入地区日志镜像")
 @cli_common.data
 @cli_common.region
 @cli_common.as_json
 @cli_common.told
-def cancel(transfer: str, data: Path, region: str, as_json: bool) -> None:
-    """Withdraw a request that was not offered yet; the record stays and counts. 撤回转移申请"""
+def cancel(transfer: str, mirror: Path | None, data: Path, region: str, as_json: bool) -> None:
+    """Withdraw a request that was not offered yet; the record stays and counts. 撤回转移申请
+
+    An offer is cancelled only when the installed federation says where the destination's log ended, and --mirror, the
+    log as `yongzhi export --log` writes it, shows that nothing was accepted there.
+    """
     name = check_uuid(transfer.removeprefix("transfer:"))
     with cli_common.opened(data) as deployment:
         exchange = _exchange(deployment, region)
-        accepted = closing.withdraw(exchange.desk, name)
+        if mirror is None:
+            accepted = closing.withdraw(exchange.desk, name)
+        else:
+            trust = exchange.federation()
+            with mirror.open("rb") as lines:
+                accepted = closing.cancel(exchange.desk, name, trust, lines)
         exchange.publisher.publish()
     _tell({"id": name, "state": "cancelled", "position": accepted.first}, as_json)
 

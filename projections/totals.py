@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 from psycopg2.extensions import cursor as Cursor
 
 from ledger.domain.state import Entry
+from ledger.exchange.records import state_of
 from ledger.limits import ENTRY_MINUTES_MAX
 from ledger.store import copying, decisions, log
 from ledger.store.copying import BIGINT, DATE, INTEGER, LABEL, UUID, VOLUNTEER
@@ -58,17 +59,6 @@ Span = tuple[str, int, int]
 """Volunteer, start, end."""
 
 _LATEST_MAX: Final = 1_000_000
-
-
-def state_of(entry: Entry, contested: bool) -> str:
-    """The one state that an entry is in; where several apply, the first of these."""
-    if entry.withdrawn:
-        return "withdrawn"
-    if entry.disputed:
-        return "disputed"
-    if not entry.approved:
-        return "pending"
-    return "contested" if contested else "counted"
 
 
 class Latest:

@@ -68,7 +68,7 @@ class EntryRow:
     state: str
 
 
-# `totals.state_of` in SQL, for rows that are only read.
+# `records.state_of` in SQL, for rows that are only read.
 _STATE = """CASE WHEN withdrawn THEN 'withdrawn' WHEN disputed_by IS NOT NULL THEN 'disputed'
     WHEN NOT approved THEN 'pending' WHEN contested THEN 'contested' ELSE 'counted' END"""
 # When the event of a handle was recorded, by its own log's clock: what a log entry ends with. Later than any for none.
