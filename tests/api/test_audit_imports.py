@@ -274,7 +274,7 @@ def test_a_key_that_was_revoked_does_not_come_back_with_its_owner(database):
     key_id = signing_key(VOLUNTEER).id
     here.record("volunteer.key_revoked/1", issuer=here.authority, key_id=key_id)
     regions.move(there, here)
-    dispute = {"issuer": VOLUNTEER, "entry": builders.event_id()}
+    dispute: dict[str, Any] = {"issuer": VOLUNTEER, "entry": builders.event_id()}
     for world, findings in ((there, []), (here, [f"key {key_id} of {VOLUNTEER} was not valid at {here.size}"])):
         report = after(world, change=partial(forged, world, "hours.disputed/1", **dispute))
         assert [finding.detail for finding in report.findings] == findings

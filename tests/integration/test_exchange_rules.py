@@ -268,6 +268,19 @@ def test_a_decision_at_home_comes_back_to_where_the_entry_was_recorded(regions):
     assert here.refused(withdrawn) == [(0, "entry-withdrawn")]
 
 
+def test_an_entry_of_another_ledger_is_decided_at_home_alone(regions):
+    here, there = regions.worlds
+    entry, _ = contested(here)
+    regions.move(here, there)
+    regions.move(there, here)
+    for issuer in (there.authority, VOLUNTEER):
+        disputed = there.body("hours.disputed/1", issuer=issuer, entry=entry, origin=here.origin)
+        assert there.refused(disputed) == [(0, "not-home")]
+    # Its own ledger goes on deciding it, by either name.
+    here.record("hours.disputed/1", entry=entry, origin=here.origin)
+    here.record("hours.approved/1", issuer=VOLUNTEER, entry=entry)
+
+
 def test_what_is_received_is_about_service_of_somebody_known(regions):
     here, there = regions.worlds
     entry, _ = contested(here)
