@@ -117,22 +117,22 @@ def _issuer(credential: model.Credential, trust: Trust) -> Region:
 
 
 def _check_code(course: Course, text: str, trust: Trust) -> Stated:
-    keys = Keys()
+    keys, found = Keys(), list[Region]()
 
     def find(name: str, kid: bytes) -> bytes:
         keys.asked = True
-        region = trust.region(name)
-        known = () if region is None else map(parse_multikey, region.credential_keys)
-        key = next((key for key in known if code.key_id(key) == kid), None)
-        if key is None:
-            raise Untrusted(f"the trust bundle has no key {kid.hex()} of region {name}")
-        keys.found = True
-        return key
+        for region in trust.logs(name):  # a region that goes on under another log signed with keys of either
+            for key in map(parse_multikey, region.credential_keys):
+                if code.key_id(key) == kid:
+                    keys.found = True
+                    found.append(region)
+                    return key
+        raise Untrusted(f"the trust bundle has no key {kid.hex()} of region {name}")
 
     with course.opening(keys):
         opened = code.open_code(text, find)
     with course.step("issuer"):
-        region = _known(trust.region(opened.region))
+        region = found[-1]
         page = code.page_in(text)
         if page is not None and page != region.page(opened.proof):
             raise Untrusted(f"the page is not one of {region.base}: do not open it")

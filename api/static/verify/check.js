@@ -132,11 +132,10 @@ async function checkCode(course, text, trust) {
   let region = null;
   const findKey = async (code, kid) => {
     reached = "issuer";
-    region = trust.byCode(code);
-    if (!region) throw new Untrusted(`region ${code} is not in the trust bundle`);
-    const key = await trust.codeKey(region, kid);
+    const found = await trust.codeKey(code, kid);
+    region = found.region;
     reached = "signature";
-    return key;
+    return found.publicKey;
   };
   let code;
   try {

@@ -48,7 +48,13 @@ function checkFederation({ issued, expires, regions }, now) {
   if (seconds(issued) > now + CLOCK_AHEAD_MAX) throw new Untrusted(`the trust bundle is of ${issued}, yet to come`);
   if (seconds(expires) <= seconds(issued)) throw new Invalid("a trust bundle that expires before it is issued");
   if (now >= seconds(expires)) throw new Untrusted(`the trust bundle expired at ${expires}`);
-  for (const name of ["region", "origin", "did"]) checkOnce(regions.map((region) => region[name]));
+  for (const name of ["origin", "did"]) checkOnce(regions.map((region) => region[name]));
+  checkOnce(regions.filter(({ closed }) => closed === undefined).map(({ region }) => region));
+  for (const one of regions) {
+    const goesOn = regions.some((other) => other !== one && other.region === one.region);
+    if (goesOn && one.closed !== undefined && one.final === undefined)
+      throw new Invalid(`where the log ${one.origin} ended is not stated`);
+  }
   for (const name of ["log_keys", "credential_keys"]) checkOnce(regions.flatMap((region) => region[name]));
   for (const { closed } of regions) if (closed !== undefined) seconds(closed);
 }
@@ -69,8 +75,9 @@ export class Trust {
     return Object.hasOwn(this.lists, url) ? this.lists[url] : null;
   }
 
+  /** All logs of a region: one that goes on under another log has several. */
   byCode(code) {
-    return this.regions.find((region) => region.region === code) ?? null;
+    return this.regions.filter(({ region }) => region === code);
   }
 
   byDid(did) {
@@ -84,12 +91,14 @@ export class Trust {
     return parseEd25519(key);
   }
 
-  /** The 32 bytes of a region's key with a kid of the signed code; throws Untrusted when it has none. */
-  async codeKey(region, kid) {
-    for (const key of region.credential_keys) {
-      const publicKey = parseEd25519(key);
-      if ((await keyId(publicKey)) === kid) return publicKey;
+  /** The log of a region that has a key with a kid of the signed code, and its 32 bytes; throws Untrusted for none. */
+  async codeKey(code, kid) {
+    for (const region of this.byCode(code)) {
+      for (const key of region.credential_keys) {
+        const publicKey = parseEd25519(key);
+        if ((await keyId(publicKey)) === kid) return { region, publicKey };
+      }
     }
-    throw new Untrusted(`no key ${kid} of ${region.region} in the trust bundle`);
+    throw new Untrusted(`no key ${kid} of ${code} in the trust bundle`);
   }
 }
