@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
@@ -330,7 +330,8 @@ def test_a_slow_peer_holds_up_no_other(net):
             hang.wait()
 
     line.obstacle = slow
-    with delivering(net, line):
+    with delivering(net, line), ExitStack() as in_any_case:
+        in_any_case.callback(hang.set)
         net.hours(B, "07:00", "08:00")
         eventually(lambda: A in line.tried)
         net.hours(B, "08:00", "09:00", subject=volunteer(6))
