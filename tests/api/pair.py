@@ -2,13 +2,16 @@
 
 import socket
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
 import httpx2
+from msgspec import UNSET
+from psycopg2.extensions import make_dsn, parse_dsn
 
 from api.app import create_app
 from api.exchanging import Exchange
@@ -17,28 +20,26 @@ from api.service import Service
 from ledger import events, federation, identities
 from ledger.domain.state import Transfer, Volunteer
 from ledger.federated import Region
-from ledger.ids import format_time, instant
+from ledger.ids import format_time
 from ledger.store import inbox, outbox
 from ledger.store.postgres import Database
 from tests import issuing
 from tests.api import process
-from tests.api.site import OTHER, Deployed, place_keys, serving_app, wipe
+from tests.api.site import OTHER, Deployed, place_keys, serving_app
 from tests.builders import ABSENT, GROUP, REGION, STATION, VOLUNTEER, signing_key, vkey
 from tests.integration.waiting import DEADLINE_SECONDS, eventually
-from tests.integration.world import NOW, World
+from tests.integration.world import World
 
 SIGNER = signing_key("federation.example")
 DAY = 24 * 3600
 
 
 class Ticking(World):
-    """A world whose clock goes on: what is to be tried again becomes due."""
-
-    _begun = time.monotonic()
+    """A world whose clock goes on, as commands and other processes see it: what is to be tried again becomes due."""
 
     @property
     def now(self) -> float:
-        return instant(NOW) + time.monotonic() - self._begun
+        return time.time()
 
     @now.setter
     def now(self, _: float) -> None:
@@ -62,7 +63,7 @@ class Party:
     def exchange(self) -> Exchange:
         return self.service.regions[self.code].exchange
 
-    def stated(self, sealing_key: str) -> Region:
+    def stated(self, sealing_key: str | None) -> Region:
         """The region as the federation states it."""
         host = f"https://r{self.code}.example"
         return Region(
@@ -76,7 +77,7 @@ class Party:
             token_keys=(),
             witness_keys=(),
             endpoint=self.url,
-            sealing_key=sealing_key,
+            sealing_key=sealing_key or UNSET,
         )
 
     # -- what it knows --------------------------------------------------------------------------------
@@ -121,18 +122,36 @@ class Party:
         return self.http.get(f"/v1/regions/{self.code}/transfers/{transfer}/bundle", headers=headers)
 
 
+_numbers = count(1)
+
+
+@contextmanager
+def fresh(server: Database) -> Iterator[Database]:
+    """One more database on the same server; dropped at the end, whoever still uses it."""
+    name = f"{parse_dsn(server.dsn)['dbname']}_more{next(_numbers)}"
+    with closing(server.connect()) as connection:
+        connection.cursor().execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        with closing(Database(make_dsn(server.dsn, dbname=name), connections_max=48)) as database:
+            yield database
+        connection.cursor().execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def paired(data: Path, server: Database, *, together: bool = False) -> Iterator["Pair"]:
+    """Two regions that are not served yet, `together` in one folder and database, or each in its own."""
+    with fresh(server) as here, fresh(server) as there:
+        yield Pair(data, (here, here if together else there), together)
+
+
 class Pair:
     """`a` and `b`. A context manager: while it is entered, servers run."""
 
-    def __init__(self, data: Path, database: Database, *, together: bool = False) -> None:
-        """`together` on one server; otherwise each has its own folder and address. The database is one."""
-        wipe(database)
+    def __init__(self, data: Path, databases: tuple[Database, Database], together: bool) -> None:
         ports = [process.free_port()] * 2 if together else [process.free_port(), process.free_port()]
         folders = [data / "both"] * 2 if together else [data / "a", data / "b"]
-        self.database = database
         self.a, self.b = (
             Party(Ticking(database, code), folder, port)
-            for code, folder, port in zip((REGION, OTHER), folders, ports, strict=True)
+            for code, database, folder, port in zip((REGION, OTHER), databases, folders, ports, strict=True)
         )
         for party in self.parties:
             (party.data / "keys").mkdir(parents=True, exist_ok=True)
@@ -149,10 +168,11 @@ class Pair:
     def parties(self) -> tuple[Party, Party]:
         return self.a, self.b
 
-    def federation(self, **changes: Any) -> bytes:
+    def federation(self, *, sealed: bool = True, **changes: Any) -> bytes:
+        """The file that both install; not `sealed`: without the keys that details are sealed to."""
         now = int(self.a.world.now)
         stated = [
-            party.stated(identities.sealing_public(self._deployed(party).sealing_key(party.code)))
+            party.stated(identities.sealing_public(self.deployed(party).sealing_key(party.code)) if sealed else None)
             for party in self.parties
         ]
         fields = {"issued": format_time(now - DAY), "expires": format_time(now + 30 * DAY), **changes}
@@ -180,9 +200,9 @@ class Pair:
         self.recognise(self.b, self.a)
         return self
 
-    def _deployed(self, party: Party) -> Deployed:
+    def deployed(self, party: Party) -> Deployed:
         worlds = {one.code: one.world for one in self.parties if one.data == party.data}
-        return Deployed(party.data, self.database, worlds)
+        return Deployed(party.data, party.world.database, worlds)
 
     # -- running --------------------------------------------------------------------------------------
 
@@ -201,7 +221,7 @@ class Pair:
 
     def start(self, party: Party, stack: ExitStack) -> None:
         """Serve a party until the stack is closed."""
-        party.service = Service(self._deployed(party))
+        party.service = Service(self.deployed(party))
         stack.callback(party.service.close)
         app = create_app(party.service, f"127.0.0.1:{party.port}")
         listening = socket.create_server(("127.0.0.1", party.port))
@@ -236,7 +256,7 @@ class Pair:
 
         def settled() -> bool:
             followed = all(
-                self.database.query(f"SELECT notification_id FROM {party.world.schema}_outgoing.tracking")
+                party.world.query(f"SELECT notification_id FROM {party.world.schema}_outgoing.tracking")
                 == [(party.world.size,)]
                 for party in self.parties
             )
