@@ -159,7 +159,9 @@ class Model:
             case "approved":
                 return itself or (ours and not entry.approved and entry.signed != (issuer, key_id))
             case "disputed":
-                return (itself or region) and not entry.disputed
+                # The region may say once more what a lost key or a disclaimed record put in doubt.
+                explained = region and not entry.disputed.startswith("volunteer:")
+                return (itself or region) and (not entry.disputed or explained)
         return region
 
     def _has_time(self, event: Event, organisation: str) -> bool:
