@@ -14,7 +14,7 @@ from msgspec import UNSET
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from api.app import create_app
-from api.exchanging import Exchange
+from api.exchanging import Exchange, exchanges
 from api.federation_folder import install
 from api.service import Service
 from ledger import events, federation, identities
@@ -52,6 +52,7 @@ class Party:
     def __init__(self, world: World, data: Path, port: int) -> None:
         self.world, self.data, self.port = world, data, port
         self.code = world.region
+        self.deployment: Deployed
         self.service: Service
         self.http: httpx2.Client
 
@@ -62,6 +63,10 @@ class Party:
     @property
     def exchange(self) -> Exchange:
         return self.service.regions[self.code].exchange
+
+    def exchange_offline(self) -> Exchange:
+        """The same without a server."""
+        return exchanges(self.deployment)[self.code]
 
     def stated(self, sealing_key: str | None) -> Region:
         """The region as the federation states it."""
@@ -154,6 +159,8 @@ class Pair:
             for code, database, folder, port in zip((REGION, OTHER), databases, folders, ports, strict=True)
         )
         for party in self.parties:
+            worlds = {one.code: one.world for one in self.parties if one.data == party.data}
+            party.deployment = Deployed(party.data, party.world.database, worlds)
             (party.data / "keys").mkdir(parents=True, exist_ok=True)
             place_keys(party.data, party.world)
         self.a.world.populate()
@@ -172,7 +179,7 @@ class Pair:
         """The file that both install; not `sealed`: without the keys that details are sealed to."""
         now = int(self.a.world.now)
         stated = [
-            party.stated(identities.sealing_public(self.deployed(party).sealing_key(party.code)) if sealed else None)
+            party.stated(identities.sealing_public(party.deployment.sealing_key(party.code)) if sealed else None)
             for party in self.parties
         ]
         fields = {"issued": format_time(now - DAY), "expires": format_time(now + 30 * DAY), **changes}
@@ -200,10 +207,6 @@ class Pair:
         self.recognise(self.b, self.a)
         return self
 
-    def deployed(self, party: Party) -> Deployed:
-        worlds = {one.code: one.world for one in self.parties if one.data == party.data}
-        return Deployed(party.data, party.world.database, worlds)
-
     # -- running --------------------------------------------------------------------------------------
 
     def __enter__(self) -> Self:
@@ -221,7 +224,7 @@ class Pair:
 
     def start(self, party: Party, stack: ExitStack) -> None:
         """Serve a party until the stack is closed."""
-        party.service = Service(self.deployed(party))
+        party.service = Service(party.deployment)
         stack.callback(party.service.close)
         app = create_app(party.service, f"127.0.0.1:{party.port}")
         listening = socket.create_server(("127.0.0.1", party.port))

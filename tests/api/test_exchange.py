@@ -17,7 +17,7 @@ import pytest
 
 from api import bundle_requests, peers, service, sessions
 from api.client import Told
-from api.exchanging import Exchange, exchanges
+from api.exchanging import Exchange
 from api.routes import exchange as routes
 from ledger import events, notes
 from ledger.domain.state import Entry
@@ -412,7 +412,7 @@ class Sender:
 
     def __init__(self, pair: Pair) -> None:
         self.pair, self.a, self.b = pair, pair.a, pair.b
-        self.home: Exchange = exchanges(pair.deployed(pair.a))[REGION]
+        self.home: Exchange = pair.a.exchange_offline()
         self._slots = count()
 
     def message(self, position: int | None = None) -> bytes:
