@@ -176,7 +176,8 @@ class Batch:
         found = [(one.event, prepared.claims) for prepared in batch for one in prepared.submission.events]
         self._load(need for event, claims in found for need in rules.needs(event, claims.get(event.id)))
         self._arrivals.name(self._cursor, [one for prepared in batch for one in prepared.brought.values()])
-        self._load(rules.further_needs(self._state, self._arrivals.telling))
+        further = list(rules.further_needs(self._state, self._arrivals.telling))
+        self._load(need for need in further if not self._state.get(need.kind, need.identity))
         self._load(rules.further_spans(self._state, (event for event, _ in found)))
         rows = log.find_events(self._cursor, self._schema, [event.id for event, _ in found])
         self._known = {str(row.event_id): (row.position, row.entry) for row in rows}

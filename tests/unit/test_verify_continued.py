@@ -5,10 +5,10 @@ from __future__ import annotations
 from ledger.credentials import verify
 from ledger.credentials.verdict import Outcome
 from tests import issuing
-from tests.builders import vkey
+from tests.builders import ORIGIN, vkey
 from tests.issuing import LIST_URL, NOW
 from tests.proofs import credential_key, token_key
-from tests.unit.test_federation import ORIGIN, final_lines
+from tests.unit.test_federation import final_lines
 
 
 def test_proofs_of_a_closed_log_stay_valid_while_the_region_goes_on_under_another() -> None:
