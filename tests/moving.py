@@ -15,6 +15,7 @@ from typing import Any
 from ledger import notes
 from ledger.arrivals import Brought, Verified
 from ledger.errors import LedgerError
+from ledger.exchange import manifest
 from ledger.exchange.evidence import LEARNED, Checker
 from ledger.ids import format_time
 from ledger.keys import VerifyingKey
@@ -71,8 +72,10 @@ class Moving:
         """The position of the acceptance; the whole record is brought along, and perhaps details."""
         if private is not None:
             changes["identity"] = builders.identity(private)
-        ids = [volunteer, *changes.get("aliases", [])]
+        record = self.record_of(home, [volunteer, *changes.get("aliases", [])])
         fields = {
+            "events": len(record),
+            "root": self.root_of(record),
             "home": home.region,
             "basis": self.cite((home, self.decided(home, transfer))),
             "epoch": self._epoch(home, volunteer),
@@ -80,7 +83,7 @@ class Moving:
             "aliases": [],
             **changes,
         }
-        places = [(home, self.decided(home, transfer)), *self.record_of(home, ids)]
+        places = [(home, self.decided(home, transfer)), *record]
         members = {"issuer": to.authority, **fields}
         return self._submit(to, "transfer.accepted/1", transfer, volunteer, places, private, **members)
 
@@ -117,6 +120,10 @@ class Moving:
             "position": position,
             "entry": base64.urlsafe_b64encode(row.entry).decode().rstrip("="),
         }
+
+    def root_of(self, places: Sequence[Place]) -> str:
+        """Over the log entries of a record, as an acceptance states it."""
+        return manifest.root_of(world.ledger.rows_at([position])[position].entry for world, position in places)
 
     def decided(self, world: World, transfer: str) -> int:
         rows = world.query(f"SELECT decided FROM {world.schema}.transfers WHERE id = %s", transfer)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Iterator, Sequence
 
 from ledger import events as e
+from ledger import merkle
 from ledger.domain.exchange import replayed
 from ledger.domain.moves import ids_of
 from ledger.domain.registration import identity_claim, key_claim, new_key
@@ -96,6 +98,17 @@ def needs_arrival(event: e.TransferAccepted) -> Iterable[Need]:
 def record_of(moment: Moment) -> Sequence[Arrived]:
     """The events of the record that was brought along, behind what the event cites."""
     return [one for one in moment.arrived or () if one.topic in e.RECORD_TYPES]
+
+
+def check_record(event: e.TransferAccepted, moment: Moment) -> Iterator[Violation]:
+    """What was brought along is the record that is accepted, in its order."""
+    if moment.arrived is None:
+        return  # which is told of what it cites
+    entries = [one.entry for one in record_of(moment)[: event.events]]
+    root = merkle.tree_root([merkle.leaf_hash(entry) for entry in entries])
+    stated = base64.urlsafe_b64encode(root).decode().rstrip("=")
+    if (len(entries), stated) != (event.events, event.root):
+        yield Violation("wrong-record", "the events that were brought along are not those of this record", "/root")
 
 
 def replay(event: e.TransferAccepted, moment: Moment, here: str) -> Iterable[Record]:

@@ -258,7 +258,9 @@ def _needs_disclaimed(event: e.VolunteerDisclaimed) -> Iterable[Need]:
 def _decide_disclaimed(state: State, event: e.VolunteerDisclaimed, moment: Moment) -> Iterator[Violation]:
     yield from _check_known(state, event)
     subject = state.get(Volunteer, event.subject)
-    if subject is not None and subject.status == "disclaimed":
+    if subject is not None and subject.alias_of is not None:
+        yield Violation("wrong-status", f"{event.subject} is kept here as {subject.alias_of}", "/subject")
+    elif subject is not None and subject.status == "disclaimed":
         yield Violation("wrong-status", f"{event.subject} is disclaimed", "/subject")
 
 

@@ -15,6 +15,7 @@ from ledger.domain.arrival import (
     arrived_keys,
     arrived_people,
     check_arrival,
+    check_record,
     joined_by,
     needs_arrival,
     record_of,
@@ -190,6 +191,7 @@ def _decide_accepted(state: State, event: e.TransferAccepted, moment: Moment) ->
             yield Violation("offer-expired", f"the offer expired at {offer.expires}", "/basis")
     else:
         yield from check_recovery(state, event, moment)
+    yield from check_record(event, moment)
     yield from check_arrival(state, event, moment)
 
 

@@ -145,6 +145,17 @@ def test_the_volunteers_keys_move_along(regions):
     assert sums(there) == {"counted": (120, 1), "contested": (90, 1)}
 
 
+def test_what_is_accepted_is_the_record_that_was_brought_along(regions):
+    here, there = regions.worlds
+    contested(here)
+    transfer = regions.offer(here, there)
+    members, bundle = regions.accepting(here, transfer), regions.bundle(here, transfer)
+    offer, *record = bundle.cited
+    for cited in ([offer, *record[:-1]], [offer, *record[::-1]], [offer]):
+        spoilt = dataclasses.replace(bundle, cited=tuple(cited))
+        assert regions.refused(there, "transfer.accepted/1", spoilt, **members) == {"wrong-record"}
+
+
 def test_somebody_who_arrives_is_joined_with_whom_they_are_known_as(regions):
     here, there = regions.worlds
     details = builders.details()
@@ -570,7 +581,8 @@ def test_a_recovery_waits_and_is_endorsed(three):
     lost.taker.now = instant(LATER)
     assert three.refused(lost.taker, kind, lost.bundle(), **lost.accepting()) == {"quorum-missing"}
     for changes in ({"recovery": 0}, {"epoch": 3}, {"events": 1}, {"aliases": [OTHER]}):
-        assert three.refused(lost.taker, kind, lost.bundle(answer), **lost.accepting(**changes)) == {"wrong-basis"}
+        found = three.refused(lost.taker, kind, lost.bundle(answer), **lost.accepting(**changes))
+        assert found - {"wrong-record"} == {"wrong-basis"}
     assert three.refused(lost.taker, kind, **lost.accepting()) >= {"evidence-missing"}
     elsewhere = lost.accepting(subject=f"transfer:{builders.event_id()}")
     assert three.refused(lost.taker, kind, lost.bundle(answer), **elsewhere) == {"unknown-transfer"}

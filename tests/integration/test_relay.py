@@ -299,6 +299,7 @@ def test_all_ids_of_a_person_count(net):
 
 def announce(net: Net, moving: Moving, aliases: tuple[str, ...] = ()) -> int:
     """C announces that A is gone; the position."""
+    net[A].record("record.stated/1", issuer=net[A].authority, aliases=list(aliases))
     basis = moving.last(net[A])
     body = net[C].body(
         "recovery.announced/1",
@@ -308,6 +309,7 @@ def announce(net: Net, moving: Moving, aliases: tuple[str, ...] = ()) -> int:
         home=A,
         basis=moving.cite(basis),
         aliases=list(aliases),
+        epoch=2,
     )
     return moving.bring(net[C], body, [basis])
 
