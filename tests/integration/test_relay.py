@@ -299,7 +299,7 @@ def test_all_ids_of_a_person_count(net):
 
 def announce(net: Net, moving: Moving, aliases: tuple[str, ...] = ()) -> int:
     """C announces that A is gone; the position."""
-    net[A].record("record.stated/1", issuer=net[A].authority, aliases=list(aliases))
+    net[A].record("record.stated/1", issuer=net[A].authority, aliases=list(aliases), size=0)
     basis = moving.last(net[A])
     body = net[C].body(
         "recovery.announced/1",
