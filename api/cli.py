@@ -28,6 +28,7 @@ from ledger.errors import NotFound
 from ledger.ids import check_issuer, check_volunteer, issuer_kind
 from projections.engine import catch_up
 from projections.engine import rebuild as rebuild_projection
+from projections.outgoing import Outgoing
 from projections.totals import Totals
 from projections.views import Breakdown, TotalsView, VolunteerTotals
 
@@ -217,35 +218,36 @@ def rebuild(data: Path, region: str | None, as_json: bool) -> None:
     with cli_common.opened(data) as deployment, Progress(console=errors) as progress:
         for code in [region] if region else deployment.regions():
             ledger = deployment.ledger(code)
-            task = progress.add_task(f"{code} totals", total=None)
-            told = functools.partial(_advance, progress, task)
-            result = rebuild_projection(Totals(deployment.database, ledger.schema), ledger, told)
-            results.append((code, result))
+            for kind in (Totals, Outgoing):
+                task = progress.add_task(f"{code} {kind.name}", total=None)
+                told = functools.partial(_advance, progress, task)
+                found = rebuild_projection(kind(deployment.database, ledger.schema), ledger, told)
+                results.append((code, kind.name, found))
     if as_json:
         click.echo(
             json.dumps(
                 [
                     {
                         "region": code,
-                        "projection": "totals",
+                        "projection": name,
                         "events": one.events,
                         "seconds": round(one.seconds, 3),
                         "differences": one.differences,
                         "examples": one.examples,
                     }
-                    for code, one in results
+                    for code, name, one in results
                 ],
                 ensure_ascii=False,
             )
         )
-    for code, one in results if not as_json else []:
+    for code, name, one in results if not as_json else []:
         verdict = (
             "[green]nothing differs 完全一致[/green]" if one.same else f"[red]differs 有差异 {one.differences}[/red]"
         )
-        console.print(f"{code} totals: {one.events} events in {one.seconds:.1f} s: {verdict}")
+        console.print(f"{code} {name}: {one.events} events in {one.seconds:.1f} s: {verdict}")
         for example in one.examples:
             console.print(f"  {example}", markup=False)
-    if not all(one.same for _, one in results):
+    if not all(one.same for *_, one in results):
         raise SystemExit(cli_common.REFUSED)
 
 

@@ -572,12 +572,13 @@ def test_audit_looks_at_the_checkpoint_that_was_signed(folder, data):
 
 def test_rebuild_tells_what_differed_and_puts_it_right(folder):
     folder("totals", "--region", REGION)
-    (same,) = told(folder("rebuild", "--json"))
+    same, outgoing = told(folder("rebuild", "--json"))
+    assert (same["projection"], outgoing["projection"]) == ("totals", "outgoing")
     assert (same["region"], same["projection"], same["events"]) == (REGION, "totals", folder.size)
     assert not any(same["differences"].values())
     wrong = "UPDATE {schema}_totals.volunteer_totals SET minutes = minutes + 1 WHERE volunteer = %s"
     folder.change(wrong, folder.volunteers[0].removeprefix("volunteer:"))
-    (differs,) = told(folder("rebuild", "--json"), 1)
+    differs, _ = told(folder("rebuild", "--json"), 1)
     assert differs["differences"]["volunteer_totals"] > 0
     assert any("volunteer_totals" in one for one in differs["examples"])
     assert told(folder("rebuild", "--json"))[0]["differences"] == same["differences"]
