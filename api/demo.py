@@ -26,6 +26,7 @@ from rich.table import Table
 
 from api import cli_common, reports
 from api.client import Client
+from api.demo_moving import Moving
 from api.demo_proofs import Proofs
 from api.demo_world import CHINA, REGIONS, Organisation, World
 from api.deployment import Deployment, opened
@@ -90,6 +91,7 @@ def demo(data: Path, volunteers: int, entries: int, port: int, no_serve: bool) -
         _show_totals(client, worlds, book, "7", "Totals follow 统计随之更新")
         _step("8", "The proof follows 证明随之撤销并替换")
         proofs.follow()
+        _move(client, deployment, worlds, book)
         _rebuild(deployment, worlds, book)
         _audit(deployment, worlds, book)
         _figures(book)
@@ -226,7 +228,7 @@ def _batches(world: World, entries: int) -> Iterator[tuple[Organisation, list[ev
         yield world.organisations[which], rest
 
 
-# -- 4 to 8: totals, proofs and corrections ---------------------------------------------------------------
+# -- 4 to 9: totals, proofs, corrections and a move ---------------------------------------------------
 
 
 def _show_totals(client: Client, worlds: list[World], book: Book, number: str, title: str) -> None:
@@ -278,11 +280,24 @@ def _correct(client: Client, worlds: list[World], book: Book) -> None:
                 console.print(f"{events.type_name(event)}  {volunteer[:18]}…  {change:+} min")
 
 
-# -- 9 to 11: rebuild, audit, figures --------------------------------------------------------------
+def _move(client: Client, deployment: Deployment, worlds: list[World], book: Book) -> None:
+    _step("9", "A volunteer moves house 志愿者迁居，记录随人转移")
+    here, there = worlds
+    person = here.volunteers[-1]
+    moving = Moving(client, deployment, here, there, book.entries[person], book.minutes[person])
+    moving.recognise()
+    moving.visit()
+    book.figures["record moved to another region 转移记录"] = moving.move()
+    moving.follow()
+    moving.prove()
+    moving.conserved()
+
+
+# -- 10 to 12: rebuild, audit, figures --------------------------------------------------------------
 
 
 def _rebuild(deployment: Deployment, worlds: list[World], book: Book) -> None:
-    _step("9", "Every projection rebuilt from events 由事件重建全部统计")
+    _step("10", "Every projection rebuilt from events 由事件重建全部统计")
     total, seconds = 0, 0.0
     for world in worlds:
         ledger = deployment.ledger(world.region)
@@ -294,7 +309,7 @@ def _rebuild(deployment: Deployment, worlds: list[World], book: Book) -> None:
 
 
 def _audit(deployment: Deployment, worlds: list[World], book: Book) -> None:
-    _step("10", "Audit, then one byte changed 审计；篡改一个字节后再审计")
+    _step("11", "Audit, then one byte changed 审计；篡改一个字节后再审计")
     total, seconds = 0, 0.0
     for world in worlds:
         start = time.monotonic()
@@ -333,7 +348,7 @@ def _tamper(deployment: Deployment, world: World) -> None:
 
 
 def _figures(book: Book) -> None:
-    _step("11", "Measured just now 本次实测")
+    _step("12", "Measured just now 本次实测")
     for name, value in book.figures.items():
         console.print(f"{name}: {value}")
 

@@ -24,6 +24,12 @@ def test_the_demonstration_holds(tmp_path):
     assert done.status == 0, done.out + done.err
     for step in ("everything holds", "nothing differs", "one byte changed", "rolled back"):
         assert step in done.out
+    moved = ("region.peer_recognised/1", "relayed home", "transfer.requested/1", "each verified", "follows to")
+    told = [
+        done.out.find(step) for step in (*moved, "passed back", "of these served in", "nothing lost, nothing twice")
+    ]
+    assert told[0] > -1
+    assert told == sorted(set(told)), "a step of the move is missing, or told out of order"
     # Nothing of it runs any more, and what it made can be looked at.
     assert not (data / "pg" / "postmaster.pid").exists()
     with pytest.raises(httpx2.ConnectError):
@@ -31,6 +37,10 @@ def test_the_demonstration_holds(tmp_path):
     found = {one["region"]: one for one in run("audit", "--data", data, "--json").json}
     assert {region: one["ok"] for region, one in found.items()} == {"441300": True, "442000": True}
     assert all(one["events"] > 200 for one in found.values())
+    # All entries, with two of the volunteer who moved: that of the visit, and the one that was recorded late.
+    where = run("conservation", "--data", data, "--json").json
+    home = {region: one["home"]["entries"] for region, one in where["regions"].items()}
+    assert (where["ok"], where["distinct"]["entries"], home) == (True, 402, {"441300": 190, "442000": 212})
 
 
 def test_a_demonstration_that_finds_otherwise_fails(tmp_path, monkeypatch):
