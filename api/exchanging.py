@@ -88,7 +88,7 @@ class Exchange:
 
     def start(self) -> None:
         """Have threads deliver and go on by themselves."""
-        self.delivering = Delivering(self.ledger, self.node, self.peers, self.ledger.now)
+        self.delivering = Delivering(self.ledger, _Tended(self.ledger, self.node), self.peers, self.ledger.now)
 
     def close(self) -> None:
         """Stop what is under way."""
@@ -254,3 +254,36 @@ class _Submitting:
         if isinstance(answer, LedgerError):
             raise answer
         return answer
+
+
+@dataclass(slots=True)
+class _Tended:
+    """The node, and beside it the boxes: what was taken by a process that died, or before the database did, is due.
+
+    Nobody would say what became of it, and it would be left alone for DELIVERY_LEASE. Should another process have it
+    at hand after all, it is sent twice, and taken once.
+    """
+
+    ledger: Ledger
+    node: Node
+    _since: object = None
+
+    def message(self, origin: str, position: int) -> bytes:
+        """See `Node.message`."""
+        return self.node.message(origin, position)
+
+    def step(self) -> bool:
+        """See `Node.step`."""
+        [(since,)] = self.ledger.database.query("SELECT pg_postmaster_start_time()")
+        if since != self._since:
+            self._release()
+            self._since = since
+        return self.node.step()
+
+    def _release(self) -> None:
+        due = self.ledger.now() * 1000
+        with self.ledger.database.transaction() as cursor:
+            for box in ("outbox", "inbox"):
+                cursor.execute(
+                    f"UPDATE {self.ledger.schema}.{box} SET due = %s WHERE state = 'waiting' AND due > %s", (due, due)
+                )
