@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from api import cli_common, drafts
 from api.client import Client
@@ -29,6 +28,26 @@ from ledger.submission import pack, seal
 
 # What stands in a ledger is shown as it stands there, never taken for markup.
 console = Console(markup=False, emoji=False)
+
+STATES: Final = {
+    "requested": "requested 已申请",
+    "offered": "offered 转移中",
+    "closed": "closed 已转出",
+    "cancelled": "cancelled 已取消",
+    "announced": "announced 恢复公示中",
+    "accepted": "accepted 已转入",
+    "rejected": "rejected 已拒绝",
+    "expired": "expired 已过期",
+}
+"""Of a transfer, at its origin and at its destination."""
+_NAMES: Final = {
+    "id": "transfer 转移",
+    "volunteer": "volunteer 志愿者",
+    "to": "to 转入",
+    "home": "home 归属",
+    "state": "state 状态",
+    "position": "position 位置",
+}
 
 _url: Final = click.option("--url", envvar="YONGZHI_URL", help="A server. Default: the data folder. 服务地址")
 _key: Final = click.option("--key", "key_file", type=THERE, required=True, help="Sign with it. 签名密钥")
@@ -155,7 +174,8 @@ def _tell(found: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     else:
-        console.print("  ".join(f"{name} {value}" for name, value in found.items()), soft_wrap=True, highlight=False)
+        told = (f"{_NAMES[name]} {STATES.get(str(value), value)}" for name, value in found.items())
+        console.print("  ".join(told), soft_wrap=True, highlight=False)
 
 
 # -- looking ----------------------------------------------------------------------------------------------
@@ -182,7 +202,7 @@ def status(what: str | None, data: Path, region: str, url: str | None, key_file:
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
     else:
-        console.print(_listed(found))
+        console.print(_listed(found), soft_wrap=True, highlight=False)
 
 
 def _ask(url: str, key_file: Path | None, region: str, what: str | None) -> list[dict[str, Any]]:
@@ -218,15 +238,16 @@ def _found(exchange: Exchange, transfer: str) -> Transfer:
     return found
 
 
-def _listed(found: list[dict[str, Any]]) -> Table:
-    table = Table("id", "volunteer 志愿者", "from/to 转出/转入", "state 状态", "until 期限", "reasons 原因")
+def _listed(found: list[dict[str, Any]]) -> str:
+    """Lines and no table: ids are to be copied, and none may be cut off."""
+    lines = []
     for one in found:
         arrow = "→" if one["direction"] == "out" else "←"
-        reasons = "; ".join(f"{reason['code']}: {reason['detail']}" for reason in one["reasons"])
-        table.add_row(
-            one["id"], one["volunteer"], f"{arrow} {one['peer']}", one["state"], one["expires"] or "–", reasons
-        )
-    return table
+        until = f"  until 期限 {one['expires']}" if one["state"] == "offered" else ""
+        lines.append(f"{one['id']}  {arrow} {one['peer']}  {STATES[one['state']]}{until}")
+        lines.append(f"  {one['volunteer']}")
+        lines += [f"  {reason['code']}: {reason['detail']}" for reason in one["reasons"]]
+    return "\n".join(lines) or "no transfers 没有转移"
 
 
 # -- giving up --------------------------------------------------------------------------------------------

@@ -152,7 +152,8 @@ def test_a_station_asks_with_the_form_that_it_keeps(both: Pair, key: Callable[[s
     asked = ("transfer", "request", VOLUNTEER, "--to", OTHER, "--key", key(STATION))
     assert "--reference goes with the key of a station" in failed(run(both.a, *asked), 2)
     made = told(run(both.a, *asked, "--reference", "申请 5", "--json"))
-    assert made["id"] in run(both.a, "transfer", "status").output
+    shown = run(both.a, "transfer", "status").output
+    assert f"{made['id']}  → {OTHER}  requested 已申请\n  {VOLUNTEER}\n" in shown, "ids are to be copied"
     own = ("transfer", "request", VOLUNTEER, "--to", OTHER, "--key", key(VOLUNTEER), "--reference", "申请 5")
     assert "--reference goes with the key of a station" in failed(run(both.a, *own), 2)
 
