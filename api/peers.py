@@ -6,10 +6,12 @@ Whom to ask is for the federation alone to say: no address comes from what a pee
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Literal, Protocol
+from weakref import WeakSet
 
 import httpx2
 import msgspec
@@ -81,6 +83,7 @@ class HttpPeers:
         self._served = served
         self._clock = clock
         self._stopping = threading.Event()
+        self._sockets: WeakSet[socket.socket] = WeakSet()
         self._http = httpx2.Client(
             timeout=_TIMEOUT,
             follow_redirects=False,
@@ -89,8 +92,11 @@ class HttpPeers:
         )
 
     def close(self) -> None:
-        """Give up what is under way."""
+        """Give up what is under way: whoever waits for a peer is told so at once."""
         self._stopping.set()
+        for one in list(self._sockets):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)  # to close it would wake nobody who reads from it
         self._http.close()
 
     def region(self, code: str) -> Region:
@@ -157,11 +163,20 @@ class HttpPeers:
     @contextlib.contextmanager
     def _open(self, method: str, url: str, **options: Any) -> Iterator[httpx2.Response]:
         try:
-            with self._http.stream(method, url, **options) as answer:
+            with self._http.stream(method, url, extensions={"trace": self._note_socket}, **options) as answer:
                 yield answer
-        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, UnicodeError, RuntimeError) as error:
-            # RuntimeError: the client was closed meanwhile.
+        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, UnicodeError) as error:
             raise Unavailable(f"{url} is out of reach: {error}") from None
+        except (RuntimeError, ValueError, OSError):  # of a client that was closed, of a socket that was shut down
+            if not self._stopping.is_set():
+                raise
+            raise Unavailable("this server is stopping") from None
+
+    def _note_socket(self, event: str, told: dict[str, Any]) -> None:
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._sockets.add(told["return_value"].get_extra_info("socket"))
+            if self._stopping.is_set():
+                raise Unavailable("this server is stopping")
 
 
 def _whole(answer: httpx2.Response, bytes_max: int) -> bytes:

@@ -32,7 +32,7 @@ from tests import builders
 from tests.api.pair import Pair, Party, paired
 from tests.api.site import OTHER
 from tests.builders import AUTHORITY, GROUP, REGION, STATION, VOLUNTEER, signing_key, vkey
-from tests.integration.waiting import DEADLINE_SECONDS, eventually
+from tests.integration.waiting import DEADLINE_SECONDS, eventually, threads
 from tests.integration.world import volunteer
 
 PERSON = volunteer(7)
@@ -692,6 +692,24 @@ def test_a_peer_that_is_busy_says_for_how_long(stopped: Sender):
 def test_nobody_is_asked_whom_the_federation_does_not_name(stopped: Sender):
     with pytest.raises(Unavailable, match="820000 is no region of the installed federation"):
         stopped.home.peers.send("820000", b"{}", REGION)
+
+
+def test_whoever_waits_for_a_peer_is_told_when_the_server_stops(stopped: Sender, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(peers, "_TIMEOUT", 3600)
+    asking_ones = stopped.a.exchange_offline().peers
+    with socket.create_server(("127.0.0.1", stopped.b.port)) as listening:
+
+        def ask() -> None:
+            with pytest.raises(Unavailable):
+                asking_ones.send(OTHER, b"{}", REGION)
+
+        with threads(ask):
+            connection, _ = listening.accept()
+            with connection:
+                assert connection.recv(65_536)
+                asking_ones.close()
+    with pytest.raises(Unavailable):
+        asking_ones.send(OTHER, b"{}", REGION)
 
 
 def test_an_answer_is_as_it_is_agreed_on(stopped: Sender):
