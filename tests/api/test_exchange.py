@@ -703,9 +703,9 @@ def test_whoever_waits_for_a_peer_is_told_when_the_server_stops(stopped: Sender,
             with pytest.raises(Unavailable):
                 asking_ones.send(OTHER, b"{}", REGION)
 
-        with threads(ask):
-            connection, _ = listening.accept()
-            with connection:
+        with ExitStack() as stack:  # the peer does not hang up before all is over
+            with threads(ask):
+                connection = stack.enter_context(listening.accept()[0])
                 assert connection.recv(65_536)
                 asking_ones.close()
     with pytest.raises(Unavailable):
