@@ -697,17 +697,17 @@ def test_nobody_is_asked_whom_the_federation_does_not_name(stopped: Sender):
 def test_whoever_waits_for_a_peer_is_told_when_the_server_stops(stopped: Sender, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(peers, "_TIMEOUT", 3600)
     asking_ones = stopped.a.exchange_offline().peers
-    with socket.create_server(("127.0.0.1", stopped.b.port)) as listening:
 
-        def ask() -> None:
-            with pytest.raises(Unavailable):
-                asking_ones.send(OTHER, b"{}", REGION)
+    def ask() -> None:
+        with pytest.raises(Unavailable):
+            asking_ones.send(OTHER, b"{}", REGION)
 
-        with ExitStack() as stack:  # the peer does not hang up before all is over
-            with threads(ask):
-                connection = stack.enter_context(listening.accept()[0])
-                assert connection.recv(65_536)
-                asking_ones.close()
+    with ExitStack() as stack:  # the peer does not hang up before all is over
+        listening = stack.enter_context(socket.create_server(("127.0.0.1", stopped.b.port)))
+        with threads(ask):
+            connection = stack.enter_context(listening.accept()[0])
+            assert connection.recv(65_536)
+            asking_ones.close()
     with pytest.raises(Unavailable):
         asking_ones.send(OTHER, b"{}", REGION)
 
