@@ -13,7 +13,7 @@ from ledger import events, notes
 from ledger.app import Ledger
 from ledger.arrivals import Brought
 from ledger.domain.state import Need, Peer, Region, State
-from ledger.errors import LedgerError, NotYet
+from ledger.errors import LedgerError, NotYet, Unavailable
 from ledger.exchange.evidence import Checker, Evidence
 from ledger.exchange.manifest import Proofs
 from ledger.exchange.watching import Report, Watch
@@ -103,10 +103,19 @@ class Desk:
         note = self._checkpoint()
         if note is None:
             raise NotYet("no checkpoint is published yet")
-        size = parse_checkpoint(notes.parse(note).text).size
+        size = _size(note)
         with self.ledger.database.read() as cursor:
             prover = Prover(cursor, self.ledger.schema, self.origin, note, self._trees)
             yield Proofs(cursor, self.ledger.schema, self.origin, prover), size
+
+    def check_whole(self) -> None:
+        """Raise Unavailable while less is stored than was signed: the database is older than the last checkpoint.
+
+        What were taken then would stand where something lost stood, or be lost itself once that is put back.
+        """
+        note = self._checkpoint()
+        if note is not None and (stored := self.ledger.head().size) < _size(note):
+            raise Unavailable(f"{_size(note)} events were signed and {stored} are stored, so nothing is exchanged")
 
     # -- issuing --------------------------------------------------------------------------------------
 
@@ -139,3 +148,8 @@ class Desk:
         if isinstance(answer, LedgerError):
             raise answer
         return answer
+
+
+def _size(note: str) -> int:
+    """Events under a checkpoint."""
+    return parse_checkpoint(notes.parse(note).text).size

@@ -59,8 +59,10 @@ class Node:
     def deliver(self, data: bytes, sender: str) -> Answer:
         """Take a message: verified and kept before this answers. Again, it is answered the same.
 
-        Raise TooLarge, Invalid or Untrusted for one whose evidence does not hold: nothing of it is kept.
+        Raise TooLarge, Invalid or Untrusted for one whose evidence does not hold: nothing of it is kept. Raise
+        Unavailable while the log cannot go on.
         """
+        self.desk.check_whole()
         message = incoming.check(self.desk, data)
         foreign, ledger = message.foreign, self.desk.ledger
         with ledger.database.transaction() as cursor:
@@ -88,13 +90,21 @@ class Node:
         return outgoing.bundle(self.desk, transfer, key if isinstance(key, str) else None)
 
     def message(self, origin: str, position: int) -> bytes:
-        """The message about an event that is known here; raise NotYet until a checkpoint covers it."""
+        """The message about an event that is known here; raise NotYet until a checkpoint covers it.
+
+        Raise Unavailable while the log cannot go on.
+        """
+        self.desk.check_whole()
         return outgoing.message(self.desk, origin, position)
 
     # -- what goes on by itself -----------------------------------------------------------------------
 
     def step(self) -> bool:
-        """Offer what was requested, and try again what waits in the inbox; whether anything came of it."""
+        """Offer what was requested, and try again what waits in the inbox; whether anything came of it.
+
+        Raise Unavailable while the log cannot go on.
+        """
+        self.desk.check_whole()
         worked = explaining.explain_away(self.desk) > 0
         for requested in self._transfers("requested"):
             worked |= self._offer(requested)
