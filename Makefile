@@ -17,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
-.PHONY: all run demo test lint format bench slow model clean help
+.PHONY: all run demo test lint format bench slow model simulate clean help
 
 all: lint test  ## lint and tests (the default)
 
@@ -38,6 +38,9 @@ bench: $(DEV_STAMP)  ## measure against the budgets of the design
 
 model: $(DEV_STAMP)  ## check the transfer protocol with Spin; ARGS=--long for larger bounds
 	$(BIN)/python -m tests.model $(ARGS)
+
+simulate: $(DEV_STAMP)  ## regions under random faults; ARGS="--seeds 10000" for more
+	$(BIN)/python -m tests.simulator $(ARGS)
 
 lint: $(DEV_STAMP)  ## style, types and the direction of imports
 	$(BIN)/ruff check .
