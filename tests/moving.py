@@ -79,7 +79,7 @@ class Moving:
             "home": home.region,
             "basis": self.cite((home, self.decided(home, transfer))),
             "epoch": self._epoch(home, volunteer),
-            "keys": [builders.vkey(volunteer)],
+            "keys": [] if "joined" in changes else [builders.vkey(volunteer)],
             "aliases": [],
             **changes,
         }

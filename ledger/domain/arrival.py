@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator, Sequence
 
+from msgspec import UNSET
+
 from ledger import events as e
 from ledger import merkle
 from ledger.domain.exchange import replayed
@@ -21,29 +23,68 @@ from ledger.domain.state import (
     Record,
     State,
     Volunteer,
+    person,
     replace,
 )
 from ledger.domain.verdict import Violation
+from ledger.event_fields import Event
 from ledger.keys import parse_vkey
 
 # -- who arrives ----------------------------------------------------------------------------------
 
 
 def check_arrival(state: State, event: e.TransferAccepted, moment: Moment) -> Iterator[Violation]:
-    """Nobody arrives twice, or where they are at home."""
+    """Nobody arrives twice, where they are at home, or from a region that the record never went to."""
     for name in ids_of(event):
-        known = state.get(Volunteer, name)
+        known = state.get(Volunteer, person(state, name))
         if known is None:
             continue
         if known.at_home:
             yield Violation("already-home", f"{name} is at home here", "/volunteer")
         if known.epoch >= event.epoch:
             yield Violation("wrong-epoch", f"{name} has made move {known.epoch} already", "/epoch")
+        elif not (known.at_home or _came_through(event, moment, known)):
+            yield Violation("custody-broken", f"nothing shows how {name} came from {known.home} to there", "/home")
     joined = joined_by(state, event, moment)
     if (event.joined if isinstance(event.joined, str) else None) != joined:
         yield Violation("wrong-join", f"the person is known here as {joined}", "/joined")
-    elif joined and (found := state.get(Volunteer, joined)) and (found.transfer or found.status == "disclaimed"):
-        yield Violation("record-frozen", f"the record of {joined} is under way or disclaimed", "/joined")
+    elif joined and (found := state.get(Volunteer, joined)):
+        if found.transfer or found.status == "disclaimed":
+            yield Violation("record-frozen", f"the record of {joined} is under way or disclaimed", "/joined")
+        if found.at_home and event.keys:
+            # Another region's word on a document joins two records; it does not hand out the one that is here.
+            yield Violation("keys-not-taken", f"{joined} signs with the keys that are known here", "/keys")
+
+
+def _came_through(event: e.TransferAccepted, moment: Moment, known: Volunteer) -> bool:
+    """Whether acceptances of offers, in their own logs, lead from the last home known here to the one that offers.
+
+    Otherwise any region could offer a record that it never had, or had once.
+    """
+    if known.status == "noted" or event.recovery is not UNSET:
+        return True
+    offers = {(one.origin or moment.origin, one.position): one for one in moment.support}
+    hops = []
+    for one in moment.support:
+        if not isinstance(one.event, e.TransferAccepted):
+            continue
+        offer = offers.get((one.event.basis.origin, one.event.basis.position))
+        if offer is not None and _is_taken(offer.event, one.event) and known.id in ids_of(one.event):
+            hops.append((one.event.epoch, one.event.home, one.event.ledger))
+    home = known.home
+    for epoch, start, end in sorted(hops):
+        if start == home and known.epoch < epoch < event.epoch:
+            home = end
+    return home == event.home
+
+
+def _is_taken(offer: Event, accepted: e.TransferAccepted) -> bool:
+    return isinstance(offer, e.TransferOffered) and (offer.subject, offer.epoch, offer.ledger, offer.to) == (
+        accepted.subject,
+        accepted.epoch,
+        accepted.home,
+        accepted.ledger,
+    )
 
 
 def joined_by(state: State, event: e.TransferAccepted, moment: Moment) -> str | None:

@@ -22,8 +22,8 @@ from ledger.submission import SubmissionNote, own_key, read_note
 
 PATH_MAX: Final = 64
 """Hashes of one path: more than any tree has levels."""
-LEARNED: Final = events.KEY_TYPES | {"organisation.registered/1", "organisation.dissolved/1"}
-"""Types that `Checker.learn` takes: those about keys, and those that say what an organisation is."""
+LEARNED: Final = events.KEY_TYPES | {"organisation.registered/1", "organisation.dissolved/1", "transfer.offered/1"}
+"""Types that `Checker.learn` takes: about keys, what an organisation is, and through whose hands a record went."""
 
 Keys = Callable[[str], Sequence[VerifyingKey]]
 """Gives the log keys that are trusted for an origin; none when the origin is not recognised."""

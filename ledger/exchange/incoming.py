@@ -12,7 +12,7 @@ from ledger import events, identities
 from ledger.arrivals import Brought, Verified
 from ledger.domain import transfer
 from ledger.domain.state import Claim, Moment, Need, State, Transfer, Volunteer, replace
-from ledger.errors import Invalid, NotYet, Refused, Unavailable, Untrusted
+from ledger.errors import NotYet, Refused, Unavailable, Untrusted
 from ledger.event_fields import type_name
 from ledger.exchange import bundles, manifest, wire
 from ledger.exchange.desk import Desk
@@ -69,12 +69,19 @@ def check(desk: Desk, data: bytes) -> Message:
     by_name = {(one.origin, one.position): one for one in keys}
     support = tuple((by_name[one.origin, one.position], one) for one in checker.learn(keys))
     foreign = checker.check(told)
-    if told.origin != desk.origin and foreign.event.ledger not in {peer.region for peer in desk.peers(told.origin)}:
-        raise Invalid(f"{told.origin} is not the log of {foreign.event.ledger}", "/events/0/origin")
+    _check_logs(desk, [foreign, *(one for _, one in support)])
     desk.seen([told, *keys])
     desk.watch.keys(support)
     desk.watch.move(told, foreign)
     return Message((told, foreign), support)
+
+
+def _check_logs(desk: Desk, found: Iterable[Foreign]) -> None:
+    """Raise Untrusted for an event addressed to another region than the one whose log it stands in."""
+    for origin, ledger in {(one.origin, one.event.ledger) for one in found}:
+        known = {desk.code} if origin == desk.origin else {peer.region for peer in desk.peers(origin)}
+        if ledger not in known:
+            raise Untrusted(f"{origin!r:.80} is not the log of {ledger}")
 
 
 def handle(desk: Desk, message: Message, sender: str) -> Answer:
@@ -174,6 +181,7 @@ def decide(desk: Desk, message: Message, fetch: Fetch, sealing_key: bytes) -> An
     )
     try:
         received = receiver.read(fetch(message.sender, transfer.name_of(offer)))
+        _check_logs(desk, [one for _, one in (*received.support, *received.record)])
         desk.seen(item for item, _ in (*received.support, *received.record))
     except wire.CutOff as error:
         raise Unavailable(f"the bundle did not come to its end: {error.detail}") from None
@@ -231,7 +239,9 @@ def _accept(desk: Desk, message: Message, received: bundles.Received) -> Answer:
     )
     here = joined(desk, event, details)
     if here is not None:
-        event = replace(event, joined=here)
+        known = desk.ledger.record(Volunteer, here)
+        keys = () if known is not None and known.at_home else event.keys
+        event = replace(event, joined=here, keys=keys)
     brought = message.brought(message.sender, *received.record, support=received.support)
     try:
         return Answer("done", desk.issue(event, brought, {event.id: details} if details else None).first)

@@ -117,6 +117,23 @@ class Proofs:
         return sorted(found, key=lambda one: (one.origin, one.position))
 
 
+_CUSTODY = ("transfer.offered/1", "transfer.accepted/1")
+
+
+def custody(cursor: Cursor, schema: str, origin: str, ids: Sequence[str], size: int) -> list[imports.Name]:
+    """Every offer and acceptance of a person's record that the ledger knew before `size`: the hands it went through."""
+    people = [name.removeprefix("volunteer:") for name in ids]
+    cursor.execute(
+        f"SELECT %(origin)s, e.position FROM {schema}.transfers t JOIN {schema}.events e"
+        " ON e.stream = 'transfer:' || t.id WHERE t.volunteer = ANY(%(people)s::uuid[])"
+        " AND e.topic = ANY(%(topics)s) AND e.version <= %(size)s"
+        f" UNION SELECT origin, position FROM {schema}.imports"
+        " WHERE stream = ANY(%(ids)s) AND topic = ANY(%(topics)s) AND at < %(size)s ORDER BY 1, 2",
+        {"origin": origin, "people": people, "ids": list(ids), "topics": list(_CUSTODY), "size": size},
+    )
+    return [(name, position) for name, position in cursor.fetchall()]
+
+
 def signers(items: Iterable[Evidence]) -> set[tuple[str, str]]:
     """(origin, issuer) of everyone who signed one of these events."""
     return {(item.origin, events.issuer_of(item.body)) for item in items}

@@ -67,10 +67,13 @@ def _collect(desk: Desk, proofs: Proofs, volunteer: str, size: int) -> Record:
 
 
 def _keys(desk: Desk, proofs: Proofs, record: Record) -> list[Evidence]:
-    """Everything about the keys of who signed the record, and of the person and the region."""
+    """Through whose hands the record went, and all about the keys of who signed it, of the person and the regions."""
+    names = manifest.custody(proofs.cursor, desk.ledger.schema, desk.origin, record.ids, record.size)
+    passed = proofs.named(names)
     signers = {(one.origin or desk.origin, events.issuer_of(one.body)) for one in record.kept}
-    signers |= {(desk.origin, name) for name in (*record.ids, f"region:{desk.code}")}
-    return proofs.support(signers, record.size)
+    signers |= {(desk.origin, name) for name in (*record.ids, f"region:{desk.code}")} | manifest.signers(passed)
+    found = {(one.origin, one.position): one for one in (*passed, *proofs.support(signers, record.size))}
+    return [found[name] for name in sorted(found)]
 
 
 def _details(desk: Desk, volunteer: str) -> bytes | None:

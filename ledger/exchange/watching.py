@@ -103,7 +103,7 @@ class Watch:
         own = foreign.event.subject in (said.volunteer, *said.aliases, said.issuer)
         if not (signed or own):
             return
-        keys = [key.entry for key in self._listed_keys(cursor, offer.origin, said, kept)]
+        keys = [key.entry for key in self._listed_keys(cursor, offer.origin, said, kept, row[0])]
         if len(keys) != said.key_events or manifest.root_of(keys) != said.key_root:
             return  # what was listed cannot be told any more
         signer = imports.evidence(cursor, self._schema, [(offer.origin, signed[0].position)]) if signed else {}
@@ -113,10 +113,22 @@ class Watch:
         )
 
     def _listed_keys(
-        self, cursor: Cursor, origin: str, said: events.TransferOffered, kept: Sequence[imports.Kept]
+        self,
+        cursor: Cursor,
+        origin: str,
+        said: events.TransferOffered,
+        kept: Sequence[imports.Kept],
+        decided: int,
     ) -> list[Evidence]:
         signers = {(one.origin or self._origin, events.issuer_of(one.body)) for one in kept}
         signers |= {(origin, name) for name in (said.volunteer, *said.aliases, said.issuer)}
-        found = manifest.imported_support(cursor, self._schema, signers)
+        ids = (said.volunteer, *said.aliases)
+        names = manifest.custody(cursor, self._schema, self._origin, ids, decided + 1)
+        passed = list(imports.evidence(cursor, self._schema, names).values())
+        signers |= manifest.signers(passed)
+        found = {
+            (one.origin, one.position): one
+            for one in (*passed, *manifest.imported_support(cursor, self._schema, signers))
+        }.values()
         before = [one for one in found if one.origin != origin or one.position < said.size]
         return sorted(before, key=lambda one: (one.origin, one.position))

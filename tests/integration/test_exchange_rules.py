@@ -43,7 +43,10 @@ def three(database: Database) -> Iterator[Regions]:
 
 
 def whole(regions: Regions) -> None:
+    """Of every ledger whose rules were kept."""
     for world in regions.worlds:
+        if world in regions.lawless:
+            continue
         check(world)
         projection = totals(world)
         report = rebuild(projection, world.ledger)
@@ -163,7 +166,7 @@ def test_somebody_who_arrives_is_joined_with_whom_they_are_known_as(regions):
     there.record("hours.recorded/1", subject=OTHER, **span("07:00", "09:00"))
     contested(here)
     transfer = regions.offer(here, there)
-    wrong = regions.accepting(here, transfer) | {"identity": builders.identity(details)}
+    wrong = regions.accepting(here, transfer) | {"identity": builders.identity(details), "keys": []}
     bundle = regions.bundle(here, transfer)
     for joined in (ABSENT, VISITOR):
         refused = regions.refused(there, "transfer.accepted/1", bundle, details, **{**wrong, "joined": joined})
@@ -503,9 +506,48 @@ def test_nobody_is_joined_with_somebody_whose_record_is_frozen(regions):
     there.register(OTHER, details := builders.details())
     there.record("volunteer.disclaimed/1", issuer=STATION, subject=OTHER)
     transfer = regions.offer(here, there)
-    members = {**regions.accepting(here, transfer), "joined": OTHER, "identity": builders.identity(details)}
+    members = {**regions.accepting(here, transfer), "joined": OTHER, "identity": builders.identity(details), "keys": []}
     bundle = regions.bundle(here, transfer)
     assert regions.refused(there, "transfer.accepted/1", bundle, details, **members) == {"record-frozen"}
+
+
+def test_whoever_is_joined_with_somebody_at_home_brings_no_keys(regions):
+    """Or a station of another region could speak for anybody whose number it knows."""
+    here, there = regions.worlds
+    there.register(OTHER, details := builders.details())
+    transfer = regions.offer(here, there)
+    members = {**regions.accepting(here, transfer), "joined": OTHER, "identity": builders.identity(details)}
+    bundle = regions.bundle(here, transfer)
+    assert regions.refused(there, "transfer.accepted/1", bundle, details, **members) == {"keys-not-taken"}
+
+
+def test_a_record_is_taken_only_from_where_it_went(three):
+    """A former home, or a region that never had the record, offers it: nothing shows that it is there."""
+    first, second, third = three.worlds
+    three.move(first, second)
+    three.move(second, third)
+    # Made by a region that keeps no rules: it makes itself the home again.
+    first.query(f"UPDATE {first.schema}.volunteers SET home = NULL, epoch = 5 RETURNING 1")
+    three.lawless += three.worlds  # what it told others is in their tables as well
+    transfer = three.offer(first, second)
+    members, bundle = three.accepting(first, transfer), three.bundle(first, transfer)
+    assert three.refused(second, "transfer.accepted/1", bundle, **members) == {"custody-broken"}
+    # And the true home shows the way that it took.
+    back = three.offer(third, second)
+    three.accept(third, second, back)
+    three.end(third, second, back)
+
+
+def test_somebody_who_was_joined_is_at_home_by_every_id(regions):
+    here, there = regions.worlds
+    there.register(OTHER, details := builders.details())
+    regions.move(here, there, private=details, joined=OTHER)
+    here.query(f"UPDATE {here.schema}.volunteers SET home = NULL RETURNING 1")
+    regions.lawless.append(here)
+    transfer = regions.offer(here, there)
+    members = {**regions.accepting(here, transfer), "joined": OTHER, "keys": []}
+    codes = regions.refused(there, "transfer.accepted/1", regions.bundle(here, transfer), **members)
+    assert codes == {"already-home"}
 
 
 # -- recovery -------------------------------------------------------------------------------------------------
