@@ -33,3 +33,5 @@ def configure(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # It names the address of each request, and addresses name people and transfers.
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
