@@ -10,7 +10,7 @@ from msgspec import UNSET
 from ledger import events as e
 from ledger import merkle
 from ledger.domain.exchange import replayed
-from ledger.domain.moves import ids_of
+from ledger.domain.moves import ids_of, name_of
 from ledger.domain.registration import identity_claim, key_claim, new_key
 from ledger.domain.state import (
     Arrived,
@@ -22,6 +22,7 @@ from ledger.domain.state import (
     Receipt,
     Record,
     State,
+    Transfer,
     Volunteer,
     person,
     replace,
@@ -43,7 +44,7 @@ def check_arrival(state: State, event: e.TransferAccepted, moment: Moment) -> It
             yield Violation("already-home", f"{name} is at home here", "/volunteer")
         if known.epoch >= event.epoch:
             yield Violation("wrong-epoch", f"{name} has made move {known.epoch} already", "/epoch")
-        elif not (known.at_home or _came_through(event, moment, known)):
+        elif not (known.at_home or _came_through(state, event, moment, known)):
             yield Violation("custody-broken", f"nothing shows how {name} came from {known.home} to there", "/home")
     joined = joined_by(state, event, moment)
     if (event.joined if isinstance(event.joined, str) else None) != joined:
@@ -56,10 +57,11 @@ def check_arrival(state: State, event: e.TransferAccepted, moment: Moment) -> It
             yield Violation("keys-not-taken", f"{joined} signs with the keys that are known here", "/keys")
 
 
-def _came_through(event: e.TransferAccepted, moment: Moment, known: Volunteer) -> bool:
+def _came_through(state: State, event: e.TransferAccepted, moment: Moment, known: Volunteer) -> bool:
     """Whether acceptances of offers, in their own logs, lead from the last home known here to the one that offers.
 
-    Otherwise any region could offer a record that it never had, or had once.
+    Otherwise any region could offer a record that it never had, or had once. A recovery is a hop where it was endorsed
+    here.
     """
     if known.status == "noted" or event.recovery is not UNSET:
         return True
@@ -69,13 +71,19 @@ def _came_through(event: e.TransferAccepted, moment: Moment, known: Volunteer) -
         if not isinstance(one.event, e.TransferAccepted):
             continue
         offer = offers.get((one.event.basis.origin, one.event.basis.position))
-        if offer is not None and _is_taken(offer.event, one.event) and known.id in ids_of(one.event):
+        endorsed = state.get(Transfer, name_of(one.event)) if one.event.recovery is not UNSET else None
+        taken = _is_endorsed(endorsed, one.event) if endorsed else offer and _is_taken(offer.event, one.event)
+        if taken and known.id in ids_of(one.event):
             hops.append((one.event.epoch, one.event.home, one.event.ledger))
     home = known.home
     for epoch, start, end in sorted(hops):
         if start == home and known.epoch < epoch < event.epoch:
             home = end
     return home == event.home
+
+
+def _is_endorsed(found: Transfer, accepted: e.TransferAccepted) -> bool:
+    return (found.state, found.peer, found.epoch) == ("endorsed", accepted.ledger, accepted.epoch)
 
 
 def _is_taken(offer: Event, accepted: e.TransferAccepted) -> bool:

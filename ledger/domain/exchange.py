@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator
 
+from msgspec import UNSET
+
 from ledger import events as e
 from ledger.domain import hours, registration
 from ledger.domain.state import (
@@ -18,6 +20,7 @@ from ledger.domain.state import (
     Receipt,
     Record,
     State,
+    Transfer,
     Unit,
     Volunteer,
     at_home,
@@ -132,6 +135,8 @@ def needs_of(one: Arrived) -> Iterable[Need]:
     """Records that deciding on an event which arrived will ask for."""
     if isinstance(one.event, e.RecoveryAnnounced):
         yield from (Need(Volunteer, name) for name in (one.event.volunteer, *one.event.aliases))
+    if isinstance(one.event, e.TransferAccepted) and one.event.recovery is not UNSET:
+        yield Need(Transfer, one.event.subject.removeprefix("transfer:"))
     if isinstance(one.event, e.OrganisationRegistered):
         yield Need(Unit, (one.event.subject, one.origin))
     if one.topic in e.CHANGE_TYPES:

@@ -97,12 +97,15 @@ def check_recovery(state: State, event: e.TransferAccepted, moment: Moment) -> I
 
 def _needs_answered(event: e.RecoveryAnswered) -> Iterable[Need]:
     yield Need(Peer, group=event.announcement.origin)
+    yield Need(Transfer, name_of(event))
 
 
 def _decide_answered(state: State, event: e.RecoveryAnswered, moment: Moment) -> Iterator[Violation]:
     if known_peer(state, event.announcement.origin) is None:
         yield Violation("unknown-peer", f"the log {event.announcement.origin} is not recognised here", "/announcement")
     yield from check_cited(event.announcement, moment, "/announcement")
+    if find_transfer(state, event):
+        yield Violation("already-decided", f"{event.subject} is answered", "/subject")
     if not moment.arrived:
         return
     announced = moment.arrived[0].event
@@ -120,9 +123,22 @@ def may_endorse(state: State, announced: e.RecoveryAnnounced) -> bool:
 
 def _evolve_answered(state: State, event: e.RecoveryAnswered, moment: Moment) -> Iterable[Record]:
     """Whoever endorses takes no older offer of that record any more, even of a person not known here so far."""
-    if event.outcome != "endorsed" or not moment.arrived:
+    if not moment.arrived:
         return
     announced = moment.arrived[0].event
+    yield Transfer(
+        id=name_of(event),
+        outgoing=False,
+        volunteer=announced.volunteer,
+        peer=announced.ledger,
+        peer_origin=event.announcement.origin,
+        state=event.outcome,
+        opened=moment.position,
+        decided=moment.position,
+        epoch=announced.epoch,
+    )
+    if event.outcome != "endorsed":
+        return
     for name in (announced.volunteer, *announced.aliases):
         known = state.get(Volunteer, name) or Volunteer(
             id=name, status="noted", registrar=event.issuer, home=announced.ledger

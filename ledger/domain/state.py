@@ -254,7 +254,7 @@ class Transfer(Record, frozen=True, kw_only=True, gc=False):
     """A move of a record as one of its two ledgers knows it.
 
     `state` at the home: requested, offered, closed, cancelled. At the destination: accepted, rejected, expired, or
-    announced while a recovery waits.
+    announced while a recovery waits. At a peer that answered to a recovery: endorsed, objected.
     """
 
     id: str

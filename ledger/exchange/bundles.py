@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ledger import canonical, events, identities
+from ledger.arrivals import Verified
 from ledger.domain.state import Arrived
 from ledger.domain.transfer import name_of
-from ledger.errors import Invalid, LedgerError, Untrusted
+from ledger.errors import Invalid, LedgerError, TooLarge, Untrusted
 from ledger.event_fields import type_name
 from ledger.exchange import wire
 from ledger.exchange.evidence import Checker, Evidence, Foreign
@@ -16,10 +17,8 @@ from ledger.exchange.form import Listed
 from ledger.exchange.manifest import digest, root_of
 from ledger.exchange.records import sums_of
 from ledger.ids import issuer_kind
-from ledger.keys import decode_base64
+from ledger.keys import decode_base64url
 from ledger.limits import TRANSFER_KEYS_MAX, TRANSFER_REASONS_MAX
-
-Verified = tuple[Evidence, Foreign]
 
 
 class Objected(LedgerError):
@@ -69,7 +68,8 @@ class Receiver:
     sealing_key: bytes
 
     @property
-    def _offered(self) -> events.TransferOffered:
+    def offered(self) -> events.TransferOffered:
+        """What the offer says."""
         assert isinstance(self.offer.event, events.TransferOffered)
         return self.offer.event
 
@@ -82,7 +82,7 @@ class Receiver:
             return reading.finish()
         except (Objected, wire.CutOff):
             raise
-        except (Invalid, Untrusted) as error:
+        except (Invalid, TooLarge, Untrusted) as error:
             raise Objected([objection(error.code, error.detail)]) from None
 
 
@@ -97,7 +97,7 @@ class _Reading:
 
     def __init__(self, receiver: Receiver) -> None:
         self._receiver = receiver
-        self._offer = receiver._offered
+        self._offer = receiver.offered
         self._checker = receiver.checker
         self._listed: list[Listed] = []
         self._keys: list[Evidence] = []
@@ -138,7 +138,7 @@ class _Reading:
             self._found.support.append((by_name[foreign.origin, foreign.position], foreign))
 
     def _root(self) -> str:
-        return root_of(decode_base64(_padded(one.entry)) for one in self._listed)
+        return root_of(decode_base64url(one.entry) for one in self._listed)
 
     def _take_event(self, item: Evidence) -> None:
         while self._next < len(self._listed) and _name(self._listed[self._next]) != (item.origin, item.position):
@@ -206,11 +206,6 @@ class _Reading:
 
 def _name(named: Listed) -> tuple[str, int]:
     return named.origin, named.position
-
-
-def _padded(text: str) -> str:
-    """base64url without padding as `decode_base64` reads it."""
-    return text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)
 
 
 def arrived(one: Foreign, own_origin: str) -> Arrived:

@@ -1,4 +1,4 @@
-"""Policy of delivery: what becomes of a message after an attempt, and when it is tried again. Pure, but for chance.
+"""Delivery: one attempt to tell a message, what becomes of it then, and when it is tried again. Pure, but for chance.
 
 Full jitter: a wait is drawn evenly from zero to a bound that doubles with each attempt, so that what failed together
 is not tried again together (M. Brooker, Exponential Backoff and Jitter, AWS Architecture Blog, 2015).
@@ -40,6 +40,11 @@ def retry_at(attempts: int, now: int, retry_after: int = 0, chance: Chance = ran
     return now + round(seconds * 1000)
 
 
+def due(fate: Fate, attempts: int, now: int, chance: Chance = random.random) -> int:
+    """When a message of that fate is due after that many attempts; unix milliseconds, at once when it is for good."""
+    return retry_at(attempts, now, fate.retry_after, chance) if fate.state == "waiting" else now
+
+
 def answered(answer: Answer) -> Fate:
     """What an answer comes to: whoever has the message, or lets it wait, will see to it; we are rid of it."""
     return Fate("aside" if answer.state == "aside" else "done", answer.reason)
@@ -66,3 +71,33 @@ def failed(error: Exception) -> Fate:
             return Fate("aside", reason)
         case _:
             return Fate("waiting", reason)
+
+
+class Attempt(NamedTuple):
+    """What came of making one message and telling it."""
+
+    fate: Fate
+    answer: Answer | None = None
+    error: Exception | None = None
+    asked: bool = True
+    """Whether the peer was turned to at all."""
+
+    @property
+    def said(self) -> str:
+        """What the peer made of it, as the outbox keeps it: state, and position of the event to which it led."""
+        if self.answer is None:
+            return ""
+        return self.answer.state if self.answer.position is None else f"{self.answer.state} {self.answer.position}"
+
+
+def attempt(make: Callable[[], bytes], send: Callable[[bytes], Answer]) -> Attempt:
+    """Make a message and send it; whatever is raised is told as what came of it."""
+    try:
+        data = make()
+    except Exception as error:
+        return Attempt(unsent(error), error=error, asked=False)
+    try:
+        answer = send(data)
+    except Exception as error:
+        return Attempt(failed(error), error=error)
+    return Attempt(answered(answer), answer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from ledger.exchange.watching import Report, Watch
 from ledger.federation import Trust
 from ledger.ids import format_time, new_id
 from ledger.intake import Accepted, Prepared
-from ledger.keys import SigningKey, VerifyingKey, parse_vkey
+from ledger.keys import SigningKey, VerifyingKey, encode_base64url, parse_vkey
 from ledger.log import parse_checkpoint
 from ledger.store import decisions
 from ledger.store.evidence import Prover, SubmissionTrees
@@ -127,7 +126,7 @@ class Desk:
             "ledger": self.code,
             "subject": subject,
             "time": format_time(self.ledger.now()),
-            "salt": base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("="),
+            "salt": encode_base64url(secrets.token_bytes(16)),
         }
 
     def issue(

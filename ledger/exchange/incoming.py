@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -179,8 +179,9 @@ def decide(desk: Desk, message: Message, fetch: Fetch, sealing_key: bytes) -> An
     receiver = bundles.Receiver(
         offer=message.foreign, own_origin=desk.origin, checker=desk.checker(), sealing_key=sealing_key
     )
+    chunks = fetch(message.sender, transfer.name_of(offer))
     try:
-        received = receiver.read(fetch(message.sender, transfer.name_of(offer)))
+        received = receiver.read(chunks)
         _check_logs(desk, [one for _, one in (*received.support, *received.record)])
         desk.seen(item for item, _ in (*received.support, *received.record))
     except wire.CutOff as error:
@@ -189,6 +190,9 @@ def decide(desk: Desk, message: Message, fetch: Fetch, sealing_key: bytes) -> An
         return _reject(desk, message, objected.reasons)
     except Untrusted as error:
         return _reject(desk, message, (bundles.objection(error.code, error.detail),))
+    finally:
+        if isinstance(chunks, Generator):
+            chunks.close()  # whoever makes them may hold a connection for it
     return _accept(desk, message, received)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -12,6 +11,7 @@ from ledger.arrivals import as_arrived
 from ledger.exchange.evidence import LEARNED, Evidence
 from ledger.exchange.form import Listed
 from ledger.exchange.records import sums_of
+from ledger.keys import encode_base64url
 from ledger.store import imports, log
 from ledger.store.evidence import Prover
 from ledger.store.postgres import Cursor
@@ -21,12 +21,12 @@ Row: TypeAlias = log.StoredRow
 
 def digest(data: bytes) -> str:
     """base64url without padding, as bodies hold hashes and log entries."""
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+    return encode_base64url(data)
 
 
 def root_of(entries: Iterable[bytes]) -> str:
     """The RFC 6962 root over log entries, as a body states it."""
-    return digest(merkle.tree_root([merkle.leaf_hash(entry) for entry in entries]))
+    return digest(merkle.entries_root(entries))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ not what it said.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -16,7 +15,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ledger import canonical, events, merkle
 from ledger.errors import Invalid, Untrusted
-from ledger.keys import decode_base64
+from ledger.keys import decode_base64url, encode_base64url
 from ledger.limits import BUNDLE_LINE_BYTES_MAX
 from ledger.log import Checkpoint
 from ledger.store import log
@@ -40,7 +39,7 @@ def write(cursor: Cursor, schema: str) -> Iterator[bytes]:
     while rows := log.read_events(cursor, schema, first, _PAGE):
         for row in rows:
             if row.body is None:
-                line = _Line(entry=base64.urlsafe_b64encode(row.entry).decode().rstrip("="))
+                line = _Line(entry=encode_base64url(row.entry))
             else:
                 line = _Line(body=Raw(row.body), recorded_at=row.recorded_at)
             yield canonical.write(line) + b"\n"
@@ -73,8 +72,7 @@ def _read(number: int, data: bytes) -> tuple[_Line, bytes]:
     try:
         line = _lines.decode(data)
         if isinstance(line.body, UnsetType):
-            text = str(line.entry).replace("-", "+").replace("_", "/")
-            entry = decode_base64(text + "=" * (-len(text) % 4))
+            entry = decode_base64url(str(line.entry))
         else:
             recorded_at = line.recorded_at if isinstance(line.recorded_at, int) else -1
             entry = log.make_entry(events.commitment(bytes(line.body)), recorded_at)

@@ -28,7 +28,7 @@ from ledger.exchange.misconduct_form import (
     files,
 )
 from ledger.exchange.misconduct_form import entries as entries_in
-from ledger.keys import decode_base64
+from ledger.keys import decode_base64url
 from ledger.limits import MISCONDUCT_BYTES_MAX
 from ledger.log import PROOF_HEADER, Checkpoint, check_receipt, open_checkpoint, parse_checkpoint
 
@@ -229,7 +229,7 @@ def _check_left_out(statement: _Standing, entries: Sequence[bytes], missing: _St
     _check_list(entries, said.events, said.root)
     event, named = missing.event, missing.entry
     if isinstance(event, events.EntryReceived):
-        named = decode_base64(_standard(event.event.entry))
+        named = decode_base64url(event.event.entry)
     elif type_name(event) not in events.RECORD_TYPES:
         raise NotProven(f"{type_name(event)} belongs to no record")
     if event.subject not in _ids(said):
@@ -280,14 +280,9 @@ def _ids(said: _Statement) -> tuple[str, ...]:
 
 
 def _check_list(entries: Sequence[bytes], count: int, root: str) -> None:
-    found = merkle.tree_root([merkle.leaf_hash(entry) for entry in entries])
-    if len(entries) != count or found != decode_base64(_standard(root)):
+    found = merkle.entries_root(entries)
+    if len(entries) != count or found != decode_base64url(root):
         raise NotProven("the list is not the one that was signed")
-
-
-def _standard(text: str) -> str:
-    """base64url without padding as `decode_base64` reads it."""
-    return text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4)
 
 
 def _finding(kind: str, statement: _Standing, missing: _Standing, said: _Statement, listed: bool) -> Finding:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from msgspec import UNSET
 
@@ -20,8 +20,7 @@ from ledger.exchange import explaining, incoming, outgoing, recovering
 from ledger.exchange.delivery import retry_at
 from ledger.exchange.desk import Desk, Federation
 from ledger.exchange.incoming import Answer, Message
-from ledger.store import copying, inbox
-from ledger.store.decisions import TABLES
+from ledger.store import inbox, transfers
 
 logger = logging.getLogger("yongzhi.exchange")
 
@@ -160,10 +159,5 @@ class Node:
         return answer
 
     def _transfers(self, state: str) -> list[Transfer]:
-        table = TABLES[Transfer]
-        columns = copying.selection(table.columns, "t")
-        rows: list[tuple[Any, ...]] = self.desk.ledger.database.query(
-            f"SELECT {columns} FROM {self.desk.ledger.schema}.{table.name} t WHERE t.state = %s ORDER BY t.opened",
-            (state,),
-        )
-        return [Transfer(**dict(zip(Transfer.__struct_fields__, row, strict=True))) for row in rows]
+        with self.desk.ledger.database.read() as cursor:
+            return transfers.in_state(cursor, self.desk.ledger.schema, state)

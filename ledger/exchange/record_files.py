@@ -14,10 +14,11 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from ledger import canonical, events
+from ledger.arrivals import Verified
 from ledger.errors import Invalid, Untrusted
 from ledger.event_fields import Code, Digest, Origin, Position, VKey, VolunteerId, type_name
 from ledger.exchange import form, misconduct, wire
-from ledger.exchange.bundles import Verified, arrived, check_authors
+from ledger.exchange.bundles import arrived, check_authors
 from ledger.exchange.evidence import Checker, Evidence, Foreign
 from ledger.exchange.manifest import root_of
 from ledger.exchange.records import sums_of

@@ -242,6 +242,33 @@ def test_a_record_whose_home_is_gone_is_taken_over_from_its_owners_file(land: La
     assert rows == [(3, 90)]
 
 
+def test_a_recovered_record_moves_on_to_a_region_that_endorsed_it_and_knew_the_person(land: Land) -> None:
+    world = land.c
+    world.record("volunteer.visiting/1", issuer=builders.STATION, subject=VOLUNTEER, **visiting(land.a))
+    found = begun(land)
+    land.tell(land.b, land.b.size - 1, land.c)
+    land.nodes["440300"].step()
+    land.tell(land.c, land.c.size - 1, land.b)
+    land.later(2)
+    assert recovering.recover(land.desks["442000"], land.trust, land.opened(found)).accepted is not None
+    transfer = land.regions.request(land.b, land.c).removeprefix("transfer:")
+    requested = land.b.ledger.record(Transfer, transfer)
+    assert requested is not None
+    position = outgoing.offer(land.desks["442000"], requested).first
+    message = incoming.check(land.desks["440300"], outgoing.message(land.desks["442000"], "", position))
+    bundle = outgoing.bundle(land.desks["442000"], transfer, None)
+    answer = incoming.decide(land.desks["440300"], message, lambda *_: bundle, b"\0" * 32)
+    assert answer.state == "done"
+    home = land.c.ledger.record(Volunteer, VOLUNTEER)
+    assert home is not None
+    assert home.at_home
+
+
+def visiting(home: World) -> dict[str, Any]:
+    consent = {"method": "form", "given": builders.TIME, "reference": "档案 2026-20"}
+    return {"home": home.region, "home_origin": home.origin, "consent": consent, "key": builders.ABSENT}
+
+
 def begun(land: Land) -> list[bytes]:
     """A recovery that was announced at the second region."""
     land.serve(land.a, 1)
