@@ -5,7 +5,6 @@ Whom to believe is what the log itself says: the keys of logs in `region.peer_re
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,7 +15,7 @@ from ledger import events as e
 from ledger import merkle
 from ledger.errors import LedgerError, Untrusted
 from ledger.exchange.evidence import LEARNED, Checker, Evidence
-from ledger.keys import VerifyingKey, parse_vkey
+from ledger.keys import VerifyingKey, decode_base64url, encode_base64url, parse_vkey
 from ledger.log import open_checkpoint
 from ledger.store import imports
 from ledger.store.postgres import Cursor
@@ -64,7 +63,7 @@ def _sender(event: e.AnyEvent) -> str | None:
 
 
 def _entry_of(cited: e.Cited) -> bytes:
-    return base64.urlsafe_b64decode(cited.entry + "==")[:40]
+    return decode_base64url(cited.entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +156,8 @@ class ImportsAudit:
         if len(entries) < len(set(found)):
             self._tell(one, "the receipts name events that are not there")
             return
-        root = merkle.tree_root([merkle.leaf_hash(entries[name]) for name in found[: event.events]])
-        if len(found) < event.events or base64.urlsafe_b64encode(root).decode().rstrip("=") != event.root:
+        root = merkle.entries_root(entries[name] for name in found[: event.events])
+        if len(found) < event.events or encode_base64url(root) != event.root:
             self._tell(one, "the record that was received has not the number or the root that was accepted")
         listed = set(found[: event.events])
         ids = [event.volunteer, *event.aliases]

@@ -52,6 +52,18 @@ def decode_base64(text: str) -> bytes:
     return data
 
 
+def encode_base64url(data: bytes) -> str:
+    """base64url without padding, as bodies hold hashes and log entries."""
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def decode_base64url(text: str) -> bytes:
+    """The bytes of base64url without padding, in the one canonical spelling; raise Invalid otherwise."""
+    if "+" in text or "/" in text:
+        raise Invalid("not base64url")
+    return decode_base64(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4))
+
+
 def key_id(name: str, public: bytes) -> str:
     """The C2SP key id, eight hexadecimal digits."""
     return sha256(name.encode() + b"\n" + ED25519 + public).hexdigest()[:8]

@@ -81,6 +81,11 @@ Subtree = Callable[[int, int], bytes]
 """Gives the hash of leaves [low, high) of the tree; the ranges asked for are those of RFC 6962."""
 
 
+def entries_root(entries: Iterable[bytes]) -> bytes:
+    """Root over entries, such as log entries, that are all at hand."""
+    return tree_root([leaf_hash(entry) for entry in entries])
+
+
 def split(size: int) -> int:
     """Largest power of two smaller than `size` (RFC 6962: k)."""
     return 1 << (size - 1).bit_length() - 1

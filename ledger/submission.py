@@ -97,7 +97,7 @@ def own_key(first: AnyEvent, issuer: str, key_id: str) -> VerifyingKey | None:
 
 def root_of(commitments: Sequence[bytes]) -> bytes:
     """Root of a submission's tree, whose entries are the SHA-256 of the bodies in order."""
-    return merkle.tree_root([merkle.leaf_hash(entry) for entry in commitments])
+    return merkle.entries_root(commitments)
 
 
 def seal(bodies: Sequence[bytes], key: SigningKey, origin: str) -> str:
