@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -30,8 +31,7 @@ from ledger.ids import format_time
 from ledger.intake import Accepted, Prepared
 from ledger.keys import SigningKey, VerifyingKey
 from ledger.log import Publisher
-from ledger.store import copying
-from ledger.store.decisions import TABLES
+from ledger.store import imports, inbox, outbox, transfers
 
 logger = logging.getLogger("yongzhi.exchange")
 
@@ -170,14 +170,8 @@ class Exchange:
 
     def transfers(self, volunteer: str | None = None) -> list[Transfer]:
         """Moves that this ledger knows, of a volunteer or of all, the latest first; at most TRANSFERS_SHOWN."""
-        table, schema = TABLES[Transfer], self.ledger.schema
-        chosen = "TRUE" if volunteer is None else _OF_PERSON.format(schema=schema)
-        rows: list[tuple[Any, ...]] = self.ledger.database.query(
-            f"SELECT {copying.selection(table.columns, 't')} FROM {schema}.{table.name} t WHERE {chosen}"
-            f" ORDER BY t.decided DESC LIMIT {TRANSFERS_SHOWN}",
-            () if volunteer is None else (volunteer.removeprefix("volunteer:"),),
-        )
-        return [Transfer(**dict(zip(Transfer.__struct_fields__, row, strict=True))) for row in rows]
+        with self.ledger.database.read() as cursor:
+            return transfers.latest(cursor, self.ledger.schema, TRANSFERS_SHOWN, volunteer)
 
     def reasons(self, transfer: Transfer) -> list[events.Objection]:
         """Why a record was not taken, as the destination said in its rejection."""
@@ -190,11 +184,10 @@ class Exchange:
         return []
 
     def _rejected(self, outcome: events.Cited) -> list[events.Objection]:
-        rows = self.ledger.database.query(
-            f"SELECT body FROM {self.ledger.schema}.imports WHERE origin = %s AND position = %s",
-            (outcome.origin, outcome.position),
-        )
-        event = events.decode(bytes(rows[0][0])) if rows and rows[0][0] else None
+        name = (outcome.origin, outcome.position)
+        with self.ledger.database.read() as cursor:
+            found = imports.evidence(cursor, self.ledger.schema, [name]).get(name)
+        event = None if found is None else events.decode(found.body)
         return list(event.reasons) if isinstance(event, events.TransferRejected) else []
 
     # -- what operators ask ---------------------------------------------------------------------------
@@ -202,21 +195,13 @@ class Exchange:
     def waiting(self) -> list[Waiting]:
         """Of the messages of each box that are not done: those that wait, and those that are aside."""
         schema = self.ledger.schema
-        rows = self.ledger.database.query(
-            "SELECT b.box, s.state, coalesce(n.count, 0), coalesce(n.oldest, 0)"
-            " FROM (VALUES ('outbox'), ('inbox')) b(box) CROSS JOIN (VALUES ('waiting'), ('aside')) s(state)"
-            " LEFT JOIN LATERAL (SELECT count(*), min(created) AS oldest FROM"
-            f" (SELECT 'outbox' AS box, state, created FROM {schema}.outbox WHERE state <> 'done'"
-            f" UNION ALL SELECT 'inbox', state, created FROM {schema}.inbox WHERE state <> 'done') m"
-            " WHERE m.box = b.box AND m.state = s.state) n ON TRUE"
-        )
-        return [Waiting(*row) for row in rows]
-
-
-_OF_PERSON: Final = (
-    "t.volunteer IN (SELECT o.id FROM {schema}.volunteers v JOIN {schema}.volunteers o"
-    " ON coalesce(v.alias_of, v.id) IN (o.id, o.alias_of) WHERE v.id = %s)"
-)
+        with self.ledger.database.read() as cursor:
+            counts = {"outbox": outbox.counts(cursor, schema), "inbox": inbox.counts(cursor, schema)}
+        return [
+            Waiting(box, state, *found.get(state, (0, 0)))
+            for box, found in counts.items()
+            for state in ("waiting", "aside")
+        ]
 
 
 def exchanges(deployment: Deployment) -> dict[str, Exchange]:
@@ -266,7 +251,7 @@ class _Tended:
 
     ledger: Ledger
     node: Node
-    _since: object = None
+    _since: datetime | None = None
 
     def message(self, origin: str, position: int) -> bytes:
         """See `Node.message`."""
@@ -274,7 +259,7 @@ class _Tended:
 
     def step(self) -> bool:
         """See `Node.step`."""
-        [(since,)] = self.ledger.database.query("SELECT pg_postmaster_start_time()")
+        since = self.ledger.database.started()
         if since != self._since:
             self._release()
             self._since = since
@@ -283,7 +268,5 @@ class _Tended:
     def _release(self) -> None:
         due = self.ledger.now() * 1000
         with self.ledger.database.transaction() as cursor:
-            for box in ("outbox", "inbox"):
-                cursor.execute(
-                    f"UPDATE {self.ledger.schema}.{box} SET due = %s WHERE state = 'waiting' AND due > %s", (due, due)
-                )
+            outbox.release(cursor, self.ledger.schema, due)
+            inbox.release(cursor, self.ledger.schema, due)

@@ -117,6 +117,17 @@ def pending(cursor: Cursor, schema: str, limit: int) -> list[Row]:
     return _rows(cursor)
 
 
+def counts(cursor: Cursor, schema: str) -> dict[str, tuple[int, int]]:
+    """How many messages wait and are aside, and when the oldest of them came; nothing for none."""
+    cursor.execute(f"SELECT state, count(*), min(created) FROM {schema}.inbox WHERE state <> 'done' GROUP BY state")
+    return {state: (count, oldest) for state, count, oldest in cursor}
+
+
+def release(cursor: Cursor, schema: str, now: int) -> None:
+    """Have all that waits tried at once: whoever had taken some of it is gone, and would be waited for otherwise."""
+    cursor.execute(f"UPDATE {schema}.inbox SET due = %s WHERE state = 'waiting' AND due > %s", (now, now))
+
+
 def retry(cursor: Cursor, schema: str, now: int, event: tuple[str, int] | None = None) -> int:
     """Have one message that is not done tried at once, or all that are aside; how many. `event` names it."""
     chosen = "state = 'aside'" if event is None else "state <> 'done' AND origin = %s AND position = %s"

@@ -129,6 +129,11 @@ def counts(cursor: Cursor, schema: str) -> dict[str, tuple[int, int]]:
     return {state: (count, oldest) for state, count, oldest in cursor}
 
 
+def release(cursor: Cursor, schema: str, now: int) -> None:
+    """Have all that waits tried at once: whoever had taken some of it is gone, and would be waited for otherwise."""
+    cursor.execute(f"UPDATE {schema}.outbox SET due = %s WHERE state = 'waiting' AND due > %s", (now, now))
+
+
 def retry(cursor: Cursor, schema: str, now: int, number: int | None = None) -> int:
     """Have a message that is not done tried at once, or all that are aside; how many."""
     chosen = "state = 'aside'" if number is None else "state <> 'done' AND number = %s"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg2
@@ -84,6 +85,12 @@ class Database:
     def read(self) -> contextlib.AbstractContextManager[Cursor]:
         """One snapshot for all reads of the block."""
         return self.transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    def started(self) -> datetime:
+        """When the server of this database began: what was under way before that is gone."""
+        [(found,)] = self.query("SELECT pg_postmaster_start_time()")
+        assert isinstance(found, datetime)
+        return found
 
     def close(self) -> None:
         """Close every connection of the pool."""
