@@ -191,43 +191,28 @@ class Delivering:
 
     def _send(self, row: outbox.Row) -> bool:
         """Try one message, and write down what became of it; False when its peer is out of reach."""
-        try:
-            data = self._node.message(row.origin, row.position)
-        except Exception as error:
-            self._settle(row, delivery.unsent(error), error)
-            return True
-        answer, raised = None, None
-        try:
-            answer = self._peers.send(row.peer, data, self._ledger.region)
-            fate = delivery.answered(answer)
-        except Exception as error:
-            fate, raised = delivery.failed(error), error
-        if fate.unreachable:
-            self._rest(row.peer, fate)
-            self._settle(row, fate, raised)
-            return False
-        with self._lock:
-            self._resting.pop(row.peer, None)
-        self._settle(row, fate, raised, answer)
-        return True
+        found = delivery.attempt(
+            lambda: self._node.message(row.origin, row.position),
+            lambda data: self._peers.send(row.peer, data, self._ledger.region),
+        )
+        if found.fate.unreachable:
+            self._rest(row.peer, found.fate)
+        elif found.asked:
+            with self._lock:
+                self._resting.pop(row.peer, None)
+        self._settle(row, found)
+        return not found.fate.unreachable
 
     def _rest(self, peer: str, fate: delivery.Fate) -> None:
         with self._lock:
             times = self._resting.get(peer, (0, 0))[0] + 1
             self._resting[peer] = times, delivery.retry_at(times, self._now, fate.retry_after, self._chance)
 
-    def _settle(
-        self, row: outbox.Row, fate: delivery.Fate, error: Exception | None, answer: Answer | None = None
-    ) -> None:
-        now = self._now
-        due = now
-        if fate.state == "waiting":
-            due = delivery.retry_at(row.attempts, now, fate.retry_after, self._chance)
-        said = (
-            "" if answer is None else answer.state if answer.position is None else f"{answer.state} {answer.position}"
-        )
+    def _settle(self, row: outbox.Row, found: delivery.Attempt) -> None:
+        fate, error = found.fate, found.error
+        due = delivery.due(fate, row.attempts, self._now, self._chance)
         with self._ledger.database.transaction() as cursor:
-            outbox.settle(cursor, self._ledger.schema, row.number, fate.state, due, fate.reason, said)
+            outbox.settle(cursor, self._ledger.schema, row.number, fate.state, due, fate.reason, found.said)
         part = f"message {row.number}"
         if error is not None and not isinstance(error, LedgerError):
             self._fail(part, error)

@@ -68,25 +68,22 @@ class _Running:
         now = ledger.now() * 1000
         with ledger.database.transaction() as cursor:
             rows = outbox.due(cursor, ledger.schema, now, 1, sorted(self.out_of_reach))
-        for row in rows:
-            answer = ""
-            try:
-                data = exchange.node.message(row.origin, row.position)
-                try:
-                    said = exchange.peers.send(row.peer, data, ledger.region)
-                    fate, answer = delivery.answered(said), said.state
-                    self.messages += 1
-                    self.told()
-                except Exception as error:
-                    fate = delivery.failed(error)
-            except Exception as error:
-                fate = delivery.unsent(error)
-            if fate.unreachable:
-                self.out_of_reach.add(row.peer)
-            due = delivery.retry_at(row.attempts, now, fate.retry_after) if fate.state == "waiting" else now
-            with ledger.database.transaction() as cursor:
-                outbox.settle(cursor, ledger.schema, row.number, fate.state, due, fate.reason, answer)
-        return bool(rows)
+        if not rows:
+            return False
+        row = rows[0]
+        found = delivery.attempt(
+            lambda: exchange.node.message(row.origin, row.position),
+            lambda data: exchange.peers.send(row.peer, data, ledger.region),
+        )
+        if found.answer is not None:
+            self.messages += 1
+            self.told()
+        if found.fate.unreachable:
+            self.out_of_reach.add(row.peer)
+        due = delivery.due(found.fate, row.attempts, now)
+        with ledger.database.transaction() as cursor:
+            outbox.settle(cursor, ledger.schema, row.number, found.fate.state, due, found.fate.reason, found.said)
+        return True
 
 
 def _follow(exchange: Exchange) -> bool:
