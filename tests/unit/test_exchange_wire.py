@@ -6,13 +6,16 @@ import base64
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ledger import events
 from ledger.errors import Invalid, TooLarge
 from ledger.exchange import wire
-from ledger.exchange.evidence import Evidence
+from ledger.exchange.bundles import Objected, Receiver
+from ledger.exchange.evidence import Checker, Evidence, Foreign
 from ledger.exchange.wire import (
     BundleReader,
     EventItem,
@@ -354,6 +357,17 @@ def test_bundles_over_the_limits(items, monkeypatch):
         parts(lines)
     monkeypatch.setattr(wire, "TRANSFER_BYTES_MAX", sum(map(len, lines)))
     assert len(parts(lines)) == 7
+
+
+def test_a_bundle_over_the_limits_is_an_answer_to_the_offer():
+    body = (Path(__file__).parents[1] / "vectors/bodies/transfer.offered-1.json").read_bytes().rstrip(b"\n")
+    offer = Foreign(
+        origin="o", position=0, recorded_at=0, entry=bytes(40), key_id="", event=events.decode(body), body=body
+    )
+    receiver = Receiver(offer=offer, own_origin="p", checker=Checker(lambda origin: []), sealing_key=bytes(32))
+    with pytest.raises(Objected) as objected:
+        receiver.read([b"x" * BUNDLE_LINE_BYTES_MAX])
+    assert [one.code for one in objected.value.reasons] == ["too-large"]
 
 
 @pytest.mark.parametrize("manifest", [b'{\n"a":1}', b"{}\n{}"])
