@@ -25,7 +25,7 @@ from ledger.errors import Invalid, NotFound, Untrusted
 from ledger.federation import Federation, Trust
 from ledger.ids import check_origin, parse_time
 from ledger.keys import VerifyingKey, parse_vkey
-from ledger.limits import NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX
+from ledger.limits import NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, RECOVERY_DAYS_MAX
 
 _FILE: Final = click.Path(path_type=Path, dir_okay=False)
 _key = click.option("--key", "signing", type=THERE, multiple=True, required=True, help="Sign with it. 签名密钥文件")
@@ -162,7 +162,11 @@ def rotate_keys(signers: Sequence[str], threshold: int | None, **options: Any) -
 
 @main.command()
 @_editing
-@click.option("--recovery-days", type=click.IntRange(1, 365), help="Before a lost region's people move. 恢复公示天数")
+@click.option(
+    "--recovery-days",
+    type=click.IntRange(1, RECOVERY_DAYS_MAX),
+    help="Before a lost region's people move. 恢复公示天数",
+)
 @click.option("--recovery-quorum", type=click.IntRange(1, 10_000), help="Regions that must agree. 恢复所需同意数")
 @cli_common.told
 def renew(recovery_days: int | None, recovery_quorum: int | None, **options: Any) -> None:

@@ -17,7 +17,7 @@ from ledger.event_fields import Code, Origin, RegionName, Time, VKey
 from ledger.identities import check_sealing_key
 from ledger.ids import ORIGIN_PATTERN, check_origin, check_region, instant
 from ledger.keys import parse_vkey
-from ledger.limits import NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, ORIGIN_MAX
+from ledger.limits import NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, ORIGIN_MAX, RECOVERY_DAYS_MAX
 from ledger.log import Checkpoint, open_checkpoint
 
 RECOVERY_DAYS: Final = 30
@@ -128,7 +128,7 @@ def lines_of(note: str) -> tuple[str, ...]:
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What the regions agreed on for when one of them is gone without handing over."""
 
-    recovery_days: Annotated[int, Meta(ge=1, le=365)] | UnsetType = UNSET
+    recovery_days: Annotated[int, Meta(ge=1, le=RECOVERY_DAYS_MAX)] | UnsetType = UNSET
     recovery_quorum: Annotated[int, Meta(ge=1, le=10_000)] | UnsetType = UNSET
 
 
