@@ -1,4 +1,4 @@
-"""What other regions are to be told, as it follows from the log (docs/transfer.md, "Relay" and "Protocol").
+"""What other regions are to be told, as it follows from the log (docs/transfer.md, "Relay" and "Delivery").
 
 Events of people who move or visit are told to their home, and back to where their entries came from; those of a
 transfer to its other side. For everybody else a page of the log costs three queries that find nothing.

@@ -1,4 +1,4 @@
-"""Who is to be told of what: rules over what is known of people who move (docs/transfer.md, "Relay" and "Protocol").
+"""Who is to be told of what: rules over what is known of people who move (docs/transfer.md, "Relay").
 
 Nothing here does I/O. The order in which events come is the order of the log.
 """
@@ -150,9 +150,14 @@ def peers_of(told: Told, people: People, place: Place | None) -> set[str]:
 
 
 def relays(told: Told, people: People, to: set[str], regions: Mapping[str, str]) -> list[Message]:
-    """The messages about an event: none to who sent it, and none to the region in whose log it stands."""
-    lane = people.persons[told.stream].removeprefix("volunteer:")
+    """The messages about an event: none to the region in whose log it stands, which has it.
+
+    Nor back to who sent it; but the home is told whoever that was said to be. Anybody may deliver a message in the name
+    of a region, and what the home lacks must not depend on that: once too often is received once.
+    """
+    person = people.persons[told.stream]
+    spared = {told.sender} - {people.homes[person]}
     return [
-        Message(peer, lane, "relay", told.origin, told.position, None)
-        for peer in sorted(to - {told.sender, regions.get(told.origin, "")})
+        Message(peer, person.removeprefix("volunteer:"), "relay", told.origin, told.position, None)
+        for peer in sorted(to - spared - {regions.get(told.origin, "")})
     ]
