@@ -6,17 +6,15 @@ from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import events
 from ledger.domain import transfer
-from ledger.domain.state import Arrived, Entry, Moment, replace
+from ledger.domain.state import Arrived, Entry, Moment
 from ledger.event_fields import type_name
 from ledger.exchange import records
 from ledger.exchange.records import contested_among, entries_of, sums_of
-from projections import totals
 from tests import builders
 from tests.builders import ENTRY, GROUP, ORIGIN, STATION, VOLUNTEER, event_id
 
@@ -187,15 +185,6 @@ def test_a_record_that_arrives_is_folded_to_the_same(steps):
     assert contested_among(there) == contested_among(here)
     for one, other in zip(there, here, strict=True):
         assert records.state_of(one, False) == records.state_of(other, False)
-
-
-@pytest.mark.parametrize("contested", [True, False])
-@given(st.booleans(), st.booleans(), st.booleans())
-def test_states_are_those_of_the_totals(contested, withdrawn, disputed, approved):
-    entry = entries_of(tell([(0, 30, STATION, "check-in", "approved", 9)]).record, [VOLUNTEER])[0]
-    doubt = STATION if disputed else None
-    entry = replace(entry, withdrawn=withdrawn, disputed_by=doubt, approved=approved)
-    assert records.state_of(entry, contested) == totals.state_of(entry, contested)
 
 
 def test_a_record_of_nothing_but_overlaps_is_summed():
