@@ -74,11 +74,19 @@ class People:
         return {one.region for one in rows if one.home is None and not self.surrendered(one)}
 
     def named(self, group: str) -> str:
-        """The home of somebody who is at home in no region that is looked at, by the latest that is known of it."""
-        rows = [self.here(one) for one in self._members[group]]
-        latest = max(rows, key=lambda one: (one.epoch, one.region))
-        move = self._moves.get((latest.region, latest.transfer or ""))
-        return latest.home or (move.peer if move else latest.region)
+        """The home of somebody who is at home in no region that is looked at.
+
+        One region names it, the one that knows of the latest move; that one may name another, and so on.
+        """
+        rows = {one.region: self.here(one) for one in self._members[group]}
+        found = max(rows.values(), key=lambda one: (one.epoch, one.region)).region
+        passed: set[str] = set()
+        while found in rows and found not in passed:
+            passed.add(found)
+            one = rows[found]
+            move = self._moves.get((found, one.transfer or ""))
+            found = one.home or (move.peer if move else found)
+        return found
 
     def knows(self, region: str, group: str) -> bool:
         """Whether a region knows somebody at all."""

@@ -15,7 +15,7 @@ from tests import builders
 from tests.builders import VOLUNTEER
 from tests.integration.net import Net
 
-A, B = "441300", "442000"
+A, B, C = "441300", "442000", "820000"
 
 
 @pytest.fixture
@@ -133,6 +133,21 @@ def test_the_way_back_and_two_ids_of_one_person(net):
     report = examine(net)
     assert (at(report, A), at(report, B)) == ((210, 0, 0, 0, 0), (0, 0, 0, 0, 30))
     assert report.ok
+
+
+def test_a_visitor_who_names_a_region_visited_before_is_with_the_home_that_this_one_names(database):
+    net = Net(database, A, B, C)
+    net[A].enrol(VOLUNTEER)
+    net.visit(B, A)
+    net.visit(C, B)
+    net.hours(C, "10:00", "11:00")
+    report = examine(net, B, C)
+    assert (report.ok, at(report, C)) == (True, (0, 0, 60, 0, 0))
+    net.run()
+    report = examine(net, B, C)
+    assert (report.ok, {code: sums.minutes for code, sums in report.others.items()}) == (True, {A: 60})
+    assert at(examine(net), A) == (60, 0, 0, 0, 0)
+    drop_regions(database)
 
 
 # -- what is found ----------------------------------------------------------------------------------
