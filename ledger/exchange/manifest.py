@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -15,6 +15,9 @@ from ledger.keys import encode_base64url
 from ledger.store import imports, log
 from ledger.store.evidence import Prover
 from ledger.store.postgres import Cursor
+
+_PAGE = 1024
+"""Events whose evidence is in memory together."""
 
 Row: TypeAlias = log.StoredRow
 
@@ -54,11 +57,24 @@ class Record:
         """Minutes of all entries, in whatever state."""
         return sum(one.minutes for one in self.sums)
 
+    def signed_by(self, origin: str, region: str) -> set[tuple[str, str]]:
+        """(origin, issuer) of whom keys are needed: of who signed its events, the person, and the region that keeps it.
+
+        `origin` is that of the region's ledger.
+        """
+        found = {(one.origin or origin, events.issuer_of(one.body)) for one in self.kept}
+        return found | {(origin, name) for name in (*self.ids, f"region:{region}")}
+
     def listed(self, origin: str) -> list[Listed]:
         """The names of its events; `origin` is that of the ledger that keeps it."""
         return [
             Listed(origin=one.origin or origin, position=one.position, entry=digest(one.entry)) for one in self.kept
         ]
+
+
+def collect_all(cursor: Cursor, schema: str, origin: str, volunteer: str, size: int) -> Record:
+    """The record of a person under all their ids; `volunteer` is the one by which it goes here."""
+    return collect(cursor, schema, origin, [volunteer, *aliases(cursor, schema, volunteer)], size)
 
 
 def collect(cursor: Cursor, schema: str, origin: str, ids: Sequence[str], size: int) -> Record:
@@ -89,13 +105,13 @@ class Proofs:
     origin: str
     prover: Prover
 
-    def of(self, kept: Sequence[imports.Kept]) -> list[Evidence]:
-        """The evidence of events of a record, in order; raise NotYet when the checkpoint does not cover one."""
-        names = [(one.origin or self.origin, one.position) for one in kept]
-        return self.named(names)
+    def of(self, kept: Sequence[imports.Kept]) -> Iterator[Evidence]:
+        """The evidence of events of a record, in order, a page at a time; raise what `named` raises."""
+        for at in range(0, len(kept), _PAGE):
+            yield from self.named([(one.origin or self.origin, one.position) for one in kept[at : at + _PAGE]])
 
     def named(self, names: Sequence[imports.Name]) -> list[Evidence]:
-        """The same by origin and position."""
+        """The evidence of events by origin and position; raise NotYet when the checkpoint does not cover one."""
         own = sorted({position for origin, position in names if origin == self.origin})
         rows = log.read_positions(self.cursor, self.schema, own)
         found = {(one.origin, one.position): one for one in self.prover.prove(rows)}

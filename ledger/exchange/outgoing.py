@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
 from msgspec import UNSET
 
@@ -13,15 +13,9 @@ from ledger.exchange import bundles, explaining, manifest, wire
 from ledger.exchange.desk import Desk
 from ledger.exchange.evidence import Evidence
 from ledger.exchange.manifest import Proofs, Record
-from ledger.federation import Trust
 from ledger.ids import format_time
 from ledger.intake import Accepted
 from ledger.limits import TRANSFER_OFFER_SECONDS
-from ledger.store import imports
-
-_PAGE = 1024
-
-Federation = Callable[[], Trust | None]
 
 
 def offer(desk: Desk, requested: Transfer, seconds: int = TRANSFER_OFFER_SECONDS) -> Accepted:
@@ -37,7 +31,7 @@ def offer(desk: Desk, requested: Transfer, seconds: int = TRANSFER_OFFER_SECONDS
     with desk.proofs() as (proofs, size):
         if max(requested.opened, explaining.last(desk, volunteer.id)) >= size:
             raise NotYet("no published checkpoint covers the request yet")
-        record = _collect(desk, proofs, volunteer.id, size)
+        record = manifest.collect_all(proofs.cursor, desk.ledger.schema, desk.origin, volunteer.id, size)
         keys = _keys(desk, proofs, record)
     details = _details(desk, volunteer.id)
     return desk.issue(
@@ -61,17 +55,11 @@ def offer(desk: Desk, requested: Transfer, seconds: int = TRANSFER_OFFER_SECONDS
     )
 
 
-def _collect(desk: Desk, proofs: Proofs, volunteer: str, size: int) -> Record:
-    ids = [volunteer, *manifest.aliases(proofs.cursor, desk.ledger.schema, volunteer)]
-    return manifest.collect(proofs.cursor, desk.ledger.schema, desk.origin, ids, size)
-
-
 def _keys(desk: Desk, proofs: Proofs, record: Record) -> list[Evidence]:
     """Through whose hands the record went, and all about the keys of who signed it, of the person and the regions."""
     names = manifest.custody(proofs.cursor, desk.ledger.schema, desk.origin, record.ids, record.size)
     passed = proofs.named(names)
-    signers = {(one.origin or desk.origin, events.issuer_of(one.body)) for one in record.kept}
-    signers |= {(desk.origin, name) for name in (*record.ids, f"region:{desk.code}")} | manifest.signers(passed)
+    signers = record.signed_by(desk.origin, desk.code) | manifest.signers(passed)
     found = {(one.origin, one.position): one for one in (*passed, *proofs.support(signers, record.size))}
     return [found[name] for name in sorted(found)]
 
@@ -108,12 +96,7 @@ def bundle(desk: Desk, transfer: str, sealing_key: str | None) -> Iterator[bytes
         if record.root != offer_made.root:
             raise Corrupt(f"the record of {offer_made.volunteer} is not the one that was offered")
         keys = _keys(desk, proofs, record)
-        yield from bundles.lines(offer_made, record.listed(desk.origin), keys, _evidence(proofs, record.kept), sealed)
-
-
-def _evidence(proofs: Proofs, kept: Sequence[imports.Kept]) -> Iterator[Evidence]:
-    for at in range(0, len(kept), _PAGE):
-        yield from proofs.of(kept[at : at + _PAGE])
+        yield from bundles.lines(offer_made, record.listed(desk.origin), keys, proofs.of(record.kept), sealed)
 
 
 def message(desk: Desk, origin: str, position: int) -> bytes:

@@ -9,11 +9,8 @@ from ledger.domain.state import Volunteer
 from ledger.errors import Conflict, Corrupt, NotFound, NotYet
 from ledger.exchange import explaining, manifest, record_files
 from ledger.exchange.desk import Desk
-from ledger.exchange.evidence import Evidence
-from ledger.exchange.manifest import Proofs, Record
+from ledger.exchange.manifest import Proofs
 from ledger.store import log
-
-_PAGE = 1024
 
 Stated = tuple[events.RecordStated, int]
 """A statement, and its position."""
@@ -42,7 +39,7 @@ def state(desk: Desk, volunteer: str, check_writable: Callable[[], None] = lambd
     with desk.proofs() as (proofs, size):
         if explaining.last(desk, found.id) >= size:
             raise NotYet("no published checkpoint covers what was disputed yet")
-        record = _collect(desk, proofs, found.id, size)
+        record = manifest.collect_all(proofs.cursor, desk.ledger.schema, desk.origin, found.id, size)
         last = _last(desk, proofs, found.id)
     event = events.RecordStated(
         **desk.common(found.id),
@@ -74,11 +71,6 @@ def _last(desk: Desk, proofs: Proofs, volunteer: str) -> Stated | None:
     return event, rows[-1].position
 
 
-def _collect(desk: Desk, proofs: Proofs, volunteer: str, size: int) -> Record:
-    ids = [volunteer, *manifest.aliases(proofs.cursor, desk.ledger.schema, volunteer)]
-    return manifest.collect(proofs.cursor, desk.ledger.schema, desk.origin, ids, size)
-
-
 def export(desk: Desk, stated: Stated) -> Iterator[bytes]:
     """The lines of a record as a file, as it was stated; raise NotYet until a published checkpoint covers that."""
     event, position = stated
@@ -89,15 +81,8 @@ def export(desk: Desk, stated: Stated) -> Iterator[bytes]:
         record = manifest.collect(proofs.cursor, desk.ledger.schema, desk.origin, ids, event.size)
         if record.root != event.root:
             raise Corrupt(f"the record of {event.subject} is not the one that was stated")
-        signers = {(one.origin or desk.origin, events.issuer_of(one.body)) for one in record.kept}
-        signers |= {(desk.origin, name) for name in (*record.ids, f"region:{desk.code}")}
-        keys = proofs.support(signers, position + 1)
+        keys = proofs.support(record.signed_by(desk.origin, desk.code), position + 1)
         (told,) = proofs.named([(desk.origin, position)])
         logs = sorted({desk.origin, *(one.origin for one in keys)})
         log_keys = [key for origin in logs for key in desk.log_keys(origin)]
-        yield from record_files.lines((told, event), log_keys, keys, _evidence(proofs, record))
-
-
-def _evidence(proofs: Proofs, record: Record) -> Iterator[Evidence]:
-    for at in range(0, len(record.kept), _PAGE):
-        yield from proofs.of(record.kept[at : at + _PAGE])
+        yield from record_files.lines((told, event), log_keys, keys, proofs.of(record.kept))
