@@ -14,10 +14,10 @@ import msgspec
 import pytest
 
 from ledger import events, notes
-from ledger.arrivals import Brought, Verified
+from ledger.arrivals import Brought
 from ledger.errors import LedgerError, Refused
 from ledger.exchange import manifest
-from ledger.exchange.evidence import LEARNED, Checker, Evidence
+from ledger.exchange.evidence import LEARNED, Checker, Evidence, Verified
 from ledger.intake import Accepted
 from ledger.keys import VerifyingKey
 from ledger.log import Checkpoint

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ledger import notes
-from ledger.arrivals import Brought, Verified
+from ledger.arrivals import Brought
 from ledger.errors import LedgerError
 from ledger.exchange import manifest
-from ledger.exchange.evidence import LEARNED, Checker
+from ledger.exchange.evidence import LEARNED, Checker, Verified
 from ledger.ids import format_time
 from ledger.keys import VerifyingKey
 from ledger.log import Checkpoint

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ledger import canonical, events, identities
-from ledger.arrivals import Verified
 from ledger.domain.state import Arrived
 from ledger.domain.transfer import name_of
 from ledger.errors import Invalid, LedgerError, TooLarge, Untrusted
 from ledger.event_fields import type_name
 from ledger.exchange import wire
-from ledger.exchange.evidence import Checker, Evidence, Foreign
+from ledger.exchange.evidence import Checker, Evidence, Foreign, Verified
 from ledger.exchange.form import Listed
 from ledger.exchange.manifest import digest, root_of
 from ledger.exchange.records import sums_of
@@ -133,9 +132,7 @@ class _Reading:
         if len(keys) != self._offer.key_events or root_of(keys) != self._offer.key_root:
             self._object("wrong-keys", "the key events are not those whose root was offered")
         self._give_up()
-        by_name = {(item.origin, item.position): item for item in self._keys}
-        for foreign in self._checker.learn(self._keys):
-            self._found.support.append((by_name[foreign.origin, foreign.position], foreign))
+        self._found.support = self._checker.learn_verified(self._keys)
 
     def _root(self) -> str:
         return root_of(decode_base64url(one.entry) for one in self._listed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
 
 from ledger import events, merkle
 from ledger.errors import Invalid, LedgerError, Refused, Untrusted
@@ -95,6 +95,10 @@ class Foreign:
     body: bytes
 
 
+Verified: TypeAlias = tuple[Evidence, Foreign]
+"""What proves an event of another ledger, and the event."""
+
+
 @dataclass(slots=True)
 class _Key:
     """A key in one log: valid behind `added` and before `revoked`; `used` is the last position it was seen at."""
@@ -127,6 +131,10 @@ class Checker:
         They may come in any order and repeatedly. Raise Invalid for an event of another type than LEARNED, Untrusted
         for one that does not hold, Forked when a log contradicts itself.
         """
+        return [foreign for _, foreign in self.learn_verified(items)]
+
+    def learn_verified(self, items: Iterable[Evidence]) -> list[Verified]:
+        """The same, and what proves each is returned along."""
         found = []
         for item in sorted(items, key=lambda item: (item.origin, item.position)):
             foreign = self.check(item)
@@ -134,7 +142,7 @@ class Checker:
                 self._learn(foreign)
             except LedgerError as error:
                 raise _located(error, item, foreign.event) from None
-            found.append(foreign)
+            found.append((item, foreign))
         return found
 
     def check(self, item: Evidence) -> Foreign:

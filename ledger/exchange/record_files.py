@@ -14,12 +14,11 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from ledger import canonical, events
-from ledger.arrivals import Verified
 from ledger.errors import Invalid, Untrusted
 from ledger.event_fields import Code, Digest, Origin, Position, VKey, VolunteerId, type_name
 from ledger.exchange import form, misconduct, wire
 from ledger.exchange.bundles import arrived, check_authors
-from ledger.exchange.evidence import Checker, Evidence, Foreign
+from ledger.exchange.evidence import Checker, Evidence, Foreign, Verified
 from ledger.exchange.manifest import root_of
 from ledger.exchange.records import sums_of
 from ledger.keys import VerifyingKey
@@ -118,8 +117,7 @@ def open_file(chunks: Iterable[bytes], logs: Logs) -> RecordFile:
     if len(told) != 1:
         raise Invalid("the manifest brings one statement along", "/manifest/stated")
     checker = Checker(logs.log_keys)
-    by_name = {(item.origin, item.position): item for item in keys}
-    support = tuple((by_name[one.origin, one.position], one) for one in checker.learn(keys))
+    support = tuple(checker.learn_verified(keys))
     stated = (told[0], checker.check(told[0]))
     record = tuple((item, checker.check(item)) for item in items)
     for note, origin in {(item.checkpoint, item.origin) for item in (*told, *keys, *items)}:

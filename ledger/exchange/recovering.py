@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from dataclasses import replace as with_changes
 
 from ledger import events
-from ledger.arrivals import Brought, Verified
+from ledger.arrivals import Brought
 from ledger.domain.recovery import RECOVERY_STEP, may_endorse
 from ledger.domain.state import Need, State, Transfer, Volunteer, replace
 from ledger.errors import Conflict, NotYet, Untrusted
 from ledger.exchange import incoming, manifest
 from ledger.exchange.desk import Desk
+from ledger.exchange.evidence import Verified
 from ledger.exchange.incoming import Answer, Message
 from ledger.exchange.record_files import RecordFile
 from ledger.federated import Region
