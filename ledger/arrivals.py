@@ -10,12 +10,9 @@ from ledger.domain import transfer
 from ledger.domain.state import Arrived, Moment, State, Volunteer, replace
 from ledger.errors import Untrusted
 from ledger.event_fields import Event, type_name
-from ledger.exchange.evidence import Evidence, Foreign
+from ledger.exchange.evidence import Foreign, Verified
 from ledger.store import imports, log
 from ledger.store.postgres import Cursor
-
-Verified = tuple[Evidence, Foreign]
-"""What proves an event of another ledger, and the event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +40,7 @@ class Arrivals:
         self._stored: set[imports.Name] = set()
         self._own: dict[int, bytes] = {}
         self.telling: list[Arrived] = []
-        """What events of the batch cite, and who signed it: the rules ask for records by it."""
+        """What events of the batch rely on: the rules ask for records by it."""
 
     def name(self, cursor: Cursor, brought: Sequence[Brought]) -> None:
         """Give a number to everything that is brought along."""
@@ -58,7 +55,7 @@ class Arrivals:
         last = imports.last_number(cursor, self._schema)
         for number, name in enumerate(sorted(foreign - self._stored), last + 1):
             self._numbers[name] = number
-        telling = [found for each in brought for _, found in (*each.cited[:1], *each.support)]
+        telling = [found for each in brought for _, found in (*each.cited, *each.support)]
         self.telling = [self._arrived(found) for found in telling]
 
     def bring(self, cursor: Cursor, state: State, event: Event, moment: Moment, brought: Brought) -> Moment:

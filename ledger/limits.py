@@ -187,3 +187,5 @@ BUNDLES_AT_ONCE: Final = 4
 """Bundles that one server sends at a time; beyond it the answer is 429."""
 BUNDLE_RATE_MIN: Final = 16 * 1024
 """Bytes a second that a bundle comes in at least; a peer that is slower is given up."""
+EPOCH_JUMP_MAX: Final = 1_000
+"""Moves by which an offer may be ahead of the last that is known of somebody: or one offer could use up all numbers."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import UNSET
 
 from ledger import events as e
 from ledger import merkle
-from ledger.domain.exchange import replayed
-from ledger.domain.moves import ids_of, name_of
+from ledger.domain.exchange import hops_of, replayed
+from ledger.domain.moves import ids_of
 from ledger.domain.registration import identity_claim, key_claim, new_key
 from ledger.domain.state import (
     Arrived,
@@ -22,14 +21,13 @@ from ledger.domain.state import (
     Receipt,
     Record,
     State,
-    Transfer,
     Volunteer,
     person,
     replace,
 )
 from ledger.domain.verdict import Violation
-from ledger.event_fields import Event
-from ledger.keys import parse_vkey
+from ledger.keys import encode_base64url, parse_vkey
+from ledger.limits import EPOCH_JUMP_MAX
 
 # -- who arrives ----------------------------------------------------------------------------------
 
@@ -47,6 +45,9 @@ def check_arrival(state: State, event: e.TransferAccepted, moment: Moment) -> It
         elif not (known.at_home or _came_through(state, event, moment, known)):
             yield Violation("custody-broken", f"nothing shows how {name} came from {known.home} to there", "/home")
     joined = joined_by(state, event, moment)
+    made = [one.epoch for name in (*ids_of(event), joined or "") if (one := state.get(Volunteer, person(state, name)))]
+    if event.epoch > max(made, default=0) + EPOCH_JUMP_MAX:
+        yield Violation("wrong-epoch", f"that is more than {EPOCH_JUMP_MAX} moves after the last known here", "/epoch")
     if (event.joined if isinstance(event.joined, str) else None) != joined:
         yield Violation("wrong-join", f"the person is known here as {joined}", "/joined")
     elif joined and (found := state.get(Volunteer, joined)):
@@ -60,45 +61,22 @@ def check_arrival(state: State, event: e.TransferAccepted, moment: Moment) -> It
 def _came_through(state: State, event: e.TransferAccepted, moment: Moment, known: Volunteer) -> bool:
     """Whether acceptances of offers, in their own logs, lead from the last home known here to the one that offers.
 
-    Otherwise any region could offer a record that it never had, or had once. A recovery is a hop where it was endorsed
-    here.
+    Otherwise any region could offer a record that it never had, or had once.
     """
     if known.status == "noted" or event.recovery is not UNSET:
         return True
-    offers = {(one.origin or moment.origin, one.position): one for one in moment.support}
-    hops = []
-    for one in moment.support:
-        if not isinstance(one.event, e.TransferAccepted):
-            continue
-        offer = offers.get((one.event.basis.origin, one.event.basis.position))
-        endorsed = state.get(Transfer, name_of(one.event)) if one.event.recovery is not UNSET else None
-        taken = _is_endorsed(endorsed, one.event) if endorsed else offer and _is_taken(offer.event, one.event)
-        if taken and known.id in ids_of(one.event):
-            hops.append((one.event.epoch, one.event.home, one.event.ledger))
     home = known.home
-    for epoch, start, end in sorted(hops):
+    for epoch, start, end in hops_of(state, known.id, moment):
         if start == home and known.epoch < epoch < event.epoch:
             home = end
     return home == event.home
 
 
-def _is_endorsed(found: Transfer, accepted: e.TransferAccepted) -> bool:
-    return (found.state, found.peer, found.epoch) == ("endorsed", accepted.ledger, accepted.epoch)
-
-
-def _is_taken(offer: Event, accepted: e.TransferAccepted) -> bool:
-    return isinstance(offer, e.TransferOffered) and (offer.subject, offer.epoch, offer.ledger, offer.to) == (
-        accepted.subject,
-        accepted.epoch,
-        accepted.home,
-        accepted.ledger,
-    )
-
-
 def joined_by(state: State, event: e.TransferAccepted, moment: Moment) -> str | None:
     """The id by which this ledger already knows the person who arrives, if that is another.
 
-    It is the one at home here that holds the same identity number; else the one it knew first of those arriving.
+    It is the one at home here that holds the same identity number; else the first of those arriving that is known here,
+    or the id that it is an alias of.
     """
     claim = identity_claim(moment.claim)
     held = state.get(Claim, claim) if claim else None
@@ -149,15 +127,24 @@ def record_of(moment: Moment) -> Sequence[Arrived]:
     return [one for one in moment.arrived or () if one.topic in e.RECORD_TYPES]
 
 
-def check_record(event: e.TransferAccepted, moment: Moment) -> Iterator[Violation]:
+def check_record(state: State, event: e.TransferAccepted, moment: Moment) -> Iterator[Violation]:
     """What was brought along is the record that is accepted, in its order."""
     if moment.arrived is None:
         return  # which is told of what it cites
     entries = [one.entry for one in record_of(moment)[: event.events]]
-    root = merkle.tree_root([merkle.leaf_hash(entry) for entry in entries])
-    stated = base64.urlsafe_b64encode(root).decode().rstrip("=")
+    stated = encode_base64url(merkle.entries_root(entries))
     if (len(entries), stated) != (event.events, event.root):
         yield Violation("wrong-record", "the events that were brought along are not those of this record", "/root")
+    ids = {person(state, name) for name in ids_of(event)}
+    recorded: set[tuple[str, str]] = set()
+    for one in record_of(moment):
+        if one.topic != "hours.recorded/1":
+            continue
+        known = state.get(Entry, (one.event.id, one.origin))
+        if (one.event.id, one.origin) in recorded or (known is not None and known.volunteer not in ids):
+            yield Violation("entry-known", f"{one.event.id} stands there twice, or is another person's here", "/root")
+            return
+        recorded.add((one.event.id, one.origin))
 
 
 def replay(event: e.TransferAccepted, moment: Moment, here: str) -> Iterable[Record]:

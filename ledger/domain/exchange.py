@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator
 
 from msgspec import UNSET
 
 from ledger import events as e
 from ledger.domain import hours, registration
+from ledger.domain.moves import ids_of, name_of
 from ledger.domain.state import (
     Arrived,
     Claim,
@@ -29,6 +29,7 @@ from ledger.domain.state import (
 )
 from ledger.domain.verdict import Rule, Violation
 from ledger.event_fields import Event
+from ledger.keys import encode_base64url
 
 # -- peers ----------------------------------------------------------------------------------------
 
@@ -87,7 +88,8 @@ def _needs_visiting(event: e.VolunteerVisiting) -> Iterable[Need]:
 
 def _decide_visiting(state: State, event: e.VolunteerVisiting, moment: Moment) -> Iterator[Violation]:
     known = state.get(Volunteer, event.subject)
-    if known is not None and known.status != "noted":
+    declared_anew = known is not None and known.status == "visiting" and known.home != event.home
+    if known is not None and known.status != "noted" and not declared_anew:
         yield Violation("already-registered", f"{event.subject} is known here", "/subject")
     yield from check_peer(state, event.home_origin, event.home, "/home")
     if isinstance(event.key, str):
@@ -107,7 +109,7 @@ def _evolve_visiting(state: State, event: e.VolunteerVisiting, moment: Moment) -
 
 def cited(event: Arrived) -> str:
     """The log entry of an event as a body cites it."""
-    return base64.urlsafe_b64encode(event.entry).decode().rstrip("=")
+    return encode_base64url(event.entry)
 
 
 def is_cited(named: e.Cited, one: Arrived) -> bool:
@@ -143,6 +145,8 @@ def needs_of(one: Arrived) -> Iterable[Need]:
         entry, origin = hours.entry_of(one.event, one.origin)
         yield Need(Entry, (entry, origin))
         yield Need(Entry, (entry, ""))  # of this log, when the event names it
+    elif one.topic in e.RECORD_TYPES:
+        yield Need(Entry, (one.event.id, one.origin))
 
 
 def _needs_received(event: e.EntryReceived) -> Iterable[Need]:
@@ -172,6 +176,73 @@ def _decide_received(state: State, event: e.EntryReceived, moment: Moment) -> It
         entry = state.get(Entry, hours.entry_of(one.event, one.origin, moment.origin))
         if entry is None or entry.volunteer != person(state, event.subject):
             yield Violation("unknown-entry", f"the entry {one.event.entry} is not known here yet", "/event")
+        else:
+            yield from _check_author(state, one, entry, moment)
+    elif state.get(Entry, (one.event.id, one.origin)):
+        yield Violation("entry-known", f"{one.origin} recorded {one.event.id} before", "/event")
+    elif not one.event.issuer.startswith("org:"):
+        yield Violation("wrong-author", f"{one.event.issuer} records no hours", "/event")
+
+
+def _check_author(state: State, one: Arrived, entry: Entry, moment: Moment) -> Iterator[Violation]:
+    """Whoever changes an entry may: in the log where it was recorded, or in that of a home of the person."""
+    event, region = one.event, f"region:{one.event.ledger}"
+    heirs = {
+        other.event.successor
+        for other in moment.support
+        if isinstance(other.event, e.OrganisationDissolved)
+        and (other.origin, other.event.subject) == (one.origin, entry.issuer)
+    }
+    allowed = {entry.issuer, region, *heirs}
+    if isinstance(event, e.HoursApproved | e.HoursDisputed) and event.issuer.startswith("volunteer:"):
+        allowed.add(event.issuer if person(state, event.issuer) == entry.volunteer else "")
+    if event.issuer not in allowed:
+        yield Violation("wrong-author", f"{event.issuer} may not change that entry", "/event")
+    elif entry.origin != one.origin and event.ledger not in homes(state, entry.volunteer, moment):
+        yield Violation("wrong-author", f"{event.ledger} was no home, and the entry stands in another log", "/event")
+
+
+def homes(state: State, volunteer: str, moment: Moment) -> set[str]:
+    """The regions that were home to somebody as far as offers and acceptances in their own logs show it from here."""
+    known = state.get(Volunteer, volunteer)
+    found = {moment.region, known.home or moment.region} if known else set()
+    hops = [(start, end) for _, start, end in hops_of(state, volunteer, moment)]
+    while more := {one for hop in hops if found & {*hop} for one in hop} - found:
+        found |= more
+    return found
+
+
+def hops_of(state: State, volunteer: str, moment: Moment) -> list[tuple[int, str, str]]:
+    """Moves of somebody that the support shows: number, from where, to where; each offered there and accepted here.
+
+    A recovery is one where it was endorsed in this log.
+    """
+    offers = {(one.origin or moment.origin, one.position): one.event for one in moment.support}
+    found = []
+    for one in moment.support:
+        event = one.event
+        if not isinstance(event, e.TransferAccepted) or volunteer not in {
+            person(state, name) for name in ids_of(event)
+        }:
+            continue
+        endorsed = state.get(Transfer, name_of(event)) if event.recovery is not UNSET else None
+        offer = offers.get((event.basis.origin, event.basis.position))
+        if _is_endorsed(endorsed, event) if endorsed else _is_taken(offer, event):
+            found.append((event.epoch, event.home, event.ledger))
+    return sorted(found)
+
+
+def _is_endorsed(found: Transfer, accepted: e.TransferAccepted) -> bool:
+    return (found.state, found.peer, found.epoch) == ("endorsed", accepted.ledger, accepted.epoch)
+
+
+def _is_taken(offer: Event | None, accepted: e.TransferAccepted) -> bool:
+    return isinstance(offer, e.TransferOffered) and (offer.subject, offer.epoch, offer.ledger, offer.to) == (
+        accepted.subject,
+        accepted.epoch,
+        accepted.home,
+        accepted.ledger,
+    )
 
 
 def replayed(state: State, one: Arrived, moment: Moment, received: int) -> Iterable[Record]:
@@ -183,8 +254,18 @@ def replayed(state: State, one: Arrived, moment: Moment, received: int) -> Itera
 def _evolve_received(state: State, event: e.EntryReceived, moment: Moment) -> Iterable[Record]:
     for one in (moment.arrived or ())[:1]:
         yield Receipt(at=moment.position, turn=0, origin=one.origin, position=one.position)
-        yield from replayed(state, one, moment, moment.position)
+        for record in replayed(state, one, moment, moment.position):
+            yield _in_its_place(state, one, record) if isinstance(record, Entry) else record
     yield from units(moment)
+
+
+def _in_its_place(state: State, one: Arrived, entry: Entry) -> Entry:
+    """An entry that its own log upholds ends no contest at home: that is for the home to decide."""
+    before = state.get(Entry, entry.identity)
+    if one.topic != "hours.decided/1" or one.origin != entry.origin or before is None or entry.rank >= 0:
+        return entry
+    rank, turn = before.precedence if before.approved else (-entry.rank, 0)
+    return replace(entry, rank=rank, turn=turn)
 
 
 # -- the record stated ----------------------------------------------------------------------------

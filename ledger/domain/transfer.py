@@ -166,9 +166,19 @@ def _needs_accepted(event: e.TransferAccepted) -> Iterable[Need]:
         yield Need(Claim, key_claim(text))
 
 
+def is_another(found: Transfer, event: e.Decision) -> bool:
+    """Whether the UUID was used for another move before: this one can only be rejected, which its home is told."""
+    return found.outgoing or (found.peer_origin, found.volunteer, found.epoch) != (
+        event.basis.origin,
+        event.volunteer,
+        event.epoch,
+    )
+
+
 def _check_undecided(state: State, event: e.Decision, moment: Moment) -> Iterator[Violation]:
     """The offer is addressed to this ledger, and nothing was decided on it."""
-    if find_transfer(state, event):
+    found = find_transfer(state, event)
+    if found is not None and not (isinstance(event, e.TransferRejected) and is_another(found, event)):
         yield Violation("already-decided", f"{event.subject} is decided", "/subject")
     yield from check_peer(state, event.basis.origin, event.home, "/home")
     yield from check_cited(event.basis, moment, "/basis")
@@ -191,7 +201,7 @@ def _decide_accepted(state: State, event: e.TransferAccepted, moment: Moment) ->
             yield Violation("offer-expired", f"the offer expired at {offer.expires}", "/basis")
     else:
         yield from check_recovery(state, event, moment)
-    yield from check_record(event, moment)
+    yield from check_record(state, event, moment)
     yield from check_arrival(state, event, moment)
 
 
@@ -227,6 +237,8 @@ def _decide_expired(state: State, event: e.TransferExpired, moment: Moment) -> I
 
 
 def _evolve_declined(state: State, event: e.TransferRejected | e.TransferExpired, moment: Moment) -> Iterable[Record]:
+    if find_transfer(state, event):
+        return  # which was another move
     yield Transfer(
         id=name_of(event),
         outgoing=False,

@@ -9,14 +9,14 @@ from typing import Any, Literal, Protocol
 from msgspec import UNSET
 
 from ledger import events, identities
-from ledger.arrivals import Brought, Verified
+from ledger.arrivals import Brought
 from ledger.domain import transfer
 from ledger.domain.state import Claim, Moment, Need, State, Transfer, Volunteer, replace
 from ledger.errors import NotYet, Refused, Unavailable, Untrusted
 from ledger.event_fields import type_name
 from ledger.exchange import bundles, manifest, wire
 from ledger.exchange.desk import Desk
-from ledger.exchange.evidence import Foreign
+from ledger.exchange.evidence import Foreign, Verified
 from ledger.ids import instant
 from ledger.limits import TRANSFER_REASONS_MAX
 from ledger.store import decisions
@@ -66,8 +66,7 @@ def check(desk: Desk, data: bytes) -> Message:
     """Verify a message; raise TooLarge, Invalid or Untrusted."""
     told, *keys = wire.read_message(data)
     checker = desk.checker()
-    by_name = {(one.origin, one.position): one for one in keys}
-    support = tuple((by_name[one.origin, one.position], one) for one in checker.learn(keys))
+    support = tuple(checker.learn_verified(keys))
     foreign = checker.check(told)
     _check_logs(desk, [foreign, *(one for _, one in support)])
     desk.seen([told, *keys])
@@ -90,7 +89,7 @@ def handle(desk: Desk, message: Message, sender: str) -> Answer:
     try:
         match event:
             case events.TransferOffered():
-                return _already(desk, event.subject) or Answer("waiting", None, "the bundle is to be fetched")
+                return _already(desk, message.foreign) or Answer("waiting", None, "the bundle is to be fetched")
             case events.TransferAccepted() | events.TransferRejected() | events.TransferExpired():
                 return _end(desk, message, event)
             case events.RecoveryAnnounced():
@@ -159,9 +158,13 @@ def _end(desk: Desk, message: Message, event: events.Decision) -> Answer:
 # -- the decision, at the destination -------------------------------------------------------------
 
 
-def _already(desk: Desk, subject: str) -> Answer | None:
-    found = desk.ledger.record(Transfer, subject.removeprefix("transfer:"))
-    return None if found is None or found.outgoing else Answer("done", found.decided)
+def _already(desk: Desk, foreign: Foreign) -> Answer | None:
+    """What was decided on this very offer, if anything was."""
+    for row in desk.ledger.stream(foreign.event.subject):
+        event = events.decode(row.body or b"")
+        if isinstance(event, events.Decision) and event.basis == cite(foreign):
+            return Answer("done", row.position)
+    return None
 
 
 def decide(desk: Desk, message: Message, fetch: Fetch, sealing_key: bytes) -> Answer:
@@ -171,8 +174,11 @@ def decide(desk: Desk, message: Message, fetch: Fetch, sealing_key: bytes) -> An
     """
     offer = message.foreign.event
     assert isinstance(offer, events.TransferOffered)
-    if done := _already(desk, offer.subject):
+    if done := _already(desk, message.foreign):
         return done
+    if desk.ledger.record(Transfer, transfer.name_of(offer)) is not None:
+        taken = bundles.objection("already-decided", f"another move was made under {offer.subject}")
+        return _reject(desk, message, (taken,))
     if desk.ledger.now() >= instant(offer.expires):
         return _decline(desk, message, events.TransferExpired(**_decision(desk, message)))
     _check_free(desk, offer)

@@ -16,6 +16,7 @@ from ledger.exchange.manifest import Proofs, Record
 from ledger.ids import format_time
 from ledger.intake import Accepted
 from ledger.limits import TRANSFER_OFFER_SECONDS
+from ledger.store import imports
 
 
 def offer(desk: Desk, requested: Transfer, seconds: int = TRANSFER_OFFER_SECONDS) -> Accepted:
@@ -107,5 +108,19 @@ def message(desk: Desk, origin: str, position: int) -> bytes:
     name = (origin or desk.origin, position)
     with desk.proofs() as (proofs, size):
         (told,) = proofs.named([name])
-        keys = proofs.support({(told.origin, events.issuer_of(told.body))}, size)
-    return wire.message([told, *keys])
+        passed = proofs.named(_custody(desk, proofs, told, size))
+        keys = proofs.support(manifest.signers([told, *passed]), size)
+    found = {(one.origin, one.position): one for one in (*passed, *keys)}
+    return wire.message([told, *(found[one] for one in sorted(found))])
+
+
+def _custody(desk: Desk, proofs: Proofs, told: Evidence, size: int) -> list[imports.Name]:
+    """Through whose hands the record went, when what is told changes an entry of another log: homes alone may."""
+    event = events.decode(told.body)
+    if not isinstance(getattr(event, "origin", None), str):
+        return []
+    known = desk.ledger.record(Volunteer, event.subject)
+    here = event.subject if known is None or known.alias_of is None else known.alias_of
+    ids = [here, *manifest.aliases(proofs.cursor, desk.ledger.schema, here)]
+    found = manifest.custody(proofs.cursor, desk.ledger.schema, desk.origin, ids, size)
+    return [name for name in found if name != (told.origin, told.position)]

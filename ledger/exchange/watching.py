@@ -45,7 +45,10 @@ class Watch:
             raise Forked("the log signed two histories: the evidence is kept")
 
     def move(self, item: Evidence, foreign: Foreign) -> None:
-        """Compare an offer or an acceptance with others of the same number; raise Forked for a second one."""
+        """Compare an offer or an acceptance with others of the same number; raise Forked for a second one of one log.
+
+        Of two acceptances in two logs either may be the true one: what decides is which offer they cite.
+        """
         event = foreign.event
         if not isinstance(event, events.TransferOffered | events.TransferAccepted):
             return
@@ -56,11 +59,13 @@ class Watch:
             assert isinstance(other, events.TransferOffered | events.TransferAccepted)
             if other.epoch != event.epoch or (one.origin, one.position) == (item.origin, item.position):
                 continue
+            same = one.origin == item.origin
             if isinstance(event, events.TransferAccepted):
                 self._report("two-acceptances", misconduct.two_acceptances(one, item))
-            elif one.origin == item.origin:
+            elif same:
                 self._report("two-offers", misconduct.two_offers(one, item))
-            raise Forked(f"move {event.epoch} of {event.volunteer} was told of otherwise before: the evidence is kept")
+            if same:
+                raise Forked(f"move {event.epoch} of {event.volunteer} is in that log twice: the evidence is kept")
 
     def keys(self, found: Iterable[tuple[Evidence, Foreign]]) -> None:
         """Compare revocations with the lists of keys that offers from the same log signed as complete."""

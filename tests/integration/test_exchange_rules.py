@@ -521,6 +521,38 @@ def test_whoever_is_joined_with_somebody_at_home_brings_no_keys(regions):
     assert regions.refused(there, "transfer.accepted/1", bundle, details, **members) == {"keys-not-taken"}
 
 
+def test_only_a_home_decides_on_an_entry_of_another_log(three):
+    """A peer that keeps no rules annuls, in its own log, what was served elsewhere."""
+    home, peer, other = three.worlds
+    entry = home.record("hours.recorded/1", **span("09:00", "10:00"))
+    visit(three, peer, home)
+    peer.query(f"UPDATE {peer.schema}.volunteers SET home = NULL RETURNING 1")
+    peer.query(
+        f"INSERT INTO {peer.schema}.entries SELECT (jsonb_populate_record(e, jsonb_build_object('origin', %s))).*"
+        f" FROM {home.schema}.entries e RETURNING 1",
+        home.origin,
+    )
+    three.lawless.append(peer)
+    peer.record("hours.decided/1", entry=entry, origin=home.origin, outcome="annulled")
+    cited = {"subject": VOLUNTEER, "event": three.cite(peer, peer.size - 1), "sender": peer.region}
+    brought = three.brought(peer, (peer.origin, peer.size - 1))
+    assert three.refused(home, "entry.received/1", brought, **cited) == {"wrong-author"}
+
+
+def test_one_log_records_an_entry_once_and_by_an_organisation(regions):
+    here, there = regions.worlds
+    visit(regions, there, here)
+    there.record("hours.recorded/1", **span("09:00", "10:00"))
+    first = there.size - 1
+    regions.receive(here, there, first)
+    # Another event of that id cannot be in an honest log: as if it were, what is known of it here is told of again.
+    here.query(f"DELETE FROM {here.schema}.receipts RETURNING 1")
+    regions.lawless.append(here)
+    cited = {"subject": VOLUNTEER, "event": regions.cite(there, first), "sender": there.region}
+    brought = regions.brought(there, (there.origin, first))
+    assert regions.refused(here, "entry.received/1", brought, **cited) == {"entry-known"}
+
+
 def test_a_record_is_taken_only_from_where_it_went(three):
     """A former home, or a region that never had the record, offers it: nothing shows that it is there."""
     first, second, third = three.worlds

@@ -204,7 +204,6 @@ def test_by_way_of_another_to_a_third(net):
     for code in net.worlds:
         (row,) = net[code].query(f"SELECT disputed_by FROM {net[code].schema}.entries WHERE id = %s", second)
         assert row == (VOLUNTEER,)
-    unique(net)
 
 
 def test_what_a_move_did_not_bring_is_not_told_back_to_where_it_went(net):
@@ -225,7 +224,6 @@ def test_a_visit_is_told_of_changes_wherever_the_person_moved(net):
     assert net.told(net.run()) == [(B, A, DECIDED), (A, C, DECIDED), (C, A, DECIDED)]
     net.hours(C, "08:00", "09:00")
     assert net.told(net.run()) == [(C, A, RECORDED), (A, B, RECORDED)]
-    unique(net)
 
 
 def test_a_change_that_returned_with_the_record_is_told_on(net):
