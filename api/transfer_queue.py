@@ -20,7 +20,7 @@ from api.deployment import Deployment
 from api.exchanging import Exchange, exchanges
 from ledger.errors import Invalid, NotFound
 from ledger.exchange import delivery
-from ledger.ids import format_time
+from ledger.ids import check_region, format_time
 from ledger.store import inbox, outbox
 from projections.engine import advance
 from projections.outgoing import Outgoing, Outline
@@ -205,19 +205,27 @@ def _age(seconds: int) -> str:
 
 
 @click.command()
-@click.argument("message")
+@click.argument("message", required=False)
+@click.option("--all-to", "peer", help="Tell this region everything again: it was restored. 向该地区重发全部消息")
 @cli_common.data
 @cli_common.region
 @cli_common.as_json
 @cli_common.told
-def retry(message: str, data: Path, region: str, as_json: bool) -> None:
-    """Have MESSAGE tried at once: a name that `pending` shows, or `all` for all that are aside. 立即重试消息"""
+def retry(message: str | None, peer: str | None, data: Path, region: str, as_json: bool) -> None:
+    """Have MESSAGE tried at once: a name that `pending` shows, or `all` for all that are aside. 立即重试消息
+
+    With --all-to, a region that was restored from a backup is told everything once more; what it has, it takes once.
+    """
+    if (message is None) is (peer is None):
+        raise click.UsageError("either MESSAGE or --all-to")
     with cli_common.opened(data) as deployment:
         (code,) = _codes(deployment, region)
         ledger = deployment.ledger(code)
-        now, named = ledger.now() * 1000, _INBOX.fullmatch(message)
+        now, named = ledger.now() * 1000, _INBOX.fullmatch(message or "")
         with ledger.database.transaction() as cursor:
-            if message == "all":
+            if message is None:
+                count = outbox.send_again(cursor, ledger.schema, now, check_region(str(peer)))
+            elif message == "all":
                 count = outbox.retry(cursor, ledger.schema, now) + inbox.retry(cursor, ledger.schema, now)
             elif message.isascii() and message.isdecimal() and len(message) <= 16:
                 count = outbox.retry(cursor, ledger.schema, now, int(message))
@@ -226,5 +234,5 @@ def retry(message: str, data: Path, region: str, as_json: bool) -> None:
             else:
                 raise Invalid("a message is named by its number, or by ORIGIN#POSITION: see `yongzhi transfer pending`")
     if not count and message != "all":
-        raise NotFound(f"no message {message} of {region} is pending")
+        raise NotFound(f"no message {message or f'to {peer}'} of {region} is there")
     click.echo(json.dumps({"messages": count})) if as_json else console.print(f"{count} messages 消息")

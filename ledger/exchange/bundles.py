@@ -112,8 +112,12 @@ class _Reading:
                     raise Objected([objection("wrong-transfer", "the bundle is of another transfer")])
             case wire.ListedItems(names):
                 self._listed.extend(names)
+                if len(self._listed) > self._offer.events:
+                    raise Objected([objection("wrong-list", "the list has more events than were offered")])
             case wire.KeyItem(evidence):
                 self._keys.append(evidence)
+                if len(self._keys) > self._offer.key_events:
+                    raise Objected([objection("wrong-keys", "there are more key events than were offered")])
             case wire.EventItem(evidence):
                 self._begin()
                 self._take_event(evidence)

@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from ledger import events, merkle
 from ledger.errors import Invalid, LedgerError, Refused, Untrusted
 from ledger.events import AnyEvent
-from ledger.ids import issuer_kind
+from ledger.ids import TIME_MAX, issuer_kind
 from ledger.keys import VerifyingKey, parse_vkey
 from ledger.limits import EVIDENCE_NOTES_KEPT, INTEGER_MAX
 from ledger.log import Checkpoint, open_checkpoint
@@ -63,7 +63,7 @@ class Evidence:
     def __post_init__(self) -> None:
         if not (
             0 <= self.position <= INTEGER_MAX
-            and 0 <= self.recorded_at <= INTEGER_MAX
+            and 0 <= self.recorded_at <= TIME_MAX
             and 0 <= self.index <= INTEGER_MAX
         ):
             raise Invalid("a position, an index or a time that is no number from 0")

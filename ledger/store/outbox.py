@@ -134,6 +134,14 @@ def release(cursor: Cursor, schema: str, now: int) -> None:
     cursor.execute(f"UPDATE {schema}.outbox SET due = %s WHERE state = 'waiting' AND due > %s", (now, now))
 
 
+def send_again(cursor: Cursor, schema: str, now: int, peer: str) -> int:
+    """Have everything that a peer was ever told told again, in order: it lost what it had taken; how many."""
+    cursor.execute(
+        f"UPDATE {schema}.outbox SET state = 'waiting', attempts = 0, due = %s WHERE peer = %s", (now, peer)
+    )
+    return cursor.rowcount
+
+
 def retry(cursor: Cursor, schema: str, now: int, number: int | None = None) -> int:
     """Have a message that is not done tried at once, or all that are aside; how many."""
     chosen = "state = 'aside'" if number is None else "state <> 'done' AND number = %s"

@@ -71,10 +71,14 @@ def keep_holdings(cursor: Cursor, schema: str, items: Sequence[Held]) -> None:
 
 
 def read(cursor: Cursor, schema: str, volunteer: str) -> list[Private]:
-    """The details kept of a volunteer, oldest event first; nothing once they are erased."""
+    """The details kept of a volunteer, oldest event first; nothing once they are erased.
+
+    Those that arrived from another region come before those that were seen here.
+    """
     cursor.execute(
         f"SELECT i.event_id, i.sealed, v.key FROM {schema}.identities i JOIN vault.{schema} v USING (volunteer)"
-        f" JOIN {schema}.events e USING (event_id) WHERE volunteer = %s ORDER BY e.position",
+        f" JOIN {schema}.events e USING (event_id) WHERE volunteer = %s"
+        " ORDER BY e.topic <> 'transfer.accepted/1', e.position",
         (VOLUNTEER.bind(volunteer),),
     )
     return [

@@ -255,6 +255,20 @@ def test_all_that_is_aside_is_tried_again_at_once(both: Pair):
     assert [row.state for row in both.a.outbox()] == ["waiting"]
 
 
+def test_a_region_that_was_restored_is_told_everything_again(both: Pair):
+    both.recognise(both.a, both.b)
+    both.recognise(both.b, both.a)
+    both.request(both.a, both.b)
+    told(run(both.a, "transfer", "receive", "--json", region=False))
+    before = [row.state for row in both.a.outbox()]
+    assert set(before) == {"done"}
+    assert told(run(both.a, "transfer", "retry", "--all-to", OTHER, "--json")) == {"messages": len(before)}
+    assert {row.state for row in both.a.outbox()} == {"waiting"}
+    told(run(both.a, "transfer", "receive", "--json", region=False))
+    assert [row.state for row in both.a.outbox()] == before
+    assert failed(run(both.a, "transfer", "retry", "--all-to", "440300"))
+
+
 @pytest.mark.parametrize("name", ["7", "ledger.example/442000#7", "", "nonsense", "9" * 30, "ledger.example/442000#x"])
 def test_a_message_that_there_is_not_is_not_tried_again(both: Pair, name: str):
     assert failed(run(both.a, "transfer", "retry", name))
