@@ -523,7 +523,7 @@ def test_whoever_is_joined_with_somebody_at_home_brings_no_keys(regions):
 
 def test_only_a_home_decides_on_an_entry_of_another_log(three):
     """A peer that keeps no rules annuls, in its own log, what was served elsewhere."""
-    home, peer, other = three.worlds
+    home, peer, _ = three.worlds
     entry = home.record("hours.recorded/1", **span("09:00", "10:00"))
     visit(three, peer, home)
     peer.query(f"UPDATE {peer.schema}.volunteers SET home = NULL RETURNING 1")
