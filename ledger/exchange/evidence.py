@@ -62,9 +62,7 @@ class Evidence:
 
     def __post_init__(self) -> None:
         if not (
-            0 <= self.position <= INTEGER_MAX
-            and 0 <= self.recorded_at <= TIME_MAX
-            and 0 <= self.index <= INTEGER_MAX
+            0 <= self.position <= INTEGER_MAX and 0 <= self.recorded_at <= TIME_MAX and 0 <= self.index <= INTEGER_MAX
         ):
             raise Invalid("a position, an index or a time that is no number from 0")
         for path in (self.note_path, self.log_path):

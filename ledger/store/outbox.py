@@ -136,9 +136,7 @@ def release(cursor: Cursor, schema: str, now: int) -> None:
 
 def send_again(cursor: Cursor, schema: str, now: int, peer: str) -> int:
     """Have everything that a peer was ever told told again, in order: it lost what it had taken; how many."""
-    cursor.execute(
-        f"UPDATE {schema}.outbox SET state = 'waiting', attempts = 0, due = %s WHERE peer = %s", (now, peer)
-    )
+    cursor.execute(f"UPDATE {schema}.outbox SET state = 'waiting', attempts = 0, due = %s WHERE peer = %s", (now, peer))
     return cursor.rowcount
 
 
