@@ -24,13 +24,16 @@ from api.client import Client
 from ledger import audit as auditing
 from ledger import keys
 from ledger.codes import region_name
-from ledger.errors import NotFound
+from ledger.errors import NotFound, Unavailable
 from ledger.ids import check_issuer, check_volunteer, issuer_kind
 from projections.engine import catch_up
 from projections.engine import rebuild as rebuild_projection
 from projections.outgoing import Outgoing
 from projections.totals import Totals
 from projections.views import Breakdown, TotalsView, VolunteerTotals
+
+_NOT_STARTED = 3
+"""With which uvicorn exits when it cannot listen; of ours it would mean revoked."""
 
 console = Console()
 errors = Console(stderr=True)
@@ -126,6 +129,10 @@ def serve(data: Path, host: str, port: int, origin: str | None) -> None:
                 log_config=None,
                 timeout_graceful_shutdown=10,
             )
+        except SystemExit as ended:
+            if ended.code == _NOT_STARTED:
+                raise Unavailable(f"cannot serve on {host}:{port}: is something else listening there?") from None
+            raise
         finally:
             service.close()
 

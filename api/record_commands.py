@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -109,7 +110,6 @@ def _mirror(data: Path, region: str, out: Path, as_json: bool) -> None:
     with cli_common.opened(data) as deployment:
         ledger = deployment.ledger(region)
         with ledger.database.read() as cursor, _replacing(out) as file:
-            out.with_name(out.name + ".part").chmod(0o600)
             file.writelines(mirror.write(cursor, ledger.schema))
     if as_json:
         click.echo(json.dumps({"file": str(out), "bytes": out.stat().st_size}))
@@ -149,7 +149,8 @@ def _replacing(out: Path) -> Iterator[IO[bytes]]:
     """A file that takes the place of `out` once it is whole."""
     part = out.with_name(out.name + ".part")
     try:
-        with part.open("wb") as file:
+        # Whose hours they are is their owner's business.
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             yield file
         part.replace(out)
     except OSError as error:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+from rich.table import Column, Table
 
 from api import cli_common
 from api.deployment import Deployment
@@ -156,7 +156,9 @@ def pending(data: Path, region: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
         return
-    table = Table("message 消息", "peer 对方", "kind 类型", "state 状态", "age 时长", "tries 次数", "reason 原因")
+    names = ("message 消息", "peer 对方", "kind 类型", "state 状态", "age 时长", "tries 次数", "reason 原因")
+    # Folded, never cut: `retry` asks for the whole name.
+    table = Table(*(Column(name, overflow="fold") for name in names))
     for one in found:
         arrow = "→" if one["box"] == "outbox" else "←"
         name = f"{one['region']} {one['message']}"

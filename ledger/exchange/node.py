@@ -120,6 +120,7 @@ class Node:
 
     def _offer(self, requested: Transfer) -> bool:
         try:
+            self._check_reachable(requested)
             outgoing.offer(self.desk, requested)
         except _AGAIN:
             return False
@@ -127,6 +128,15 @@ class Node:
             logger.warning("record not offered", extra={"region": self.desk.code, "reason": error.detail})
             return False
         return True
+
+    def _check_reachable(self, requested: Transfer) -> None:
+        """Raise NotYet unless the destination is a region of the federation now: nobody else could answer an offer."""
+        trust = self._trust()
+        if trust is None:
+            return
+        region = trust.by_origin(requested.peer_origin)
+        if region is None or not trust.valid(region, self.desk.ledger.now()):
+            raise NotYet(f"{requested.peer} is no region of the federation that is installed")
 
     def _try(self, message: Message, row: inbox.Row, *, fetching: bool) -> Answer:
         """Do what a message asks for, as far as it can be done now."""

@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import signal
+import socket
 import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +29,7 @@ from ledger.keys import SigningKey
 from ledger.log import open_checkpoint
 from ledger.store import log
 from ledger.store.postgres import Database
+from tests.api import process
 from tests.api.process import free_port, run, serving, start
 from tests.api.site import wipe
 from tests.builders import AUTHORITY, GROUP, ORIGIN, REGION, STATION
@@ -675,3 +677,13 @@ def test_the_embedded_database_runs_as_long_as_it_is_needed(tmp_path):
     ended = run("checkpoint", "--data", data, "--region", REGION)
     assert open_checkpoint(ended.out, log_key.verifier).size == 3
     assert not running.exists()
+
+
+def test_a_port_that_is_taken_is_told_of_as_out_of_reach(folder):
+    """3 would mean that something is revoked."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = process.run("serve", "--data", folder.data, "--port", port, database_url=folder.database.dsn)
+    assert ended.status == 5
+    assert f"127.0.0.1:{port}" in ended.err
+    assert "Traceback" not in ended.err

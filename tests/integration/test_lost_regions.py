@@ -210,6 +210,18 @@ def test_a_request_that_was_never_offered_is_withdrawn(land: Land) -> None:
         closing.withdraw(land.desks["441300"], builders.event_id())
 
 
+def test_nothing_is_offered_to_a_region_that_cannot_answer(land: Land) -> None:
+    """A record that is offered is frozen: whoever is gone, or was never there, would keep it so."""
+    transfer = land.regions.request(land.a, land.b).removeprefix("transfer:")
+    land.close(land.b)
+    with land.a.unchanged():
+        assert not land.nodes["441300"].step()
+    closing.withdraw(land.desks["441300"], transfer)
+    land.closed.clear()
+    land.regions.request(land.a, land.b)
+    assert land.nodes["441300"].step()
+
+
 # -- a home that ended -------------------------------------------------------------------------------------
 
 
