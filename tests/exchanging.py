@@ -160,10 +160,11 @@ class Regions:
     def to(self, world: World) -> dict[str, Any]:
         return {"to": world.region, "to_origin": world.origin}
 
-    def request(self, home: World, to: World, volunteer: str = VOLUNTEER) -> str:
-        """The transfer, by its name as a subject."""
-        name = f"transfer:{builders.event_id()}"
-        home.record("transfer.requested/1", issuer=volunteer, subject=name, volunteer=volunteer, **self.to(to))
+    def request(self, home: World, to: World, volunteer: str = VOLUNTEER, by: str = "") -> str:
+        """The transfer, by its name as a subject; `by` a station on somebody's behalf."""
+        name, form = f"transfer:{builders.event_id()}", {"reference": "档案 2026-21"} if by else {}
+        members: dict[str, Any] = {"subject": name, "volunteer": volunteer, **self.to(to), **form}
+        home.record("transfer.requested/1", issuer=by or volunteer, **members)
         return name
 
     def manifest(self, home: World, volunteer: str) -> manifest.Record:

@@ -105,7 +105,12 @@ def arrived_people(state: State, event: e.TransferAccepted, moment: Moment, here
 
 
 def arrived_keys(state: State, event: e.TransferAccepted, moment: Moment) -> Iterable[Record]:
-    """The keys that arrived, but for those that somebody has here."""
+    """The keys that arrived, but for those that somebody has here; and what was revoked on the way ends here too."""
+    for one in moment.support:
+        if isinstance(one.event, e.VolunteerKeyRevoked) and one.origin and one.event.subject in ids_of(event):
+            known = state.get(KeyRecord, (one.event.subject, one.event.key_id))
+            if known is not None and known.revoked is None:
+                yield replace(known, revoked=moment.position)
     for text in event.keys:
         key = parse_vkey(text)
         if state.get(KeyRecord, (key.name, key.id)) is None and state.get(Claim, key_claim(text)) is None:
@@ -120,6 +125,7 @@ def needs_arrival(event: e.TransferAccepted) -> Iterable[Need]:
     for name in ids_of(event):
         yield Need(Volunteer, name)
         yield Need(Entry, group=name)
+        yield Need(KeyRecord, group=name)
 
 
 def record_of(moment: Moment) -> Sequence[Arrived]:

@@ -539,6 +539,21 @@ def test_only_a_home_decides_on_an_entry_of_another_log(three):
     assert three.refused(home, "entry.received/1", brought, **cited) == {"wrong-author"}
 
 
+def test_a_key_that_was_revoked_at_another_home_is_not_good_again_at_the_first(regions):
+    here, there = regions.worlds
+    regions.move(here, there)
+    key = vkey(VOLUNTEER)
+    there.record(
+        "volunteer.key_revoked/1", issuer=there.authority, subject=VOLUNTEER, key_id=key.split("+")[1], reason="遗失"
+    )
+    back = regions.offer(there, here, transfer=regions.request(there, here, by=STATION))
+    regions.accept(there, here, back, keys=[])
+    regions.end(there, here, back)
+    regions.lawless.append(here)  # what revoked it stands in the other log
+    with pytest.raises(Untrusted, match="revoked"):
+        here.record("transfer.requested/1", issuer=VOLUNTEER, volunteer=VOLUNTEER, **regions.to(there))
+
+
 def test_one_log_records_an_entry_once_and_by_an_organisation(regions):
     here, there = regions.worlds
     visit(regions, there, here)

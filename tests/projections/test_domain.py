@@ -151,7 +151,7 @@ def check(everything: State, event: events.AnyEvent, moment: Moment) -> Decided:
     assert decided(everything, event, moment) == answer
     assert snapshot(everything) == before
     loaded = decided(
-        Loaded(everything, event, moment.claim, (*(moment.arrived or ())[:1], *moment.support)), event, moment
+        Loaded(everything, event, moment.claim, (*(moment.arrived or ()), *moment.support)), event, moment
     )
     assert loaded[0] == answer[0]
     assert sorted(map(repr, loaded[1])) == sorted(map(repr, answer[1]))
