@@ -31,6 +31,7 @@ from ledger.domain.state import (
 )
 from ledger.domain.verdict import Violation
 from ledger.errors import Invalid
+from ledger.exchange.manifest import root_of
 from ledger.ids import instant
 from ledger.store import decisions
 from tests import builders
@@ -150,9 +151,7 @@ def check(everything: State, event: events.AnyEvent, moment: Moment) -> Decided:
     answer = decided(everything, event, moment)
     assert decided(everything, event, moment) == answer
     assert snapshot(everything) == before
-    loaded = decided(
-        Loaded(everything, event, moment.claim, (*(moment.arrived or ()), *moment.support)), event, moment
-    )
+    loaded = decided(Loaded(everything, event, moment.claim, (*(moment.arrived or ()), *moment.support)), event, moment)
     assert loaded[0] == answer[0]
     assert sorted(map(repr, loaded[1])) == sorted(map(repr, answer[1]))
     return answer
@@ -330,6 +329,9 @@ def test_what_moves_a_record_is_admitted_and_changes_what_it_needs_alone(history
         changes = {"closure": ABSENT, "outcome": {"origin": PEER_ORIGIN, "position": 41, "entry": "A" * 54}}
     if kind == "recovery.announced/1":
         changes = {"epoch": RECOVERY_STEP}
+    if kind == "transfer.accepted/1":
+        entries = [one.entry for one in arrived_for(kind) or () if one.topic in events.RECORD_TYPES]
+        changes = {"events": len(entries), "root": root_of(entries)}
     event = builders.example(kind, **changes)
     arrived = arrived_for(kind) if not kind.startswith("entry.") else (foreign("hours.recorded/1", position=42),)
     moment = moment_at(len(HISTORIES[history]), signing_key(event.issuer).id, None, arrived)
