@@ -153,6 +153,7 @@ def _needs_received(event: e.EntryReceived) -> Iterable[Need]:
     yield Need(Volunteer, event.subject)
     yield Need(Peer, group=event.event.origin)
     yield Need(Receipt, cited=(event.event.origin, event.event.position))
+    yield Need(Transfer, group=event.subject)
 
 
 def _decide_received(state: State, event: e.EntryReceived, moment: Moment) -> Iterator[Violation]:
@@ -198,14 +199,23 @@ def _check_author(state: State, one: Arrived, entry: Entry, moment: Moment) -> I
         allowed.add(event.issuer if person(state, event.issuer) == entry.volunteer else "")
     if event.issuer not in allowed:
         yield Violation("wrong-author", f"{event.issuer} may not change that entry", "/event")
-    elif entry.origin != one.origin and event.ledger not in homes(state, entry.volunteer, moment):
+    elif entry.origin != one.origin and event.ledger not in homes(state, entry.volunteer, event.subject, moment):
         yield Violation("wrong-author", f"{event.ledger} was no home, and the entry stands in another log", "/event")
 
 
-def homes(state: State, volunteer: str, moment: Moment) -> set[str]:
-    """The regions that were home to somebody as far as offers and acceptances in their own logs show it from here."""
+def homes(state: State, volunteer: str, name: str, moment: Moment) -> set[str]:
+    """The regions that were home to somebody, as this ledger and offers and acceptances in their own logs show it.
+
+    `name` is the id by which an event calls the person.
+    """
     known = state.get(Volunteer, volunteer)
     found = {moment.region, known.home or moment.region} if known else set()
+    found |= {
+        move.peer
+        for one in {volunteer, name}
+        for move in state.group(Transfer, one)
+        if move.state in ("accepted", "closed")
+    }
     hops = [(start, end) for _, start, end in hops_of(state, volunteer, moment)]
     while more := {one for hop in hops if found & {*hop} for one in hop} - found:
         found |= more

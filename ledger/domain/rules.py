@@ -17,6 +17,7 @@ from ledger.domain.state import (
     Record,
     Region,
     State,
+    Transfer,
     Volunteer,
     person,
 )
@@ -55,6 +56,7 @@ def further_needs(state: State, arrived: Iterable[Arrived]) -> Iterable[Need]:
     for volunteer in state.all(Volunteer):
         if volunteer.alias_of is not None:
             yield Need(Volunteer, volunteer.alias_of)
+            yield Need(Transfer, group=volunteer.alias_of)
     for claim in state.all(Claim):
         if claim.kind == "identity":
             yield Need(Volunteer, claim.holder)

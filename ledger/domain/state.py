@@ -257,6 +257,8 @@ class Transfer(Record, frozen=True, kw_only=True, gc=False):
     announced while a recovery waits. At a peer that answered to a recovery: endorsed, objected.
     """
 
+    GROUP = "volunteer"
+
     id: str
     outgoing: bool
     volunteer: str
