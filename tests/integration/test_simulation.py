@@ -16,7 +16,7 @@ from tests.simulation.schedule import draw
 from tests.simulation.shrink import shrink
 from tests.simulator import attempt, search, staged
 
-PORTIONS, SEEDS, STEPS = 10, 15, 40
+PORTIONS, SEEDS, STEPS = 10, 11, 40
 
 
 @pytest.fixture(scope="module")
