@@ -6,10 +6,12 @@ Both regions share the machine and the database server, as they never would; the
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from api import deployment, drafts
@@ -18,27 +20,49 @@ from ledger.app import Ledger
 from ledger.domain.state import Transfer
 from ledger.exchange import incoming, outgoing
 from ledger.exchange.desk import Desk
-from ledger.identities import new_sealing_key, sealing_public
+from ledger.identities import sealing_public
 from ledger.ids import new_id
 from ledger.log import Publisher
 from tests.bench.data import BLOCKS, People
 from tests.bench.machines import Machine
 from tests.bench.report import Report
 
-_THREADS = 2
+_PROCESSES = 2
+_HERE, _THERE = "441600", "441700"
 _LIFE_SECONDS = 5 / 10_000
 _MANY_SECONDS = 60 / (1_000 * 100)
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """A region of the move."""
+class End:
+    """One end of a move, as a server has it."""
 
     ledger: Ledger
-    people: People
     publisher: Publisher
     desk: Desk
     sealing: bytes
+
+    @classmethod
+    def of(cls, opened: deployment.Deployment, code: str) -> End:
+        publisher, ledger = opened.publisher(code), opened.ledger(code)
+        desk = Desk(ledger, opened.region_keys(code).issuing, lambda: publisher.published)
+        return cls(ledger, publisher, desk, opened.sealing_key(code))
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A region of the move with its people."""
+
+    people: People
+    end: End
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.end.ledger
+
+    @property
+    def publisher(self) -> Publisher:
+        return self.end.publisher
 
     def submit(self, bodies: Sequence[bytes]) -> None:
         """Events of the region."""
@@ -59,32 +83,41 @@ class Side:
 
 
 def measure(report: Report, machine: Machine, life: int, movers: int, entries: int) -> None:
-    """One long record; then many of common length, one after the other on each of two threads."""
-    with _side(machine, "441600") as here, _side(machine, "441700") as there:
+    """One long record; then many of common length, shared by two processes as regions have theirs."""
+    with _side(machine, _HERE) as here, _side(machine, _THERE) as there:
         here.recognise(there)
         there.recognise(here)
         for request in here.people.life(here.people.volunteers[0], life):
             here.ledger.submit(request)
         (one,) = _requested(here, there, here.people.volunteers[:1])
         start = time.perf_counter()
-        _move(here, there, one)
+        _move(here.end, there.end, one)
         report.add(f"a record of {life:,} entries moves", time.perf_counter() - start, "s", target=life * _LIFE_SECONDS)
         for request in here.people.sheets(entries // 2 * BLOCKS):
             here.ledger.submit(request)
         many = _requested(here, there, here.people.volunteers[1 : movers + 1])
-        start = time.perf_counter()
-        with ThreadPoolExecutor(_THREADS) as pool:
-            list(pool.map(lambda transfer: _move(here, there, transfer), many))
+        with ProcessPoolExecutor(_PROCESSES, multiprocessing.get_context("spawn")) as pool:
+            list(pool.map(_move_all, [machine.folder] * _PROCESSES, [machine.dsn] * _PROCESSES, [[]] * _PROCESSES))
+            start = time.perf_counter()
+            shares = [many[number::_PROCESSES] for number in range(_PROCESSES)]
+            list(pool.map(_move_all, [machine.folder] * _PROCESSES, [machine.dsn] * _PROCESSES, shares))
+            seconds = time.perf_counter() - start
         name, target = f"{movers:,} records of {entries} entries move", movers * entries * _MANY_SECONDS
-        report.add(name, time.perf_counter() - start, "s", target=target)
+        report.add(name, seconds, "s", target=target)
+
+
+def _move_all(folder: Path, dsn: str, transfers: Sequence[str]) -> None:
+    """A share of the moves, one after the other, in a process of its own."""
+    with deployment.opened(folder / _HERE, dsn) as home, deployment.opened(folder / _THERE, dsn) as destination:
+        here, there = End.of(home, _HERE), End.of(destination, _THERE)
+        for transfer in transfers:
+            _move(here, there, transfer)
 
 
 @contextlib.contextmanager
 def _side(machine: Machine, code: str) -> Iterator[Side]:
-    with machine.region(code) as (data, ledger, people), deployment.opened(data, machine.dsn) as opened:
-        publisher = opened.publisher(code)
-        desk = Desk(ledger, people.authority, lambda: publisher.published)
-        yield Side(ledger, people, publisher, desk, new_sealing_key())
+    with machine.region(code) as (data, _, people), deployment.opened(data, machine.dsn) as opened:
+        yield Side(people, End.of(opened, code))
 
 
 def _requested(here: Side, there: Side, volunteers: Sequence[str]) -> list[str]:
@@ -100,8 +133,9 @@ def _requested(here: Side, there: Side, volunteers: Sequence[str]) -> list[str]:
     return [str(one) for one in found]
 
 
-def _move(here: Side, there: Side, transfer: str) -> None:
+def _move(here: End, there: End, transfer: str) -> None:
     """All of it, as two nodes would do it; a server signs within a second, which is not waited for."""
+    here.publisher.refresh()
     requested = here.ledger.record(Transfer, transfer)
     assert requested is not None
     offered = outgoing.offer(here.desk, requested).first
@@ -111,11 +145,11 @@ def _move(here: Side, there: Side, transfer: str) -> None:
     there.publisher.publish()
     assert answer.position is not None
     back = incoming.check(here.desk, outgoing.message(there.desk, "", answer.position))
-    incoming.handle(here.desk, back, there.people.region)
+    incoming.handle(here.desk, back, there.ledger.region)
     closed = here.ledger.record(Transfer, transfer)
     assert closed is not None
     assert closed.state == "closed"
 
 
-def _bundle(here: Side, there: Side, transfer: str) -> Iterator[bytes]:
+def _bundle(here: End, there: End, transfer: str) -> Iterator[bytes]:
     return outgoing.bundle(here.desk, transfer, sealing_public(there.sealing))
