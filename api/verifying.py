@@ -15,6 +15,7 @@ from rich.text import Text as Line
 
 from api import cli_common, verdicts
 from api.cli_common import REFUSED
+from api.federation_folder import read, write
 from api.fetching import StatusLists, fetch_bundle
 from api.page_texts import Wording
 from api.verdicts import Text, mask
@@ -102,7 +103,7 @@ def verify(
     if bundle is None and (url is None or offline):
         raise click.UsageError("--bundle is needed, or online --url: they say whom to believe")
     now, presented, pinned = int(time.time()) if at is None else parse_time(at), _presented(file), _pinned(pins, data)
-    served = _read(bundle, BUNDLE_BYTES_MAX) if bundle is not None else fetch_bundle(url or "")
+    served = read(bundle, BUNDLE_BYTES_MAX) if bundle is not None else fetch_bundle(url or "")
     try:
         trusted = federation.open_bundle(served, pinned, now)
     except LedgerError as error:
@@ -147,12 +148,12 @@ def trust(url: str, pins: tuple[str, ...], out: Path, after: Path | None, data: 
     if after is None:
         found = federation.open_bundle(served, pinned, now)
     else:
-        old = federation.open_old(_read(after, BUNDLE_BYTES_MAX), pinned)
+        old = federation.open_old(read(after, BUNDLE_BYTES_MAX), pinned)
         found = federation.follow(old, served, now)
         pinned += map(parse_vkey, old.federation.keys)  # one of which signed what was followed to before
     if out.exists():
         _check_newer(out, found, pinned)
-    _write(out, served)
+    write(out, served)
     known = found.federation
     members = {
         "written": str(out),
@@ -173,7 +174,7 @@ def trust(url: str, pins: tuple[str, ...], out: Path, after: Path | None, data: 
 def _check_newer(out: Path, found: federation.Trust, known: Sequence[VerifyingKey]) -> None:
     """A server that serves an older bundle brings back the keys that were revoked since: raise Untrusted."""
     try:
-        kept = federation.open_old(_read(out, BUNDLE_BYTES_MAX), known, 1)
+        kept = federation.open_old(read(out, BUNDLE_BYTES_MAX), known, 1)
     except (Invalid, TooLarge, Untrusted) as error:
         raise Untrusted(f"{out} is there, and no trust bundle under these keys: {error.detail}") from None
     federation.check_after(kept.federation, found.federation)
@@ -187,7 +188,7 @@ def _pinned(pins: Sequence[str], data: Path) -> list[VerifyingKey]:
         raise click.UsageError("--key is needed: the federation key that you trust")
     found = []
     for pin in pins:
-        text = _read(Path(pin), 64 * 1024).decode(errors="replace") if Path(pin).is_file() else pin
+        text = read(Path(pin), 64 * 1024).decode(errors="replace") if Path(pin).is_file() else pin
         found += [parse_vkey(line.strip()) for line in text.splitlines() if line.strip()]
     return found
 
@@ -197,7 +198,7 @@ def _presented(file: str) -> bytes:
     if file == "-":
         data = sys.stdin.buffer.read(VERIFY_BYTES_MAX + 1)
     elif len(file) < 4096 and Path(file).is_file():
-        return _read(Path(file), VERIFY_BYTES_MAX)
+        return read(Path(file), VERIFY_BYTES_MAX)
     elif file.startswith(("https://", "http://")) or (file.count(".") >= 2 and "~" in file):
         data = file.encode(errors="replace")
     else:
@@ -205,27 +206,6 @@ def _presented(file: str) -> bytes:
     if len(data) > VERIFY_BYTES_MAX:
         raise TooLarge(f"more than {VERIFY_BYTES_MAX} bytes")
     return data
-
-
-def _read(path: Path, bytes_max: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            data = file.read(bytes_max + 1)
-    except OSError as error:
-        raise Unavailable(f"cannot read {path}: {error}") from None
-    if len(data) > bytes_max:
-        raise TooLarge(f"{path} has more than {bytes_max} bytes")
-    return data
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Replace it, so that a bundle is never there by half."""
-    temporary = path.with_name(path.name + ".new")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        raise Unavailable(f"cannot write {path}: {error}") from None
 
 
 # -- showing ------------------------------------------------------------------------------------------

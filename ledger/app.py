@@ -182,11 +182,6 @@ class Ledger(Application[str]):
         with self.database.read() as cursor:
             return log.read_stream(cursor, self.schema, subject)
 
-    def changes_of(self, volunteer: str) -> list[log.StoredRow]:
-        """Events about a volunteer's entries after they were recorded, oldest first."""
-        with self.database.read() as cursor:
-            return log.read_stream(cursor, self.schema, volunteer, events.CHANGE_TYPES)
-
     def rows_at(self, positions: Sequence[int]) -> dict[int, log.StoredRow]:
         """The events at these positions."""
         with self.database.read() as cursor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ledger import events
-from ledger.domain import transfer
+from ledger.domain.moves import ids_of
 from ledger.domain.state import Arrived, Moment, State, Volunteer, replace
 from ledger.errors import Untrusted
 from ledger.event_fields import Event, type_name
@@ -99,7 +99,7 @@ class Arrivals:
         self, cursor: Cursor, state: State, event: events.TransferAccepted, moment: Moment, arrived: Sequence[Arrived]
     ) -> list[Arrived]:
         """Events about somebody who visited, or was at home before, that the record which arrives does not have yet."""
-        ids = transfer.ids_of(event)
+        ids = ids_of(event)
         if not any(state.get(Volunteer, name) for name in ids):
             return []
         listed = {(one.origin, one.position) for one in arrived}

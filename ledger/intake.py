@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from ledger import events, holdings, identities
 from ledger.arrivals import Arrivals, Brought
-from ledger.domain import rules, transfer
+from ledger.domain import rules
+from ledger.domain.moves import ids_of
 from ledger.domain.state import KeyRecord, Moment, Need, State
 from ledger.domain.verdict import Violation
 from ledger.errors import Conflict, LedgerError, NotYet, Problem, Refused, Untrusted
@@ -249,7 +250,7 @@ class Batch:
         """A record arrives on top of what is stored about the person; raise NotYet for what is decided only now."""
         if isinstance(event, events.TransferAccepted):
             new = {one.stream for one in self._decided.new} | {one.event.subject for one in before}
-            if not new.isdisjoint(transfer.ids_of(event)):
+            if not new.isdisjoint(ids_of(event)):
                 raise NotYet("something about the person is stored in the same moment: try again")
 
     def _take(self, prepared: Prepared) -> Accepted:

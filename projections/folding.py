@@ -8,7 +8,9 @@ from typing import Any, Final, cast
 from psycopg2.extensions import cursor as Cursor
 
 from ledger import events
-from ledger.domain import exchange, rules, transfer
+from ledger.domain import exchange, rules
+from ledger.domain.arrival import needs_arrival, replay
+from ledger.domain.moves import ids_of
 from ledger.domain.state import Arrived, Entry, Moment, Need, State, Volunteer
 from ledger.store import copying, decisions, imports, log
 from ledger.store.copying import VOLUNTEER
@@ -48,7 +50,7 @@ _read = events.reader(
 def _needs(topic: str, event: Any, arrived: Sequence[Arrived]) -> Iterable[Need]:
     match topic:
         case "transfer.accepted/1":
-            needs = transfer.needs_arrival(event)
+            needs = needs_arrival(event)
         case "entry.received/1":
             needs = (need for one in arrived for need in exchange.needs_of(one))
         case _:
@@ -109,8 +111,8 @@ class Folding:
         """The entries as an event leaves them, by the rules that admitted it."""
         if topic == "transfer.accepted/1":
             here = event.joined if isinstance(event.joined, str) else event.volunteer
-            self._add_aliases(cursor, state, [name for name in transfer.ids_of(event) if name != here], here)
-            records = transfer.replay(event, moment, here)
+            self._add_aliases(cursor, state, [name for name in ids_of(event) if name != here], here)
+            records = replay(event, moment, here)
         else:
             records = rules.BY_NAME[topic].evolve(state, event, moment)
         return (record for record in records if type(record) is Entry)

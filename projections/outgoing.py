@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Final
 from psycopg2.extensions import cursor as Cursor
 
 from ledger import events
-from ledger.domain import hours, transfer
+from ledger.domain import hours
+from ledger.domain.moves import name_of
 from ledger.store import copying, log, outbox
 from ledger.store.copying import BIGINT, INTEGER, LABEL, TEXT, UUID
 from ledger.store.outbox import Message
@@ -121,7 +122,7 @@ class Page:
     def _follow(self, step: Step) -> list[Message]:
         self.people.follow(step)
         if isinstance(step.event, events.TransferClosed):
-            return self._released(self.people.moves[transfer.name_of(step.event)], step.position)
+            return self._released(self.people.moves[name_of(step.event)], step.position)
         return messages_of(step, self.regions, self._recognised)
 
     # -- reading --------------------------------------------------------------------------------------

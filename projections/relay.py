@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from msgspec import UNSET
 
 from ledger import events
-from ledger.domain import transfer
+from ledger.domain.moves import ids_of, name_of
 from ledger.store.outbox import Message
 
 
@@ -84,14 +84,14 @@ class People:
             case events.VolunteerVisiting():
                 self._settle([event.subject], event.home)
             case events.TransferOffered():
-                self.moves[transfer.name_of(event)] = Move(event.volunteer, event.to, event.size)
+                self.moves[name_of(event)] = Move(event.volunteer, event.to, event.size)
             case events.TransferAccepted():
                 names = names_of(event)
                 here = event.joined if isinstance(event.joined, str) else event.volunteer
                 self.persons.update(dict.fromkeys(names, here))
                 self._settle(names, None)
             case events.TransferClosed():
-                move = self.moves[transfer.name_of(event)]
+                move = self.moves[name_of(event)]
                 move.closed = step.position
                 self._settle(self.ids(move.stream), move.peer)
 
@@ -105,10 +105,10 @@ def names_of(event: Any) -> tuple[str, ...]:
         case events.VolunteerVisiting():
             return (event.subject,)
         case events.TransferOffered():
-            return transfer.ids_of(event)
+            return ids_of(event)
         case events.TransferAccepted():
             joined = (event.joined,) if isinstance(event.joined, str) else ()
-            return (*transfer.ids_of(event), *joined)
+            return (*ids_of(event), *joined)
         case events.TransferClosed():
             return (event.volunteer,)
         case _:
@@ -135,7 +135,7 @@ def messages_of(step: Step, regions: Mapping[str, str], recognised: Callable[[in
             to, kind = [regions[event.announcement.origin]], "answer"
         case _:
             return []
-    name = transfer.name_of(event)
+    name = name_of(event)
     return [Message(peer, name, kind, "", step.position, name) for peer in to]
 
 

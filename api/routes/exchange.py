@@ -10,20 +10,18 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
-from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
-from api import access
+from api import access, bodies
 from api.access import Reader, Served
 from api.exchanging import as_dict
-from api.problems import TooSlow, Unsupported
 from api.service import Region, Service
 from api.sessions import Session
 from ledger import events
 from ledger.domain.state import Transfer
-from ledger.errors import Busy, Forbidden, Invalid, NotFound, TooLarge
+from ledger.errors import Busy, Forbidden, NotFound
 from ledger.ids import REGION_PATTERN, UUID_PATTERN, check_volunteer, issuer_kind
-from ledger.limits import BUNDLES_AT_ONCE, MESSAGE_BYTES_MAX, SUBMISSION_SECONDS_MAX, WAITING_BYTES_MAX
+from ledger.limits import BUNDLES_AT_ONCE, MESSAGE_BYTES_MAX
 
 router = APIRouter(prefix="/v1/regions/{region}", tags=["exchange"])
 
@@ -93,56 +91,10 @@ async def inbox(
     """It authenticates itself: the evidence in it is verified. Kept durably before the answer; safe to send again."""
     region.check_writable()
     service = access.service(request)
-    held = _Held(service)
-    try:
-        data = await _read(held, request)
+    async with bodies.body(service, request, "message", MESSAGE_BYTES_MAX) as data:
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(service.handling, region.exchange.deliver, data, sender)
-    finally:
-        held.release()
     return AnswerOut(state=found.state, position=found.position, reason=found.reason)
-
-
-class _Held:
-    """Bytes of a message in memory, counted together with those of submissions."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._bytes = 0
-
-    def take(self, size: int) -> None:
-        """Count more; raise Busy when all requests together hold too many."""
-        self._bytes += size
-        self._service.waiting_bytes += size
-        if self._service.waiting_bytes > WAITING_BYTES_MAX:
-            raise Busy("too many submissions and messages are waiting", retry_after=2)
-
-    def release(self) -> None:
-        """The request is answered."""
-        self._service.waiting_bytes -= self._bytes
-
-
-async def _read(held: _Held, request: Request) -> bytes:
-    """The body, within its limits of size, time and memory; they are told before anything is parsed."""
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Unsupported("a message has no content encoding")
-    announced = request.headers.get("content-length", "0")
-    size = int(announced[:18]) if announced.isascii() and announced.isdecimal() else 0
-    if size > MESSAGE_BYTES_MAX:
-        raise TooLarge(f"{size} bytes announced; a message has at most {MESSAGE_BYTES_MAX}")
-    data = bytearray()
-    try:
-        async with asyncio.timeout(SUBMISSION_SECONDS_MAX):
-            async for chunk in request.stream():
-                held.take(len(chunk))
-                data += chunk
-                if len(data) > MESSAGE_BYTES_MAX:
-                    raise TooLarge(f"a message has at most {MESSAGE_BYTES_MAX} bytes")
-    except TimeoutError:
-        raise TooSlow(f"a message arrives within {SUBMISSION_SECONDS_MAX} s") from None
-    except ClientDisconnect:
-        raise Invalid("the request ended before its body did") from None
-    return bytes(data)
 
 
 # -- keys and bundles -----------------------------------------------------------------------------

@@ -9,15 +9,14 @@ import asyncio
 from typing import Final
 
 import msgspec
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
-from api import problems
-from api.problems import TooSlow, Unsupported
+from api import bodies, problems
 from api.service import Region, Service
-from ledger.errors import Busy, Invalid, LedgerError, TooLarge
+from ledger.errors import LedgerError
 from ledger.intake import Accepted
-from ledger.limits import SUBMISSION_BYTES_MAX, SUBMISSION_SECONDS_MAX, WAITING_BYTES_MAX
+from ledger.limits import SUBMISSION_BYTES_MAX
 
 PATH: Final = "/v1/regions/{region}/submissions"
 
@@ -53,64 +52,13 @@ async def submit(request: Request) -> Response:
 
 async def _take(service: Service, region: Region, request: Request) -> Accepted:
     region.check_writable()
-    held = _Held(service)
-    try:
-        data = await _read(held, request)
+    async with bodies.body(service, request, "submission", SUBMISSION_BYTES_MAX) as data:
         loop = asyncio.get_running_loop()
         prepared = await loop.run_in_executor(service.verifying, region.ledger.prepare, data)
         outcome = await asyncio.wrap_future(region.committer.submit(prepared))
-    finally:
-        held.release()
     if isinstance(outcome, LedgerError):
         raise outcome
     return outcome
-
-
-class _Held:
-    """Bytes that one request holds in memory, counted from the first that arrives."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._bytes = 0
-
-    def take(self, size: int) -> None:
-        """Count more; raise Busy when all requests together hold too many."""
-        self._bytes += size
-        self._service.waiting_bytes += size
-        if self._service.waiting_bytes > WAITING_BYTES_MAX:
-            raise Busy("too many submissions are waiting", retry_after=2)
-
-    def release(self) -> None:
-        """The request is answered."""
-        self._service.waiting_bytes -= self._bytes
-
-
-async def _read(held: _Held, request: Request) -> bytes:
-    """The body, within its limits of size, time and memory; the limits are told before parsing."""
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise Unsupported("a submission has no content encoding")
-    announced = request.headers.get("content-length", "0")
-    size = int(announced[:18]) if announced.isascii() and announced.isdecimal() else 0
-    if size > SUBMISSION_BYTES_MAX:
-        raise TooLarge(f"{size} bytes announced; a submission has at most {SUBMISSION_BYTES_MAX}")
-    try:
-        async with asyncio.timeout(SUBMISSION_SECONDS_MAX):
-            return await _receive(held, request)
-    except TimeoutError:
-        raise TooSlow(f"a submission arrives within {SUBMISSION_SECONDS_MAX} s") from None
-    except ClientDisconnect:
-        raise Invalid("the request ended before its body did") from None
-
-
-async def _receive(held: _Held, request: Request) -> bytes:
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > SUBMISSION_BYTES_MAX:
-            raise TooLarge(f"a submission has at most {SUBMISSION_BYTES_MAX} bytes")
-        held.take(len(chunk))
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _encode(accepted: Accepted) -> bytes:

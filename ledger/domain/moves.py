@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ledger import events as e
-from ledger.domain.state import Need, State, Transfer, Volunteer
+from ledger.domain.state import Moment, Need, State, Transfer, Volunteer
 from ledger.domain.verdict import Violation
 from ledger.event_fields import Event
 
@@ -38,3 +38,19 @@ def check_state(state: State, event: e.TransferEvent, *states: str) -> Iterator[
 def ids_of(event: e.TransferAccepted | e.TransferOffered) -> tuple[str, ...]:
     """All ids under which the person's entries were recorded, the record's own first."""
     return event.volunteer, *event.aliases
+
+
+def arriving(state: State, event: e.Decision | e.RecoveryAnnounced, moment: Moment, new_state: str) -> Transfer:
+    """The transfer of a record to here, as the event leaves it; it goes on from an announcement, if there was one."""
+    before = find_transfer(state, event)
+    return Transfer(
+        id=name_of(event),
+        outgoing=False,
+        volunteer=event.volunteer,
+        peer=event.home,
+        peer_origin=event.basis.origin,
+        state=new_state,
+        opened=before.opened if before else moment.position,
+        decided=moment.position,
+        epoch=event.epoch,
+    )

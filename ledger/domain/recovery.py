@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from ledger import events as e
 from ledger.domain.exchange import check_cited, check_peer, known_peer
-from ledger.domain.moves import check_state, find_transfer, name_of, needs_transfer
+from ledger.domain.moves import arriving, check_state, find_transfer, name_of, needs_transfer
 from ledger.domain.state import Moment, Need, Peer, Record, State, Transfer, Volunteer, replace
 from ledger.domain.verdict import Rule, Violation
 from ledger.event_fields import Event
@@ -53,16 +53,8 @@ def _check_basis(event: e.RecoveryAnnounced | e.TransferAccepted, moment: Moment
 
 
 def _evolve_announced(state: State, event: e.RecoveryAnnounced, moment: Moment) -> Iterable[Record]:
-    yield Transfer(
-        id=name_of(event),
-        outgoing=False,
-        volunteer=event.volunteer,
-        peer=event.home,
-        peer_origin=event.basis.origin,
-        state="announced",
-        opened=moment.position,
-        decided=moment.position,
-        epoch=event.epoch,
+    yield replace(
+        arriving(state, event, moment, "announced"),
         size=moment.now,
         expires=moment.now + event.days * DAY,
         quorum=event.quorum,

@@ -16,13 +16,11 @@ from ledger.domain.arrival import (
     arrived_people,
     check_arrival,
     check_record,
-    joined_by,
     needs_arrival,
-    record_of,
     replay,
 )
 from ledger.domain.exchange import check_cited, check_peer, units
-from ledger.domain.moves import check_state, find_transfer, ids_of, name_of, needs_transfer
+from ledger.domain.moves import arriving, check_state, find_transfer, name_of, needs_transfer
 from ledger.domain.recovery import check_recovery
 from ledger.domain.registration import key_claim
 from ledger.domain.state import Claim, KeyRecord, Moment, Need, Peer, Record, State, Transfer, Volunteer, replace
@@ -211,18 +209,7 @@ def _evolve_accepted(state: State, event: e.TransferAccepted, moment: Moment) ->
     yield from arrived_keys(state, event, moment)
     yield from replay(event, moment, here)
     yield from units(moment)
-    announced = find_transfer(state, event)
-    yield Transfer(
-        id=name_of(event),
-        outgoing=False,
-        volunteer=event.volunteer,
-        peer=event.home,
-        peer_origin=event.basis.origin,
-        state="accepted",
-        opened=announced.opened if announced else moment.position,
-        decided=moment.position,
-        epoch=event.epoch,
-    )
+    yield arriving(state, event, moment, "accepted")
 
 
 def _decide_rejected(state: State, event: e.TransferRejected, moment: Moment) -> Iterator[Violation]:
@@ -239,20 +226,8 @@ def _decide_expired(state: State, event: e.TransferExpired, moment: Moment) -> I
 def _evolve_declined(state: State, event: e.TransferRejected | e.TransferExpired, moment: Moment) -> Iterable[Record]:
     if find_transfer(state, event):
         return  # which was another move
-    yield Transfer(
-        id=name_of(event),
-        outgoing=False,
-        volunteer=event.volunteer,
-        peer=event.home,
-        peer_origin=event.basis.origin,
-        state="rejected" if isinstance(event, e.TransferRejected) else "expired",
-        opened=moment.position,
-        decided=moment.position,
-        epoch=event.epoch,
-    )
+    yield arriving(state, event, moment, "rejected" if isinstance(event, e.TransferRejected) else "expired")
 
-
-__all__ = ["RULES", "ids_of", "joined_by", "name_of", "needs_arrival", "record_of", "replay"]
 
 RULES: dict[type[Event], Rule] = {
     e.TransferRequested: Rule(_needs_requested, _decide_requested, _evolve_requested),

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ledger import canonical, events, identities
+from ledger.domain.moves import name_of
 from ledger.domain.state import Arrived
-from ledger.domain.transfer import name_of
 from ledger.errors import Invalid, LedgerError, TooLarge, Untrusted
 from ledger.event_fields import type_name
 from ledger.exchange import wire
 from ledger.exchange.evidence import Checker, Evidence, Foreign, Verified
 from ledger.exchange.form import Listed
-from ledger.exchange.manifest import digest, root_of
+from ledger.exchange.manifest import root_of
 from ledger.exchange.records import sums_of
 from ledger.ids import issuer_kind
-from ledger.keys import decode_base64url
+from ledger.keys import decode_base64url, encode_base64url
 from ledger.limits import TRANSFER_KEYS_MAX, TRANSFER_REASONS_MAX
 
 
@@ -154,7 +154,7 @@ class _Reading:
         named = self._listed[self._next]
         self._next += 1
         foreign = self._checker.check(item)
-        if digest(foreign.entry) != named.entry:
+        if encode_base64url(foreign.entry) != named.entry:
             self._object("wrong-entry", f"position {item.position} of {item.origin} is another event than listed")
         if type_name(foreign.event) not in events.RECORD_TYPES or foreign.event.subject not in self._ids:
             self._object("not-of-the-record", f"position {item.position} of {item.origin} is not about the volunteer")

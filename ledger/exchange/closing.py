@@ -8,10 +8,11 @@ from ledger import events
 from ledger.arrivals import Brought
 from ledger.domain.state import Transfer
 from ledger.errors import Conflict, NotFound, Untrusted
-from ledger.exchange import manifest, mirror
+from ledger.exchange import mirror
 from ledger.exchange.desk import Desk
 from ledger.federation import Trust
 from ledger.intake import Accepted
+from ledger.keys import encode_base64url
 
 
 def withdraw(desk: Desk, transfer: str) -> Accepted:
@@ -47,7 +48,7 @@ def cancel(desk: Desk, transfer: str, trust: Trust, lines: Iterable[bytes]) -> A
         **desk.common(f"transfer:{transfer}"),
         volunteer=found.volunteer,
         closure=events.Closure(
-            federation=federation.name, serial=federation.serial, size=last.size, root=manifest.digest(last.root)
+            federation=federation.name, serial=federation.serial, size=last.size, root=encode_base64url(last.root)
         ),
     )
     return desk.issue(made, Brought(sender=found.peer))

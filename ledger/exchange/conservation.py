@@ -14,9 +14,9 @@ from typing import Any, Final, Literal, NamedTuple
 from msgspec import UNSET
 
 from ledger import events
-from ledger.domain import transfer
-from ledger.exchange.manifest import digest
+from ledger.domain.moves import ids_of
 from ledger.exchange.people import People
+from ledger.keys import encode_base64url
 from ledger.store import conservation as store
 from ledger.store.conservation import Entry, Known, Letter, Log, Move, Person, Schemas, Settled, Step
 from ledger.store.postgres import Cursor
@@ -291,21 +291,23 @@ class _Examination:
     def _check_steps(self) -> None:
         offers: dict[Name, tuple[events.TransferOffered, str]] = {}
         ends: list[tuple[Step, Any]] = []
-        proofs = {(one.region, one.origin, one.position, digest(one.entry)): one.topic for one in self._tables.known}
+        proofs = {
+            (one.region, one.origin, one.position, encode_base64url(one.entry)): one.topic for one in self._tables.known
+        }
         taken: dict[tuple[str, int], str] = {}
         for step in self._tables.steps:
             if step.body is None:
                 continue
             event = events.decode(step.body)
             if isinstance(event, events.TransferOffered):
-                offers[self._logs[step.region].origin, step.position] = event, digest(step.entry)
+                offers[self._logs[step.region].origin, step.position] = event, encode_base64url(step.entry)
             else:
                 ends.append((step, event))
         offered = {(self._regions[origin], offer.subject) for (origin, _), (offer, _) in offers.items()}
         for step, event in ends:
             if isinstance(event, events.TransferAccepted):
                 self._check_accepted(step, event, offers)
-                for name in transfer.ids_of(event):
+                for name in ids_of(event):
                     before = taken.setdefault((name, event.epoch), step.region)
                     if before != step.region:
                         self._find("two-homes", f"move {event.epoch} of {name} led to {before} and to {step.region}")

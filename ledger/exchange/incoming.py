@@ -10,14 +10,16 @@ from msgspec import UNSET
 
 from ledger import events, identities
 from ledger.arrivals import Brought
-from ledger.domain import transfer
+from ledger.domain.arrival import joined_by
+from ledger.domain.moves import ids_of, name_of
 from ledger.domain.state import Claim, Moment, Need, State, Transfer, Volunteer, replace
 from ledger.errors import NotYet, Refused, Unavailable, Untrusted
 from ledger.event_fields import type_name
-from ledger.exchange import bundles, manifest, wire
+from ledger.exchange import bundles, wire
 from ledger.exchange.desk import Desk
 from ledger.exchange.evidence import Foreign, Verified
 from ledger.ids import instant
+from ledger.keys import encode_base64url
 from ledger.limits import TRANSFER_REASONS_MAX
 from ledger.store import decisions
 
@@ -132,7 +134,7 @@ def _receive(desk: Desk, message: Message, sender: str) -> Answer:
 
 def cite(foreign: Foreign) -> events.Cited:
     """The name of a verified event, as a body holds it."""
-    return events.Cited(origin=foreign.origin, position=foreign.position, entry=manifest.digest(foreign.entry))
+    return events.Cited(origin=foreign.origin, position=foreign.position, entry=encode_base64url(foreign.entry))
 
 
 def _receipt(desk: Desk, foreign: Foreign) -> int | None:
@@ -147,7 +149,7 @@ def _receipt(desk: Desk, foreign: Foreign) -> int | None:
 
 
 def _end(desk: Desk, message: Message, event: events.Decision) -> Answer:
-    found = desk.ledger.record(Transfer, transfer.name_of(event))
+    found = desk.ledger.record(Transfer, name_of(event))
     if found is not None and found.state in ("closed", "cancelled"):
         return Answer("done", found.decided)
     kind = events.TransferClosed if isinstance(event, events.TransferAccepted) else events.TransferCancelled
@@ -176,7 +178,7 @@ def decide(desk: Desk, message: Message, fetch: Fetch, sealing_key: bytes) -> An
     assert isinstance(offer, events.TransferOffered)
     if done := _already(desk, message.foreign):
         return done
-    if desk.ledger.record(Transfer, transfer.name_of(offer)) is not None:
+    if desk.ledger.record(Transfer, name_of(offer)) is not None:
         taken = bundles.objection("already-decided", f"another move was made under {offer.subject}")
         return _reject(desk, message, (taken,))
     if desk.ledger.now() >= instant(offer.expires):
@@ -185,7 +187,7 @@ def decide(desk: Desk, message: Message, fetch: Fetch, sealing_key: bytes) -> An
     receiver = bundles.Receiver(
         offer=message.foreign, own_origin=desk.origin, checker=desk.checker(), sealing_key=sealing_key
     )
-    chunks = fetch(message.sender, transfer.name_of(offer))
+    chunks = fetch(message.sender, name_of(offer))
     try:
         received = receiver.read(chunks)
         _check_logs(desk, [one for _, one in (*received.support, *received.record)])
@@ -272,10 +274,10 @@ def joined(desk: Desk, event: events.TransferAccepted, details: bytes | None) ->
     state = State()
     with desk.ledger.database.read() as cursor:
         schema = desk.ledger.schema
-        needs = [Need(Volunteer, name) for name in transfer.ids_of(event)]
+        needs = [Need(Volunteer, name) for name in ids_of(event)]
         if claim is not None:
             needs.append(Need(Claim, ("identity", claim)))
         decisions.load(cursor, schema, needs, state)
         decisions.load(cursor, schema, [Need(Volunteer, one.holder) for one in state.all(Claim)], state)
     moment = Moment(position=0, now=0, key_id="", region=desk.code, origin=desk.origin, claim=claim)
-    return transfer.joined_by(state, event, moment)
+    return joined_by(state, event, moment)

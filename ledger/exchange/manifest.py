@@ -22,14 +22,9 @@ _PAGE = 1024
 Row: TypeAlias = log.StoredRow
 
 
-def digest(data: bytes) -> str:
-    """base64url without padding, as bodies hold hashes and log entries."""
-    return encode_base64url(data)
-
-
 def root_of(entries: Iterable[bytes]) -> str:
     """The RFC 6962 root over log entries, as a body states it."""
-    return digest(merkle.entries_root(entries))
+    return encode_base64url(merkle.entries_root(entries))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +63,8 @@ class Record:
     def listed(self, origin: str) -> list[Listed]:
         """The names of its events; `origin` is that of the ledger that keeps it."""
         return [
-            Listed(origin=one.origin or origin, position=one.position, entry=digest(one.entry)) for one in self.kept
+            Listed(origin=one.origin or origin, position=one.position, entry=encode_base64url(one.entry))
+            for one in self.kept
         ]
 
 

@@ -10,7 +10,7 @@ from ledger.arrivals import Brought
 from ledger.domain.recovery import RECOVERY_STEP, may_endorse
 from ledger.domain.state import Need, State, Transfer, Volunteer, replace
 from ledger.errors import Conflict, NotYet, Untrusted
-from ledger.exchange import incoming, manifest
+from ledger.exchange import incoming
 from ledger.exchange.desk import Desk
 from ledger.exchange.evidence import Verified
 from ledger.exchange.incoming import Answer, Message
@@ -18,6 +18,7 @@ from ledger.exchange.record_files import RecordFile
 from ledger.federated import Region
 from ledger.federation import Trust
 from ledger.ids import new_id
+from ledger.keys import encode_base64url
 from ledger.limits import TRANSFER_KEYS_MAX
 from ledger.store import decisions, inbox
 
@@ -98,7 +99,7 @@ def _announce(desk: Desk, trust: Trust, region: Region, found: RecordFile) -> No
             federation=trust.federation.name,
             serial=trust.federation.serial,
             size=last.size,
-            root=manifest.digest(last.root),
+            root=encode_base64url(last.root),
         ),
         basis=incoming.cite(stated),
         epoch=stated.event.epoch + RECOVERY_STEP,
@@ -171,7 +172,7 @@ def answer(desk: Desk, message: Message) -> Answer:
     trust = desk.trust()
     region = None if trust is None else trust.by_origin(announced.basis.origin)
     last = None if region is None else region.last_checkpoint()
-    if last is None or (last.size, manifest.digest(last.root)) != (announced.closure.size, announced.closure.root):
+    if last is None or (last.size, encode_base64url(last.root)) != (announced.closure.size, announced.closure.root):
         raise NotYet("the federation that is installed here does not say that this log ended, and there")
     outcome = "endorsed" if may_endorse(_people(desk, announced), announced) else "objected"
     made = events.RecoveryAnswered(

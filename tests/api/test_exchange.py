@@ -15,7 +15,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from api import bundle_requests, peers, service, sessions
+from api import bodies, bundle_requests, peers, service, sessions
 from api.client import Told
 from api.exchanging import Exchange
 from api.routes import exchange as routes
@@ -571,7 +571,7 @@ def test_a_message_that_is_too_large_is_refused_before_it_is_looked_at(sender: S
 
 
 def test_while_too_much_is_waiting_messages_are_put_off(sender: Sender, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(routes, "WAITING_BYTES_MAX", 1)
+    monkeypatch.setattr(bodies, "WAITING_BYTES_MAX", 1)
     answer = sender.b.post(b"{}", REGION)
     assert problem(answer) == (429, "busy")
     assert sender.b.service.waiting_bytes == 0

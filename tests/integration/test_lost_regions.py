@@ -15,10 +15,10 @@ from ledger.errors import Conflict, Invalid, NotFound, NotYet, Refused, Untruste
 from ledger.exchange import closing, incoming, mirror, misconduct, outgoing, record_files, recovering, statements
 from ledger.exchange.desk import Desk
 from ledger.exchange.evidence import Forked
-from ledger.exchange.manifest import digest
 from ledger.exchange.node import Node
 from ledger.federated import Federation, Policy, Region, lines_of
 from ledger.federation import Trust
+from ledger.keys import encode_base64url
 from ledger.log import Checkpoint
 from tests import builders
 from tests.builders import VOLUNTEER, signing_key, vkey
@@ -193,7 +193,7 @@ def test_a_mirror_without_a_body_does_not_show_what_it_said(land: Land) -> None:
     land.close(land.b)
     lines = mirrored(land.b)
     entry = land.b.ledger.rows_at([1])[1].entry
-    lines[1] = builders.canonical({"entry": digest(entry)}) + b"\n"
+    lines[1] = builders.canonical({"entry": encode_base64url(entry)}) + b"\n"
     with land.a.unchanged(), pytest.raises(Untrusted, match="erased"):
         closing.cancel(land.desks["441300"], transfer, land.trust, lines)
 

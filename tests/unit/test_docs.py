@@ -43,6 +43,7 @@ from tests.builders import canonical, identity
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 CODE = ("ledger", "projections", "api")
+README = ROOT / "README.md"
 OURS = ("format.md", "proofs.md", "trust-model.md", "operations.md", "api.md")
 """Pages that this module holds against the code; others have tests of their own."""
 
@@ -473,16 +474,29 @@ def test_commands_in_examples_exist_with_their_options():
     """Every line of a code block that calls the program is parsed as the program would."""
     lines = [
         line
-        for name in OURS
-        for text in re.findall(r"^```(?:sh|console)\n(.*?)^```$", page(name), re.MULTILINE | re.DOTALL)
+        for path in (README, *all_pages())
+        for text in re.findall(r"^```(?:sh|console)\n(.*?)^```$", path.read_text("utf-8"), re.MULTILINE | re.DOTALL)
         for line in text.replace("\\\n", " ").splitlines()
     ]
-    calls = [shlex.split(line.lstrip("$ "), comments=True) for line in lines if "yongzhi " in line]
-    used = [words[words.index("yongzhi") + 1 :] for words in calls if "yongzhi" in words]
+    calls = [shlex.split(part.strip("$ "), comments=True) for line in lines for part in line.split("&&")]
+    used = [words[1:] for words in calls if words[:1] == ["yongzhi"]]
     assert used
     for name, *words in used:
-        known = {option for parameter in commands()[name].params for option in parameter.opts}
+        command = commands()[name]
+        if isinstance(command, click.Group):
+            command, words = command.commands[words[0]], words[1:]
+        known = {option for parameter in command.params for option in parameter.opts}
         assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known, (name, words)
+
+
+def test_every_command_of_a_group_is_told_of():
+    text = "".join(path.read_text(encoding="utf-8") for path in (README, *all_pages()))
+    for group, command in commands().items():
+        if isinstance(command, click.Group):
+            listed = set(re.findall(r"^\| `([a-z-]+)`", text, re.MULTILINE))
+            called = set(re.findall(rf"yongzhi {group} ([a-z-]+)", text))
+            assert called <= set(command.commands), group
+            assert set(command.commands) <= called | listed, group
 
 
 def test_commands_named_in_the_text_exist():

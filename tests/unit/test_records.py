@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import events
-from ledger.domain import transfer
+from ledger.domain import arrival
 from ledger.domain.state import Arrived, Entry, Moment
 from ledger.event_fields import type_name
 from ledger.exchange import records
@@ -179,7 +179,7 @@ def test_a_record_that_arrives_is_folded_to_the_same(steps):
     record = tell(steps).record
     event: Any = SimpleNamespace(volunteer=VOLUNTEER, aliases=[ALIAS])
     moment = Moment(position=99, now=0, key_id="", region="", origin="", arrived=tuple(record))
-    there = [one for one in transfer.replay(event, moment, VOLUNTEER) if isinstance(one, Entry)]
+    there = [one for one in arrival.replay(event, moment, VOLUNTEER) if isinstance(one, Entry)]
     here = sorted(entries_of(record, [VOLUNTEER, ALIAS]), key=lambda entry: entry.precedence)
     assert [one.identity for one in there] == [one.identity for one in here]
     assert contested_among(there) == contested_among(here)
