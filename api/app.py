@@ -18,14 +18,13 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import openapi, pages, problems
-from api.metrics import Metrics
-from api.routes import (
+from api.http import openapi, problems
+from api.http.routes import (
     batches,
     events,
-    exchange,
     issuers,
     operations,
+    peers,
     proofs,
     records,
     regions,
@@ -36,8 +35,10 @@ from api.routes import (
     verify,
     volunteers,
 )
-from api.service import Service
-from api.sessions import Sessions
+from api.http.sessions import Sessions
+from api.pages import routes
+from api.service.metrics import Metrics
+from api.service.service import Service
 from ledger.errors import Invalid, LedgerError, NotFound, TooLarge
 from ledger.limits import BATCH_BYTES_MAX, REQUEST_BYTES_MAX
 
@@ -54,7 +55,7 @@ API: Final = (
     batches,
     issuers,
     verify,
-    exchange,
+    peers,
     tiles,
     operations,
 )
@@ -77,7 +78,7 @@ def create_app(service: Service, origin: str) -> FastAPI:
     app.state.service = service
     app.state.sessions = Sessions(origin)
     app.router.routes.insert(0, Route(submissions.PATH, submissions.submit, methods=["POST"]))
-    for module in (*API, pages):
+    for module in (*API, routes):
         app.include_router(module.router)
     app.add_exception_handler(LedgerError, _problem)
     app.add_exception_handler(RequestValidationError, _invalid)

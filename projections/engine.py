@@ -20,11 +20,11 @@ from eventsourcing.persistence import Tracking
 from eventsourcing.projection import Projection
 from psycopg2.extensions import cursor as Cursor
 
-from ledger.app import Ledger
+from ledger.app.ledger import Ledger
 from ledger.errors import Corrupt, Unavailable
 from ledger.store import log
-from ledger.store.listen import Listener
-from ledger.store.postgres import LOST, Database
+from ledger.store.postgres.database import LOST, Database
+from ledger.store.postgres.listener import Listener
 from ledger.store.recorder import PostgresTrackingRecorder, insert_tracking
 
 logger = logging.getLogger("yongzhi.projections")

@@ -7,27 +7,33 @@ from typing import Any, Final, cast
 
 from psycopg2.extensions import cursor as Cursor
 
-from ledger import events
-from ledger.domain import exchange, rules
+from ledger.domain import peers, rules
 from ledger.domain.arrival import needs_arrival, replay
-from ledger.domain.moves import ids_of
 from ledger.domain.state import Arrived, Entry, Moment, Need, State, Volunteer
-from ledger.store import copying, decisions, imports, log
-from ledger.store.copying import VOLUNTEER
+from ledger.domain.transfer_state import ids_of
+from ledger.events.body import CATALOGUE, field_reader
+from ledger.events.hours import EntryChange, HoursFields
+from ledger.events.peers import EntryReceived
+from ledger.events.registration import Revocation, VolunteerDisclaimed
+from ledger.events.transfer import TransferAccepted
+from ledger.store import decisions, log
+from ledger.store.exchange import imports
+from ledger.store.postgres import copying
+from ledger.store.postgres.copying import VOLUNTEER
 
 Change = tuple[Entry | None, Entry]
 """An entry before (None when it is new) and after a batch."""
 
 _TOPICS: Final = frozenset(
     name
-    for name, kind in events.CATALOGUE.items()
-    if issubclass(kind, events.HoursFields | events.EntryChange | events.Revocation | events.VolunteerDisclaimed)
-    or kind in (events.EntryReceived, events.TransferAccepted)
+    for name, kind in CATALOGUE.items()
+    if issubclass(kind, HoursFields | EntryChange | Revocation | VolunteerDisclaimed)
+    or kind in (EntryReceived, TransferAccepted)
 )
 _ARRIVALS: Final = frozenset({"entry.received/1", "transfer.accepted/1"})
 _RECORDED: Final = "hours.recorded/1"
 _ALIASES: Final[copying.Columns] = {"volunteer": VOLUNTEER, "alias_of": VOLUNTEER}
-_read = events.reader(
+_read = field_reader(
     {
         "id",
         "issuer",
@@ -52,7 +58,7 @@ def _needs(topic: str, event: Any, arrived: Sequence[Arrived]) -> Iterable[Need]
         case "transfer.accepted/1":
             needs = needs_arrival(event)
         case "entry.received/1":
-            needs = (need for one in arrived for need in exchange.needs_of(one))
+            needs = (need for one in arrived for need in peers.needs_of(one))
         case _:
             needs = rules.BY_NAME[topic].needs(event)
     return (need for need in needs if need.kind is Entry and need.span is None)

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from psycopg2.extensions import cursor as Cursor
 
-from ledger.events import CHANGE_TYPES
+from ledger.events.body import CHANGE_TYPES
 
 
 class SignedEvent(NamedTuple):

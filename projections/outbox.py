@@ -12,12 +12,15 @@ from typing import Any, ClassVar, Final
 
 from psycopg2.extensions import cursor as Cursor
 
-from ledger import events
 from ledger.domain import hours
-from ledger.domain.moves import name_of
-from ledger.store import copying, log, outbox
-from ledger.store.copying import BIGINT, INTEGER, LABEL, TEXT, UUID
-from ledger.store.outbox import Message
+from ledger.domain.transfer_state import name_of
+from ledger.events.body import CHANGE_TYPES, RECORD_TYPES, decode_event, field_reader
+from ledger.events.transfer import TransferAccepted, TransferClosed
+from ledger.store import log
+from ledger.store.exchange import outbox
+from ledger.store.exchange.outbox import Message
+from ledger.store.postgres import copying
+from ledger.store.postgres.copying import BIGINT, INTEGER, LABEL, TEXT, UUID
 from projections.engine import BatchProjection, Feed
 from projections.relay import Move, People, Place, Step, Told, messages_of, names_of, peers_of, relays
 
@@ -32,7 +35,7 @@ _MOVING: Final = (
     "recovery.answered/1",
 )
 _RECEIVED: Final = "entry.received/1"
-_read = events.reader({"id", "entry", "origin"})
+_read = field_reader({"id", "entry", "origin"})
 
 _DDL: Final = """
 CREATE TABLE {schema}.roaming (        -- everybody who ever moved, or served elsewhere
@@ -121,7 +124,7 @@ class Page:
 
     def _follow(self, step: Step) -> list[Message]:
         self.people.follow(step)
-        if isinstance(step.event, events.TransferClosed):
+        if isinstance(step.event, TransferClosed):
             return self._released(self.people.moves[name_of(step.event)], step.position)
         return messages_of(step, self.regions, self._recognised)
 
@@ -133,7 +136,7 @@ class Page:
             " ORDER BY position",
             (self.first, self.last, list(_MOVING)),
         )
-        return [Step(position, events.decode(bytes(body))) for position, body in self.cursor.fetchall()]
+        return [Step(position, decode_event(bytes(body))) for position, body in self.cursor.fetchall()]
 
     def _enter(self, steps: Sequence[Step]) -> set[str]:
         """Have everybody who begins to move, or to serve elsewhere, among those whose events are looked at.
@@ -163,15 +166,15 @@ class Page:
         self.cursor.execute(
             f"SELECT e.position, e.topic, e.stream, e.body FROM {self.source}.events e"
             f" JOIN {self.schema}.roaming r USING (stream) WHERE e.position BETWEEN %s AND %s AND e.topic = ANY(%s)",
-            (self.first, self.last, [*events.RECORD_TYPES, _RECEIVED]),
+            (self.first, self.last, [*RECORD_TYPES, _RECEIVED]),
         )
         found = self.cursor.fetchall()
         returning = []
         for step in steps:
-            if isinstance(step.event, events.TransferAccepted) and known & {*names_of(step.event)}:
+            if isinstance(step.event, TransferAccepted) and known & {*names_of(step.event)}:
                 returning.append(step.position)
             known |= {*names_of(step.event)}
-        return [*self._gathered(found), *self._imported(returning, events.CHANGE_TYPES)]
+        return [*self._gathered(found), *self._imported(returning, CHANGE_TYPES)]
 
     def _gathered(self, rows: Sequence[tuple[int, str, str, memoryview | None]]) -> Iterator[Told]:
         """What rows of the log tell: the events themselves, or those that they say were received."""
@@ -181,7 +184,7 @@ class Page:
                 received.append(position)
             else:
                 yield Told(position, 0, "", position, topic, stream, None if body is None else bytes(body), "")
-        yield from self._imported(received, events.RECORD_TYPES)
+        yield from self._imported(received, RECORD_TYPES)
 
     def _imported(self, positions: Sequence[int], topics: Iterable[str]) -> list[Told]:
         """Events of other logs that came first with the events at these positions."""
@@ -204,7 +207,7 @@ class Page:
             f"SELECT position, topic, stream, body FROM {self.source}.events WHERE stream = ANY(%s)"
             " AND version > %s AND version <= %s AND topic = ANY(%s)",
             # An event's version is its position and one: streams are indexed by it.
-            (self.people.ids(move.stream), move.size, position, [*events.RECORD_TYPES, _RECEIVED]),
+            (self.people.ids(move.stream), move.size, position, [*RECORD_TYPES, _RECEIVED]),
         )
         held = sorted(self._gathered(self.cursor.fetchall()), key=_order)
         return [message for one in held for message in relays(one, self.people, {move.peer}, self.regions)]
@@ -238,7 +241,7 @@ class Page:
         entries = {
             (one.at, one.turn): hours.entry_of(_read(one.topic, one.body), one.origin, own)
             for one in told
-            if one.topic in events.CHANGE_TYPES and one.body is not None
+            if one.topic in CHANGE_TYPES and one.body is not None
         }
         call, values = copying.arrays({"id": UUID, "origin": LABEL}, sorted(set(entries.values())))
         self.cursor.execute(

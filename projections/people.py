@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from psycopg2.extensions import cursor as Cursor
 
-from ledger.store.copying import VOLUNTEER
+from ledger.store.postgres.copying import VOLUNTEER
 
 
 @dataclass(frozen=True, slots=True)

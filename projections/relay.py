@@ -11,9 +11,18 @@ from typing import Any, NamedTuple
 
 from msgspec import UNSET
 
-from ledger import events
-from ledger.domain.moves import ids_of, name_of
-from ledger.store.outbox import Message
+from ledger.domain.transfer_state import ids_of, name_of
+from ledger.events.peers import VolunteerVisiting
+from ledger.events.transfer import (
+    RecoveryAnnounced,
+    RecoveryAnswered,
+    TransferAccepted,
+    TransferClosed,
+    TransferExpired,
+    TransferOffered,
+    TransferRejected,
+)
+from ledger.store.exchange.outbox import Message
 
 
 class Told(NamedTuple):
@@ -81,16 +90,16 @@ class People:
         """Take the step into account."""
         event = step.event
         match event:
-            case events.VolunteerVisiting():
+            case VolunteerVisiting():
                 self._settle([event.subject], event.home)
-            case events.TransferOffered():
+            case TransferOffered():
                 self.moves[name_of(event)] = Move(event.volunteer, event.to, event.size)
-            case events.TransferAccepted():
+            case TransferAccepted():
                 names = names_of(event)
                 here = event.joined if isinstance(event.joined, str) else event.volunteer
                 self.persons.update(dict.fromkeys(names, here))
                 self._settle(names, None)
-            case events.TransferClosed():
+            case TransferClosed():
                 move = self.moves[name_of(event)]
                 move.closed = step.position
                 self._settle(self.ids(move.stream), move.peer)
@@ -102,14 +111,14 @@ class People:
 def names_of(event: Any) -> tuple[str, ...]:
     """Ids of the person who moves by this event; none when it does not tell where to."""
     match event:
-        case events.VolunteerVisiting():
+        case VolunteerVisiting():
             return (event.subject,)
-        case events.TransferOffered():
+        case TransferOffered():
             return ids_of(event)
-        case events.TransferAccepted():
+        case TransferAccepted():
             joined = (event.joined,) if isinstance(event.joined, str) else ()
             return (*ids_of(event), *joined)
-        case events.TransferClosed():
+        case TransferClosed():
             return (event.volunteer,)
         case _:
             return ()
@@ -122,16 +131,16 @@ def messages_of(step: Step, regions: Mapping[str, str], recognised: Callable[[in
     """
     event = step.event
     match event:
-        case events.TransferOffered():
+        case TransferOffered():
             to, kind = [event.to], "offer"
-        case events.TransferAccepted() if event.recovery is UNSET:
+        case TransferAccepted() if event.recovery is UNSET:
             to, kind = [event.home], "outcome"
-        case events.TransferRejected() | events.TransferExpired():
+        case TransferRejected() | TransferExpired():
             to, kind = [event.home], "outcome"
-        case events.RecoveryAnnounced():
+        case RecoveryAnnounced():
             # The home that is gone is asked too: one that is not after all will object.
             to, kind = [*recognised(step.position)], "announcement"
-        case events.RecoveryAnswered():
+        case RecoveryAnswered():
             to, kind = [regions[event.announcement.origin]], "answer"
         case _:
             return []

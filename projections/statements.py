@@ -10,18 +10,19 @@ from typing import Any, Final
 from msgspec import UNSET
 from psycopg2.extensions import cursor as Cursor
 
-from ledger import events
 from ledger.credentials import model
-from ledger.holdings import Request
+from ledger.credentials.holdings import Request
+from ledger.events.body import field_reader
 from ledger.limits import PROOF_LINES_MAX
-from ledger.recognition import Recognised, star_level
-from ledger.schemes import Scheme, scheme_for
 from ledger.schemes.facts import Service, Tally
-from ledger.store import copying, imports
-from ledger.store.copying import TEXT, VOLUNTEER
-from ledger.store.postgres import Database
-from projections import exchange
-from projections.exchange import Person
+from ledger.schemes.recognition import Recognised, star_level
+from ledger.schemes.scheme import Scheme, scheme_for
+from ledger.store.exchange import imports
+from ledger.store.postgres import copying
+from ledger.store.postgres.copying import TEXT, VOLUNTEER
+from ledger.store.postgres.database import Database
+from projections import people
+from projections.people import Person
 from projections.totals import Totals
 
 _COUNTED: Final = "NOT withdrawn AND disputed_by IS NULL AND approved AND NOT contested"
@@ -31,7 +32,7 @@ _FILTERS: Final = (
     ("organisations", "issuer", "text"),
     ("evidence", "evidence", "text"),
 )
-_read = events.reader({"activity_name", "content"})
+_read = field_reader({"activity_name", "content"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Statements:
     def person(self, volunteer: str) -> Person | None:
         """The person of any of their ids, if they are known here."""
         with self._database.read() as cursor:
-            return exchange.find_person(cursor, self._source, volunteer)
+            return people.find_person(cursor, self._source, volunteer)
 
     def state(self, volunteer: str, request: Request, entries: Sequence[int] | None = None) -> Stated:
         """What the request comes to; of those entries alone, if any are given, that still count."""

@@ -11,12 +11,13 @@ from typing import Any, ClassVar, Final
 
 from psycopg2.extensions import cursor as Cursor
 
+from ledger.domain.entry_states import state_of
 from ledger.domain.state import Entry
-from ledger.exchange.records import state_of
 from ledger.limits import ENTRY_MINUTES_MAX
-from ledger.store import copying, decisions, log
-from ledger.store.copying import BIGINT, DATE, INTEGER, LABEL, UUID, VOLUNTEER
-from ledger.store.postgres import Database
+from ledger.store import decisions, log
+from ledger.store.postgres import copying
+from ledger.store.postgres.copying import BIGINT, DATE, INTEGER, LABEL, UUID, VOLUNTEER
+from ledger.store.postgres.database import Database
 from ledger.store.schema import ENTRY_COLUMNS
 from projections.engine import BatchProjection
 from projections.folding import Change, Folding

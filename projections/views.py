@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ledger.limits import SMALL_CELL_MIN
-from ledger.store.copying import VOLUNTEER
-from ledger.store.postgres import Cursor, Database
-from projections import exchange, histories
-from projections.exchange import KnownPeer, Person
+from ledger.store.postgres.copying import VOLUNTEER
+from ledger.store.postgres.database import Cursor, Database
+from projections import histories
+from projections import people as exchange
 from projections.histories import SignedEvent
+from projections.people import KnownPeer, Person
 from projections.totals import STATES, Totals
 
 TRANSIT: Final = "transit"

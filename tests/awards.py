@@ -4,8 +4,9 @@ import json
 from datetime import date
 from typing import Any
 
-from ledger import recognition, schemes
-from ledger.recognition import Service, Tally
+from ledger.schemes import recognition
+from ledger.schemes import scheme as schemes
+from ledger.schemes.facts import Service, Tally
 
 DAY = date(2026, 11, 22)
 

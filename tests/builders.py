@@ -15,10 +15,13 @@ from typing import Any
 
 import pytest
 
-from ledger import events, merkle, submission
-from ledger.credentials.keys import multikey
+from ledger.crypto.keys import SigningKey
+from ledger.crypto.multikey import multikey
+from ledger.events import submission
+from ledger.events.body import AnyEvent, decode_event
+from ledger.events.hours import HoursRecorded
 from ledger.ids import EventId
-from ledger.keys import SigningKey
+from ledger.tlog import merkle
 
 REGION = "441300"
 ORIGIN = "ledger.example/441300"
@@ -253,14 +256,14 @@ def body(kind: str, /, **changes: Any) -> bytes:
     return canonical(fields(kind, **changes))
 
 
-def example(kind: str, /, **changes: Any) -> events.AnyEvent:
+def example(kind: str, /, **changes: Any) -> AnyEvent:
     """A valid event of that type."""
-    return events.decode(body(kind, **changes))
+    return decode_event(body(kind, **changes))
 
 
-def hours(**changes: Any) -> events.HoursRecorded:
+def hours(**changes: Any) -> HoursRecorded:
     event = example("hours.recorded/1", **changes)
-    assert isinstance(event, events.HoursRecorded)
+    assert isinstance(event, HoursRecorded)
     return event
 
 

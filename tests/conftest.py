@@ -42,7 +42,7 @@ def database_url() -> Iterator[str]:
 @contextmanager
 def embedded_server() -> Iterator[str]:
     # Imported here, so that tests that need no database need neither its binaries nor its driver.
-    from ledger.store import embedded
+    from ledger.store.postgres import embedded
 
     # Not pytest's own temporary folder: as root that is 0700, and the server runs under another user.
     folder = Path(tempfile.mkdtemp(prefix="yongzhi-"))

@@ -6,9 +6,11 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
-from ledger import events, merkle, notes, submission
-from ledger.exchange.evidence import Evidence
-from ledger.keys import SigningKey
+from ledger.crypto.keys import SigningKey
+from ledger.events import submission
+from ledger.evidence.evidence import Evidence
+from ledger.tlog import merkle, notes
+from ledger.tlog.entries import commitment_to
 from tests import builders
 from tests.builders import AUTHORITY, ORIGIN, STATION, VOLUNTEER, signing_key, subtree_of
 
@@ -31,7 +33,7 @@ class PaperLog:
         note = submission.seal(bodies, by, origin or self.origin)
         for index, body in enumerate(bodies):
             self.bodies.append(body)
-            self.entries.append(events.commitment(body) + (SECOND + len(self._places)).to_bytes(8, "big"))
+            self.entries.append(commitment_to(body) + (SECOND + len(self._places)).to_bytes(8, "big"))
             self._places.append((note, index, bodies))
         return len(self.bodies) - len(bodies)
 
@@ -48,7 +50,7 @@ class PaperLog:
         """Of one event, in the tree of that many entries, by default of all."""
         size = len(self.entries) if size is None else size
         note, index, bodies = self._places[position]
-        leaves = [merkle.leaf_hash(events.commitment(body)) for body in bodies]
+        leaves = [merkle.leaf_hash(commitment_to(body)) for body in bodies]
         above = [merkle.leaf_hash(entry) for entry in self.entries]
         return Evidence(
             origin=self.origin,

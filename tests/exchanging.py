@@ -13,17 +13,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger import events, notes
-from ledger.arrivals import Brought
+from ledger.app.arrivals import Brought
+from ledger.app.intake import Accepted
+from ledger.crypto.keys import VerifyingKey
 from ledger.errors import LedgerError, Refused
+from ledger.events.body import AnyEvent, decode_event
+from ledger.evidence.evidence import LEARNED, Checker, Evidence, Verified
 from ledger.exchange import manifest
-from ledger.exchange.evidence import LEARNED, Checker, Evidence, Verified
-from ledger.intake import Accepted
-from ledger.keys import VerifyingKey
-from ledger.log import Checkpoint
 from ledger.store import log
-from ledger.store.evidence import Prover
-from ledger.store.postgres import Database
+from ledger.store.exchange.evidence import Prover
+from ledger.store.postgres.database import Database
+from ledger.store.tiles import Tiles
+from ledger.tlog import notes
+from ledger.tlog.checkpoint import Checkpoint
 from tests import builders
 from tests.builders import ABSENT, VOLUNTEER, signing_key, vkey
 from tests.integration.world import World
@@ -38,7 +40,7 @@ def checkpoint_of(world: World) -> str:
     """The signed head of a ledger."""
     with world.database.read() as cursor:
         size = log.read_head(cursor, world.schema).size
-        root = log.Tiles(cursor, world.schema, size).root()
+        root = Tiles(cursor, world.schema, size).root()
     return notes.sign(Checkpoint(world.origin, size, root).text(), [signing_key(world.origin)])
 
 
@@ -145,7 +147,7 @@ class Regions:
 
     def body(self, world: World, kind: str, **changes: Any) -> tuple[bytes, str]:
         body = world.body(kind, **{"issuer": world.authority, **changes})
-        return body, events.decode(body).id
+        return body, decode_event(body).id
 
     def refused(
         self, world: World, kind: str, brought: Brought | None = None, private: bytes | None = None, **changes: Any
@@ -274,8 +276,8 @@ class Regions:
         name = volunteer.removeprefix("volunteer:")
         return int(world.query(f"SELECT epoch FROM {world.schema}.volunteers WHERE id = %s", name)[0][0])
 
-    def event(self, world: World, position: int) -> events.AnyEvent:
-        return events.decode(world.ledger.rows_at([position])[position].body or b"")
+    def event(self, world: World, position: int) -> AnyEvent:
+        return decode_event(world.ledger.rows_at([position])[position].body or b"")
 
 
 GROUP_ACTIVITY = "0199a1c2-0000-7000-8000-00000000cc01"

@@ -10,15 +10,25 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from ledger import events, federation, log, merkle, notes
-from ledger.credentials import code, data_integrity, model, sd_jwt, status_list, token_status
-from ledger.credentials.keys import CredentialKey, TokenKey, base64url, digest
-from ledger.credentials.sd_jwt import Status
-from ledger.federation import Federation, Region, Trust
+from ledger.credentials import data_integrity, model, qr_code, status_list
+from ledger.credentials.sd_jwt import token as sd_jwt
+from ledger.credentials.sd_jwt import token_status
+from ledger.credentials.sd_jwt.token import Status
+from ledger.crypto.keys import SigningKey
+from ledger.crypto.multikey import CredentialKey, TokenKey, base64url, digest
+from ledger.events.body import encode_event
+from ledger.events.fields import RegionName
+from ledger.events.proofs import ProofIssued, StatusIndex
+from ledger.federation import trust_bundle
+from ledger.federation.members import Federation, Region
+from ledger.federation.trust_bundle import Trust
 from ledger.ids import instant
-from ledger.keys import SigningKey
-from tests.builders import AUTHORITY, ORIGIN, REGION, SALT, event_id, leaf_hashes, signing_key, subtree_of, vkey
-from tests.proofs import DID, HOST, INDEX, ISSUED, LIST, credential, credential_key, service, token_key
+from ledger.tlog import merkle, notes
+from ledger.tlog.checkpoint import Checkpoint
+from ledger.tlog.entries import commitment_to
+from ledger.tlog.receipt import PROOF_HEADER
+from tests.builders import AUTHORITY, DID, ORIGIN, REGION, SALT, event_id, leaf_hashes, signing_key, subtree_of, vkey
+from tests.proofs import HOST, INDEX, ISSUED, LIST, credential, credential_key, service, token_key
 
 FEDERATION = "federation.example"
 SIGNER = signing_key(FEDERATION)
@@ -35,7 +45,7 @@ def region(**changes: Any) -> Region:
     fields: dict[str, Any] = {
         "region": REGION,
         "origin": ORIGIN,
-        "name": events.RegionName(zh="惠州市", en="Huizhou"),
+        "name": RegionName(zh="惠州市", en="Huizhou"),
         "log_keys": (vkey(ORIGIN),),
         "did": DID,
         "base": HOST,
@@ -52,7 +62,7 @@ def neighbour(**changes: Any) -> Region:
     fields: dict[str, Any] = {
         "region": "442000",
         "origin": origin,
-        "name": events.RegionName(zh="中山市", en="Zhongshan"),
+        "name": RegionName(zh="中山市", en="Zhongshan"),
         "log_keys": (vkey(origin),),
         "did": did,
         "credential_keys": (credential_key(did).multikey,),
@@ -79,7 +89,7 @@ def trust(*regions: Region) -> Trust:
 
 
 def bundle(*regions: Region, lists: Mapping[str, bytes] | None = None, **changes: Any) -> bytes:
-    return federation.seal(federated(*regions, **changes), [SIGNER], lists)
+    return trust_bundle.seal(federated(*regions, **changes), [SIGNER], lists)
 
 
 # -- a credential -----------------------------------------------------------------------------------
@@ -98,22 +108,20 @@ def issued(plain: model.Credential, **changes: Any) -> bytes:
         "credential": model.commitment(plain),
         "holder": digest(b"whose it is"),
         "format": "vc",
-        "status": events.StatusIndex(
-            list=status.statusListCredential.rpartition("/")[2], index=int(status.statusListIndex)
-        ),
+        "status": StatusIndex(list=status.statusListCredential.rpartition("/")[2], index=int(status.statusListIndex)),
     }
-    return events.encode(events.ProofIssued(**{**fields, **changes}))
+    return encode_event(ProofIssued(**{**fields, **changes}))
 
 
 def receipt(body: bytes, key: SigningKey | None = None, recorded: int | None = None) -> str:
     """The tlog-proof of a body that is the fourth entry of a log; it was recorded when it was issued, or then."""
     recorded_at = (instant(ISSUED) if recorded is None else recorded).to_bytes(8, "big")
     hashes = [*leaf_hashes(SIZE)]
-    hashes[3] = merkle.leaf_hash(events.commitment(body) + recorded_at)
+    hashes[3] = merkle.leaf_hash(commitment_to(body) + recorded_at)
     key = key or signing_key(ORIGIN)
-    checkpoint = log.Checkpoint(key.name, SIZE, merkle.tree_root(hashes))
+    checkpoint = Checkpoint(key.name, SIZE, merkle.tree_root(hashes))
     path = merkle.prove_inclusion(3, SIZE, subtree_of(hashes))
-    lines = [log.PROOF_HEADER, f"extra {base64.b64encode(recorded_at).decode()}", "index 3"]
+    lines = [PROOF_HEADER, f"extra {base64.b64encode(recorded_at).decode()}", "index 3"]
     lines += [base64.b64encode(node).decode() for node in path]
     return "\n".join(lines) + "\n\n" + notes.sign(checkpoint.text(), [key])
 
@@ -152,13 +160,13 @@ def encoded(value: Any) -> bytes:
 def qr(plain: model.Credential | None = None, key: CredentialKey | None = None, **changes: Any) -> str:
     """The text of a certificate's QR."""
     plain = plain or credential()
-    found = code.describe(plain, instant(plain.validFrom), b"8 octets")
-    return code.page(plain, code.seal(replaced(found, **changes), key or credential_key()))
+    found = qr_code.describe(plain, instant(plain.validFrom), b"8 octets")
+    return qr_code.page(plain, qr_code.seal(replaced(found, **changes), key or credential_key()))
 
 
-def replaced(found: code.Code, **changes: Any) -> code.Code:
-    fields = {name: getattr(found, name) for name in code.Code.__dataclass_fields__}
-    return code.Code(**{**fields, **changes})
+def replaced(found: qr_code.Code, **changes: Any) -> qr_code.Code:
+    fields = {name: getattr(found, name) for name in qr_code.Code.__dataclass_fields__}
+    return qr_code.Code(**{**fields, **changes})
 
 
 def token(key: TokenKey | None = None, **changes: Any) -> str:

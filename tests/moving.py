@@ -12,16 +12,18 @@ import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ledger import notes
-from ledger.arrivals import Brought
+from ledger.app.arrivals import Brought
+from ledger.crypto.keys import VerifyingKey
 from ledger.errors import LedgerError
+from ledger.evidence.evidence import LEARNED, Checker, Verified
 from ledger.exchange import manifest
-from ledger.exchange.evidence import LEARNED, Checker, Verified
 from ledger.ids import format_time
-from ledger.keys import VerifyingKey
-from ledger.log import Checkpoint
-from ledger.store import imports, log
-from ledger.store.evidence import Prover
+from ledger.store import log
+from ledger.store.exchange import imports
+from ledger.store.exchange.evidence import Prover
+from ledger.store.tiles import Tiles
+from ledger.tlog import notes
+from ledger.tlog.checkpoint import Checkpoint
 from tests import builders
 from tests.builders import ABSENT
 from tests.integration.world import World
@@ -140,7 +142,7 @@ class Moving:
         world, position = place
         with world.database.read() as cursor:
             size = log.read_head(cursor, world.schema).size
-            root = log.Tiles(cursor, world.schema, size).root()
+            root = Tiles(cursor, world.schema, size).root()
             note = notes.sign(Checkpoint(world.origin, size, root).text(), [builders.signing_key(world.origin)])
             rows = {row.position: row for row in log.read_events(cursor, world.schema, 0, size)}
             wanted = [row for row in rows.values() if row.topic in LEARNED or row.position == position]

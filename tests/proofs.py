@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec.structs import replace
 
 from ledger.credentials import model
-from ledger.credentials.keys import CredentialKey, TokenKey
+from ledger.crypto.multikey import CredentialKey, TokenKey
 from tests.builders import DID, PROOF, REGION, STATION, signing_key
 
 HOST = "https://ledger.example"

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ledger import events, merkle
+from ledger.crypto.keys import VerifyingKey
+from ledger.events.body import decode_event
+from ledger.events.peers import RecordStated
+from ledger.evidence.evidence import Evidence
 from ledger.exchange import record_files
-from ledger.exchange.evidence import Evidence
-from ledger.keys import VerifyingKey
+from ledger.tlog import merkle
 from tests.builders import ORIGIN, signing_key
 from tests.evidence import ENTRY, KEY_POSITIONS, PaperLog
 
@@ -48,8 +50,8 @@ class Kept:
 
     def file(self, stated: Evidence | None = None) -> bytes:
         evidence = stated or self.state()
-        event = events.decode(evidence.body)
-        assert isinstance(event, events.RecordStated)
+        event = decode_event(evidence.body)
+        assert isinstance(event, RecordStated)
         keys = self.keys or [self.log.evidence(position) for position in KEY_POSITIONS]
         return b"".join(record_files.lines((evidence, event), self.log_keys, keys, self.items))
 

@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 
 from ledger.codes import CATEGORIES
-from ledger.credentials import jws, model, sd_jwt
-from ledger.credentials.disclosures import reveal
-from ledger.credentials.keys import TokenKey, base64url, digest
+from ledger.credentials import model
+from ledger.credentials.sd_jwt import jws
+from ledger.credentials.sd_jwt import token as sd_jwt
+from ledger.credentials.sd_jwt.disclosures import reveal
+from ledger.crypto.multikey import TokenKey, base64url, digest
 from ledger.errors import Untrusted
 from ledger.ids import parse_time
 from tests import proofs

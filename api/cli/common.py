@@ -13,9 +13,9 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from api import deployment
-from api.client import Told
-from api.deployment import Deployment
+from api.client.client import Told
+from api.deployment import data_folder
+from api.deployment.data_folder import Deployment
 from ledger.errors import LedgerError, Unavailable
 
 REFUSED: Final = 1
@@ -39,7 +39,7 @@ one_region = click.option("--region", help="Only this region. 仅此地区")
 
 def opened(folder: Path) -> contextlib.AbstractContextManager[Deployment]:
     """The data folder, with the database that `YONGZHI_DATABASE_URL` names or the embedded one."""
-    return deployment.opened(folder, os.environ.get("YONGZHI_DATABASE_URL"))
+    return data_folder.opened(folder, os.environ.get("YONGZHI_DATABASE_URL"))
 
 
 def told(command: Callable[P, R]) -> Callable[P, R]:

@@ -13,15 +13,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from api import cli_common
-from api.reports import hours
+from api.cli import common
+from api.wording.totals import hours
+from ledger.audit import conservation
+from ledger.audit.conservation import RULES, Report, Share, Sums
 from ledger.errors import NotFound
-from ledger.exchange import conservation
-from ledger.exchange.conservation import RULES, Report, Share, Sums
 from ledger.store import schema
-from ledger.store.conservation import Schemas
-from ledger.store.conservation import regions as regions_in
-from ledger.store.postgres import Database
+from ledger.store.exchange.conservation import Schemas
+from ledger.store.exchange.conservation import regions as regions_in
+from ledger.store.postgres.database import Database
 
 console = Console()
 Source = tuple[Database, Schemas]
@@ -35,8 +35,8 @@ Source = tuple[Database, Schemas]
     help="A data folder, with all its regions; may be given several times. Default: var. 数据目录，可多次给出",
 )
 @click.option("--database-url", "urls", multiple=True, help="A database, with all its regions. 数据库地址，可多次给出")
-@cli_common.as_json
-@cli_common.told
+@common.as_json
+@common.told
 def main(data: Sequence[Path], urls: Sequence[str], as_json: bool) -> None:
     """Where every minute is, in all regions at hand: none lost, none counted twice. 核对各地区时长守恒
 
@@ -49,7 +49,7 @@ def main(data: Sequence[Path], urls: Sequence[str], as_json: bool) -> None:
     else:
         _show(report)
     if not report.ok:
-        raise SystemExit(cli_common.REFUSED)
+        raise SystemExit(common.REFUSED)
 
 
 @contextlib.contextmanager
@@ -58,7 +58,7 @@ def _sources(folders: Sequence[Path], urls: Sequence[str]) -> Iterator[list[Sour
     with contextlib.ExitStack() as stack:
         found: list[Source] = []
         for folder in folders:
-            deployment = stack.enter_context(cli_common.opened(folder))
+            deployment = stack.enter_context(common.opened(folder))
             found.append((deployment.database, _schemas(deployment.regions(), found)))
         for url in urls:
             database = Database(url)

@@ -15,15 +15,15 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Column, Table
 
-from api import cli_common
-from api.deployment import Deployment
-from api.exchanging import Exchange, exchanges
+from api.cli import common
+from api.deployment.data_folder import Deployment
+from api.peers.exchange import Exchange, exchanges
 from ledger.errors import Invalid, NotFound
-from ledger.exchange import delivery
+from ledger.exchange import retries
 from ledger.ids import check_region, format_time
-from ledger.store import inbox, outbox
+from ledger.store.exchange import inbox, outbox
 from projections.engine import advance
-from projections.outgoing import Outgoing, Outline
+from projections.outbox import Outgoing, Outline
 
 # What a peer said is shown as it said it, never taken for markup.
 console = Console(markup=False, emoji=False)
@@ -71,7 +71,7 @@ class _Running:
         if not rows:
             return False
         row = rows[0]
-        found = delivery.attempt(
+        found = retries.attempt(
             lambda: exchange.node.message(row.origin, row.position),
             lambda data: exchange.peers.send(row.peer, data, ledger.region),
         )
@@ -80,7 +80,7 @@ class _Running:
             self.told()
         if found.fate.unreachable:
             self.out_of_reach.add(row.peer)
-        due = delivery.due(found.fate, row.attempts, now)
+        due = retries.due(found.fate, row.attempts, now)
         with ledger.database.transaction() as cursor:
             outbox.settle(cursor, ledger.schema, row.number, found.fate.state, due, found.fate.reason, found.said)
         return True
@@ -99,16 +99,16 @@ def _follow(exchange: Exchange) -> bool:
 
 
 @click.command()
-@cli_common.data
-@cli_common.one_region
-@cli_common.as_json
-@cli_common.told
+@common.data
+@common.one_region
+@common.as_json
+@common.told
 def receive(data: Path, region: str | None, as_json: bool) -> None:
     """Do what a server would do by itself: offer, fetch, decide, tell, until nothing is left. 处理待办转移
 
     Exit status 5 when a peer was out of reach: run it again later.
     """
-    with cli_common.opened(data) as deployment, Progress(console=errors, transient=True) as progress:
+    with common.opened(data) as deployment, Progress(console=errors, transient=True) as progress:
         task = progress.add_task("messages 消息", total=None)
         running = _Running(exchanges(deployment), lambda: progress.advance(task))
         codes = _codes(deployment, region)
@@ -127,7 +127,7 @@ def receive(data: Path, region: str | None, as_json: bool) -> None:
             f"{running.messages} messages 消息; waiting 等待 {counts['waiting']}, aside 搁置 {counts['aside']}"
         )
     if running.out_of_reach:
-        raise SystemExit(cli_common.OUT_OF_REACH)
+        raise SystemExit(common.OUT_OF_REACH)
 
 
 def _codes(deployment: Deployment, region: str | None) -> list[str]:
@@ -141,16 +141,16 @@ def _codes(deployment: Deployment, region: str | None) -> list[str]:
 
 
 @click.command()
-@cli_common.data
-@cli_common.one_region
-@cli_common.as_json
-@cli_common.told
+@common.data
+@common.one_region
+@common.as_json
+@common.told
 def pending(data: Path, region: str | None, as_json: bool) -> None:
     """Show messages that wait or were set aside, with age, attempts and reason. 查看未完成的消息
 
     A peer that is out of reach is tried again by itself. What is aside waits for `retry`.
     """
-    with cli_common.opened(data) as deployment:
+    with common.opened(data) as deployment:
         running = exchanges(deployment)
         found = [one for code in _codes(deployment, region) for one in _undone(running[code])]
     if as_json:
@@ -209,10 +209,10 @@ def _age(seconds: int) -> str:
 @click.command()
 @click.argument("message", required=False)
 @click.option("--all-to", "peer", help="Tell this region everything again: it was restored. 向该地区重发全部消息")
-@cli_common.data
-@cli_common.region
-@cli_common.as_json
-@cli_common.told
+@common.data
+@common.region
+@common.as_json
+@common.told
 def retry(message: str | None, peer: str | None, data: Path, region: str, as_json: bool) -> None:
     """Have MESSAGE tried at once: a name that `pending` shows, or `all` for all that are aside. 立即重试消息
 
@@ -220,7 +220,7 @@ def retry(message: str | None, peer: str | None, data: Path, region: str, as_jso
     """
     if (message is None) is (peer is None):
         raise click.UsageError("either MESSAGE or --all-to")
-    with cli_common.opened(data) as deployment:
+    with common.opened(data) as deployment:
         (code,) = _codes(deployment, region)
         ledger = deployment.ledger(code)
         now, named = ledger.now() * 1000, _INBOX.fullmatch(message or "")

@@ -11,14 +11,15 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from api import cli_common, record_texts
-from api.federation_checks import THERE, vkeys
-from api.federation_folder import read
-from ledger import federation
+from api.cli import common
+from api.cli.federation.checks import THERE, vkeys
+from api.wording import misconduct as record_texts
+from ledger.crypto.keys import VerifyingKey
 from ledger.errors import LedgerError, Unavailable
-from ledger.exchange import misconduct
-from ledger.federation import Trust
-from ledger.keys import VerifyingKey
+from ledger.evidence import misconduct
+from ledger.federation import trust_bundle
+from ledger.federation.trust_bundle import Trust
+from ledger.files import read
 from ledger.limits import MISCONDUCT_BYTES_MAX
 
 console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
@@ -32,8 +33,8 @@ pin_option = click.option("--pin", "pins", multiple=True, help="A key that signs
 @trust_option
 @pin_option
 @click.option("--log-key", "log_keys", multiple=True, help="Instead: the key of a log, or a file of them. 账本公钥")
-@cli_common.as_json
-@cli_common.told
+@common.as_json
+@common.told
 def main(file: Path, trust: Path | None, pins: Sequence[str], log_keys: Sequence[str], as_json: bool) -> None:
     """Check FILE, evidence that a region said two things or kept something back. 核对地区失信证据
 
@@ -81,7 +82,7 @@ def trusted_by(trust: Path, pins: Sequence[str]) -> Trust:
     if not pins:
         raise click.UsageError("--pin is needed: a key that signs the trust bundle")
     try:
-        return federation.open_bundle(read(trust), vkeys(pins), int(time.time()))
+        return trust_bundle.open_bundle(read(trust), vkeys(pins), int(time.time()))
     except LedgerError as error:
         # It says nothing of the file: nobody is to take an old bundle for a forgery.
         raise Unavailable(f"{error.code}: this trust bundle is of no use: {error.detail}") from None

@@ -14,10 +14,10 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from api import cli_common
-from api.client import Client
-from ledger import keys
+from api.cli import common
+from api.client.client import Client
 from ledger.codes import CATEGORIES
+from ledger.crypto import keys
 from ledger.errors import Invalid, NotYet, Unavailable
 from ledger.ids import check_volunteer
 from ledger.limits import BATCH_VOLUNTEERS_MAX
@@ -34,7 +34,7 @@ _KINDS: Final = {".pdf": "pdf", ".json": "credential", ".svg": "qr"}
 
 
 @click.command()
-@cli_common.region
+@common.region
 @click.option("--url", envvar="YONGZHI_URL", required=True, help="The server. 服务地址")
 @click.option(
     "--key",
@@ -62,8 +62,8 @@ _KINDS: Final = {".pdf": "pdf", ".json": "credential", ".svg": "qr"}
     required=True,
     help=".pdf, .json, .svg; .zip of many. 输出文件",
 )
-@cli_common.as_json
-@cli_common.told
+@common.as_json
+@common.told
 def prove(region: str, url: str, key: Path, out: Path, as_json: bool, **asked: Any) -> None:
     """Issue a proof of service and save it; with --volunteers, one for each as a ZIP. 开具志愿服务记录证明"""
     names, wanted = asked.pop("volunteers"), {name: value for name, value in asked.items() if value}
@@ -91,7 +91,7 @@ def prove(region: str, url: str, key: Path, out: Path, as_json: bool, **asked: A
     else:
         console.print(Text(f"{out}  {found.get('page') or ''}"), soft_wrap=True)
     if found.get("refused"):
-        raise SystemExit(cli_common.REFUSED)
+        raise SystemExit(common.REFUSED)
 
 
 def _prove_one(client: Client, base: str, asked: Mapping[str, Any], out: Path, part: str) -> dict[str, Any]:
@@ -178,15 +178,15 @@ def _volunteers(path: Path) -> list[str]:
 
 
 @click.command()
-@cli_common.region
+@common.region
 @click.option("--url", envvar="YONGZHI_URL", required=True, help="The server. 服务地址")
 @click.option("--key", type=_FILE, required=True, help="Sign in with it. 登录密钥")
 @click.option("--volunteer", help="Whose; default: the key's. 志愿者")
 @click.option("--fetch", help="Save this proof (its id) once more, as --out. 再次下载")
 @click.option("--out", type=_OUT, help=".pdf, .json or .svg. 输出文件")
 @click.option("--revoke", help="Take this proof back, for good. 撤销")
-@cli_common.as_json
-@cli_common.told
+@common.as_json
+@common.told
 def proofs(
     region: str,
     url: str,
@@ -239,15 +239,15 @@ def _listed(found: list[dict[str, Any]]) -> Table:
 
 
 @click.command("proof-keys")
-@cli_common.data
-@cli_common.region
+@common.data
+@common.region
 @click.option("--url", help="Where the region is served, for its first keys. 服务网址")
-@cli_common.told
+@common.told
 def proof_keys(data: Path, region: str, url: str | None) -> None:
     """Make new keys for signing proofs; those before stay good until they are revoked. 更换证明签发密钥
 
     A server that runs goes on with the keys it began with: restart it.
     """
-    with cli_common.opened(data) as deployment:
+    with common.opened(data) as deployment:
         made = deployment.change_proof_keys(region, url)
         console.print(Text(f"{made.credential.id}\n{made.did}#{made.token.multikey}"), soft_wrap=True)

@@ -15,20 +15,21 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from api import cli_common
-from api.client import Client, Told
-from api.federation_checks import THERE
-from api.federation_folder import read, write
-from api.misconduct_command import name_in, pin_option, tell, trust_option, trusted_by
-from api.proof_commands import check_folder, save
-from api.recovery import recover
-from api.reports import STATE_NAMES, hours
-from ledger import keys
+from api.cli import common
+from api.cli.federation.checks import THERE
+from api.cli.misconduct import name_in, pin_option, tell, trust_option, trusted_by
+from api.cli.prove import check_folder, save
+from api.cli.recovery import recover
+from api.client.client import Client, Told
+from api.wording.totals import STATE_NAMES, hours
+from ledger.crypto import keys
 from ledger.errors import Invalid, NotYet, Unavailable
-from ledger.exchange import mirror, misconduct, record_files, statements
+from ledger.evidence import misconduct
+from ledger.exchange import mirror, record_files, stating
 from ledger.exchange.desk import Desk
 from ledger.exchange.record_files import RecordFile
-from ledger.federation import Trust
+from ledger.federation.trust_bundle import Trust
+from ledger.files import read, write
 from ledger.ids import check_volunteer
 from ledger.limits import BODY_BYTES_MAX, NOTE_BYTES_MAX
 
@@ -47,8 +48,8 @@ _PARTS: Final = {"vc": {".json": "credential", ".pdf": "pdf"}, "sd-jwt": {".jwt"
 
 @click.command()
 @click.argument("volunteer", required=False)
-@cli_common.region
-@cli_common.data
+@common.region
+@common.data
 @click.option("--url", envvar="YONGZHI_URL", help="A server, such as http://127.0.0.1:8000. 服务地址")
 @click.option("--key", type=THERE, help="Sign in with it. 登录密钥")
 @click.option("--out", type=_OUT, required=True, help="The file. 输出文件")
@@ -58,8 +59,8 @@ _PARTS: Final = {"vc": {".json": "credential", ".pdf": "pdf"}, "sd-jwt": {".jwt"
     type=click.Path(path_type=Path, file_okay=False),
     help="With --url: also save the proofs of service that stand, into this folder. 同时保存有效证明",
 )
-@cli_common.as_json
-@cli_common.told
+@common.as_json
+@common.told
 def export(
     volunteer: str | None,
     region: str,
@@ -107,7 +108,7 @@ def export(
 
 def _mirror(data: Path, region: str, out: Path, as_json: bool) -> None:
     """Write the whole log with its bodies: personal records, so the file is the operator's alone."""
-    with cli_common.opened(data) as deployment:
+    with common.opened(data) as deployment:
         ledger = deployment.ledger(region)
         with ledger.database.read() as cursor, _replacing(out) as file:
             file.writelines(mirror.write(cursor, ledger.schema))
@@ -118,14 +119,14 @@ def _mirror(data: Path, region: str, out: Path, as_json: bool) -> None:
 
 
 def _make(data: Path, region: str, volunteer: str, out: Path) -> None:
-    with cli_common.opened(data) as deployment:
+    with common.opened(data) as deployment:
         publisher = deployment.publisher(region)
         publisher.publish()
         desk = Desk(deployment.ledger(region), deployment.region_keys(region).issuing, lambda: publisher.published)
-        stated = statements.state(desk, volunteer)
+        stated = stating.state(desk, volunteer)
         publisher.publish()
         with _replacing(out) as file:
-            file.writelines(statements.export(desk, stated))
+            file.writelines(stating.export(desk, stated))
 
 
 def _fetch(client: Client, path: str, out: Path) -> None:
@@ -197,9 +198,9 @@ def _proofs(client: Client, base: str, volunteer: str) -> Iterator[dict[str, Any
 )
 @click.option("--out", type=_OUT, help="With --missing: evidence of that, for anyone. 漏列证据文件")
 @click.option("--region", help="Take the record over into this region: its home is gone. 接收已终止地区的记录")
-@cli_common.data
-@cli_common.as_json
-@cli_common.told
+@common.data
+@common.as_json
+@common.told
 def import_(
     file: Path,
     region: str | None,
@@ -240,7 +241,7 @@ def import_(
         tell(misconduct.check(evidence, trusted.log_keys), trusted, as_json)
         if not as_json:
             console.print(f"{out} — show it to whom it concerns 请出示给有关方")
-        raise SystemExit(cli_common.REFUSED)
+        raise SystemExit(common.REFUSED)
 
 
 def _text(data: bytes) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from api import cli_common
-from api.exchanging import exchanges
+from api.cli import common
+from api.peers.exchange import exchanges
 from ledger.errors import NotFound
-from ledger.exchange import record_files, recovering
-from ledger.exchange.recovering import Progress
+from ledger.exchange import record_files, recovery
+from ledger.exchange.recovery import Progress
 from ledger.ids import format_time
 
 console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
@@ -21,13 +21,13 @@ console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 def recover(data: Path, region: str, pieces: Iterable[bytes], as_json: bool) -> None:
     """Announce the recovery of the record in a file, or complete it; say where it stands."""
-    with cli_common.opened(data) as deployment:
+    with common.opened(data) as deployment:
         exchange = exchanges(deployment).get(region)
         if exchange is None:
             raise NotFound(f"{data} holds no region {region}")
         trust = exchange.federation()
         exchange.publisher.publish()
-        progress = recovering.recover(exchange.desk, trust, record_files.open_file(pieces, trust))
+        progress = recovery.recover(exchange.desk, trust, record_files.open_file(pieces, trust))
         exchange.publisher.publish()
     if as_json:
         click.echo(json.dumps(_as_dict(progress)))

@@ -13,15 +13,18 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from api import cli_common, drafts
-from api.client import Client, Told
-from api.outbox import Outbox, Sent
-from api.sheets import Entry, RowProblem, Sheet, SheetError, read, to_entries
-from ledger import keys
+from api.cli import common
+from api.client.client import Client, Told
+from api.client.queue import Outbox, Sent
+from api.sheets.mapping import Entry, to_entries
+from api.sheets.problems import RowProblem, SheetError
+from api.sheets.reading import Sheet, read
+from ledger.crypto import keys
+from ledger.crypto.keys import SigningKey
 from ledger.errors import Conflict, Invalid, LedgerError, Rejected, Unavailable
-from ledger.keys import SigningKey
+from ledger.events import drafts
+from ledger.events.submission import pack, seal
 from ledger.limits import SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX
-from ledger.submission import pack, seal
 
 # What stands in a file is shown as it stands there, never taken for markup.
 console = Console(markup=False, emoji=False)
@@ -30,8 +33,8 @@ errors = Console(stderr=True, markup=False, emoji=False)
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@cli_common.data
-@cli_common.region
+@common.data
+@common.region
 @click.option("--url", envvar="YONGZHI_URL", default="http://127.0.0.1:8000", show_default=True, help="服务地址")
 @click.option(
     "--key", "key_file", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True,
@@ -42,8 +45,8 @@ errors = Console(stderr=True, markup=False, emoji=False)
 )
 @click.option("--origin", help="Name of the log; asked of the server otherwise. 日志名称")
 @click.option("--again", is_flag=True, help="Send rows whose reference was sent in another file too. 允许重复行号")
-@cli_common.as_json
-@cli_common.told
+@common.as_json
+@common.told
 def submit(
     file: Path,
     data: Path,

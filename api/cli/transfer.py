@@ -12,19 +12,24 @@ from urllib.parse import quote
 import click
 from rich.console import Console
 
-from api import cli_common, drafts
-from api.client import Client
-from api.deployment import Deployment
-from api.exchanging import Exchange, as_dict, exchanges
-from api.federation_checks import THERE, vkeys
-from api.transfer_queue import pending, receive, retry
-from ledger import events, keys
+from api.cli import common
+from api.cli.federation.checks import THERE, vkeys
+from api.cli.messages import pending, receive, retry
+from api.client.client import Client
+from api.deployment.data_folder import Deployment
+from api.peers.exchange import Exchange, as_dict, exchanges
+from ledger.crypto import keys
+from ledger.crypto.keys import SigningKey
 from ledger.domain.state import Transfer
 from ledger.errors import NotFound
-from ledger.exchange import closing
+from ledger.events import drafts
+from ledger.events.body import encode_event
+from ledger.events.fields import Consent, Event
+from ledger.events.peers import VolunteerVisiting
+from ledger.events.submission import pack, seal
+from ledger.events.transfer import TransferRequested
+from ledger.exchange import cancelling
 from ledger.ids import check_uuid, check_volunteer, format_time, new_id
-from ledger.keys import SigningKey
-from ledger.submission import pack, seal
 
 # What stands in a ledger is shown as it stands there, never taken for markup.
 console = Console(markup=False, emoji=False)
@@ -63,7 +68,7 @@ def main() -> None:
 
 
 def _signing(command: Callable[..., None]) -> Callable[..., None]:
-    for one in (cli_common.as_json, _reference, _key, _url, cli_common.region, cli_common.data):
+    for one in (common.as_json, _reference, _key, _url, common.region, common.data):
         command = one(command)
     return command
 
@@ -73,7 +78,7 @@ def _signing(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--to", required=True, help="Code of the region to move to. 转入地区代码")
 @click.option("--to-origin", help="Name of its log, where it has several. 转入地区日志名称")
 @_signing
-@cli_common.told
+@common.told
 def request(volunteer: str, to: str, to_origin: str | None, reference: str | None, **options: Any) -> None:
     """Ask that the record of VOLUNTEER moves from --region to another. 申请转移记录
 
@@ -82,8 +87,8 @@ def request(volunteer: str, to: str, to_origin: str | None, reference: str | Non
     key, transfer = keys.load(options.pop("key_file")), new_id()
     _check_reference(key, check_volunteer(volunteer), reference)
 
-    def made(region: str, peers: Mapping[str, str]) -> events.Event:
-        return events.TransferRequested(
+    def made(region: str, peers: Mapping[str, str]) -> Event:
+        return TransferRequested(
             **drafts.common(key.name, region, f"transfer:{transfer}"),
             volunteer=volunteer,
             to=to,
@@ -101,7 +106,7 @@ def request(volunteer: str, to: str, to_origin: str | None, reference: str | Non
 @click.option("--home-origin", help="Name of its log, where it has several. 所属地区日志名称")
 @click.option("--public-key", help="The volunteer's vkey, or a file of it, when a station signs. 志愿者公钥")
 @_signing
-@cli_common.told
+@common.told
 def visit(
     volunteer: str, home: str, home_origin: str | None, public_key: str | None, reference: str | None, **options: Any
 ) -> None:
@@ -114,14 +119,14 @@ def visit(
     own = key.verifier if key.name == volunteer else next(iter(vkeys([public_key] if public_key else [])), None)
     given = format_time(int(time.time()))
 
-    def made(region: str, peers: Mapping[str, str]) -> events.Event:
-        return events.VolunteerVisiting(
+    def made(region: str, peers: Mapping[str, str]) -> Event:
+        return VolunteerVisiting(
             **drafts.common(key.name, region, volunteer),
             home=home,
             home_origin=home_origin or _origin(peers, home),
-            consent=events.Consent(method="form", given=given, reference=reference)
+            consent=Consent(method="form", given=given, reference=reference)
             if reference
-            else events.Consent(method="signed", given=given),
+            else Consent(method="signed", given=given),
             **({"key": str(own)} if own else {}),
         )
 
@@ -146,7 +151,7 @@ def _origin(peers: Mapping[str, str], code: str) -> str:
 
 def _submit(
     key: SigningKey,
-    made: Callable[[str, Mapping[str, str]], events.Event],
+    made: Callable[[str, Mapping[str, str]], Event],
     *,
     url: str | None,
     data: Path,
@@ -156,15 +161,15 @@ def _submit(
     if url is not None:
         with Client(url) as client:
             known = client.region(region)
-            body = events.encode(made(region, {one["code"]: one["origin"] for one in known["peers"]}))
+            body = encode_event(made(region, {one["code"]: one["origin"] for one in known["peers"]}))
             answer, _ = client.send(region, pack(seal([body], key, str(known["origin"])), [body]))
             return int(json.loads(answer)["first"])
-    with cli_common.opened(data) as deployment:
+    with common.opened(data) as deployment:
         ledger = deployment.ledger(region)
         rows = deployment.database.query(
             f"SELECT region, origin FROM {ledger.schema}.peers WHERE dismissed IS NULL ORDER BY added"
         )
-        body = events.encode(made(region, dict(rows)))
+        body = encode_event(made(region, dict(rows)))
         accepted = ledger.submit(pack(seal([body], key, ledger.origin), [body]))
         deployment.publisher(region).publish()
         return accepted.first
@@ -183,12 +188,12 @@ def _tell(found: Mapping[str, Any], as_json: bool) -> None:
 
 @main.command()
 @click.argument("what", required=False)
-@cli_common.data
-@cli_common.region
+@common.data
+@common.region
 @_url
 @click.option("--key", "key_file", type=THERE, help="Sign in with it. 登录密钥")
-@cli_common.as_json
-@cli_common.told
+@common.as_json
+@common.told
 def status(what: str | None, data: Path, region: str, url: str | None, key_file: Path | None, as_json: bool) -> None:
     """Show how a transfer stands: WHAT is its id, or a volunteer; without, all of them. 查询转移状态
 
@@ -217,7 +222,7 @@ def _ask(url: str, key_file: Path | None, region: str, what: str | None) -> list
 
 
 def _read(data: Path, region: str, what: str | None) -> list[dict[str, Any]]:
-    with cli_common.opened(data) as deployment:
+    with common.opened(data) as deployment:
         exchange = _exchange(deployment, region)
         if what is None or what.startswith("volunteer:"):
             found = exchange.transfers(what)
@@ -256,10 +261,10 @@ def _listed(found: list[dict[str, Any]]) -> str:
 @main.command()
 @click.argument("transfer")
 @click.option("--mirror", type=THERE, help="The whole log of a destination that has ended. 已终止的转入地区日志镜像")
-@cli_common.data
-@cli_common.region
-@cli_common.as_json
-@cli_common.told
+@common.data
+@common.region
+@common.as_json
+@common.told
 def cancel(transfer: str, mirror: Path | None, data: Path, region: str, as_json: bool) -> None:
     """Withdraw a request that was not offered yet; the record stays and counts. 撤回转移申请
 
@@ -267,14 +272,14 @@ def cancel(transfer: str, mirror: Path | None, data: Path, region: str, as_json:
     log as `yongzhi export --log` writes it, shows that nothing was accepted there.
     """
     name = check_uuid(transfer.removeprefix("transfer:"))
-    with cli_common.opened(data) as deployment:
+    with common.opened(data) as deployment:
         exchange = _exchange(deployment, region)
         if mirror is None:
-            accepted = closing.withdraw(exchange.desk, name)
+            accepted = cancelling.withdraw(exchange.desk, name)
         else:
             trust = exchange.federation()
             with mirror.open("rb") as lines:
-                accepted = closing.cancel(exchange.desk, name, trust, lines)
+                accepted = cancelling.cancel(exchange.desk, name, trust, lines)
         exchange.publisher.publish()
     _tell({"id": name, "state": "cancelled", "position": accepted.first}, as_json)
 

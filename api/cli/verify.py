@@ -13,20 +13,21 @@ import click
 from rich.console import Console
 from rich.text import Text as Line
 
-from api import cli_common, verdicts
-from api.cli_common import REFUSED
-from api.federation_folder import read, write
-from api.fetching import StatusLists, fetch_bundle
-from api.page_texts import Wording
-from api.verdicts import Text, mask
-from ledger import federation
-from ledger.credentials.sd_jwt import Binding
-from ledger.credentials.standing import Lists
-from ledger.credentials.verdict import Outcome, Result, Verdict
-from ledger.credentials.verify import check_data
+from api.cli import common
+from api.cli.common import REFUSED
+from api.client.fetching import StatusLists, fetch_bundle
+from api.wording import verdicts
+from api.wording.languages import Wording
+from api.wording.verdicts import Text, mask
+from ledger.credentials.checking.standing import Lists
+from ledger.credentials.checking.verdict import Outcome, Result, Verdict
+from ledger.credentials.checking.verify import check_data
+from ledger.credentials.sd_jwt.token import Binding
+from ledger.crypto.keys import VerifyingKey, parse_vkey
 from ledger.errors import Invalid, LedgerError, TooLarge, Unavailable, Untrusted
+from ledger.federation import trust_bundle
+from ledger.files import read, write
 from ledger.ids import parse_time
-from ledger.keys import VerifyingKey, parse_vkey
 from ledger.limits import BUNDLE_BYTES_MAX, VERIFY_BYTES_MAX
 
 EXITS: Final = {
@@ -79,8 +80,8 @@ _data = click.option(
 @click.option("--audience", help="Whom the holder of an SD-JWT had to sign for. 出示对象")
 @click.option("--nonce", help="The value the holder of an SD-JWT had to sign. 随机数")
 @_data
-@cli_common.as_json
-@cli_common.told
+@common.as_json
+@common.told
 def verify(
     file: str,
     bundle: Path | None,
@@ -105,7 +106,7 @@ def verify(
     now, presented, pinned = int(time.time()) if at is None else parse_time(at), _presented(file), _pinned(pins, data)
     served = read(bundle, BUNDLE_BYTES_MAX) if bundle is not None else fetch_bundle(url or "")
     try:
-        trusted = federation.open_bundle(served, pinned, now)
+        trusted = trust_bundle.open_bundle(served, pinned, now)
     except LedgerError as error:
         # It says nothing of the proof: nobody is to take an old bundle for a forgery.
         raise Unavailable(f"{error.code}: this trust bundle is of no use: {error.detail}") from None
@@ -137,8 +138,8 @@ def verify(
     help="A bundle trusted so far; the new one must be signed by its next signers. 此前的信任文件",
 )
 @_data
-@cli_common.as_json
-@cli_common.told
+@common.as_json
+@common.told
 def trust(url: str, pins: tuple[str, ...], out: Path, after: Path | None, data: Path, as_json: bool) -> None:
     """Fetch the trust bundle of the server at URL, check it, and keep it for offline use. 取得并核对信任文件
 
@@ -146,10 +147,10 @@ def trust(url: str, pins: tuple[str, ...], out: Path, after: Path | None, data: 
     """
     now, pinned, served = int(time.time()), _pinned(pins, data), fetch_bundle(url)
     if after is None:
-        found = federation.open_bundle(served, pinned, now)
+        found = trust_bundle.open_bundle(served, pinned, now)
     else:
-        old = federation.open_old(read(after, BUNDLE_BYTES_MAX), pinned)
-        found = federation.follow(old, served, now)
+        old = trust_bundle.open_old(read(after, BUNDLE_BYTES_MAX), pinned)
+        found = trust_bundle.follow(old, served, now)
         pinned += map(parse_vkey, old.federation.keys)  # one of which signed what was followed to before
     if out.exists():
         _check_newer(out, found, pinned)
@@ -171,13 +172,13 @@ def trust(url: str, pins: tuple[str, ...], out: Path, after: Path | None, data: 
         console.print(f"  {one.region} {one.name.zh} {one.name.en}")
 
 
-def _check_newer(out: Path, found: federation.Trust, known: Sequence[VerifyingKey]) -> None:
+def _check_newer(out: Path, found: trust_bundle.Trust, known: Sequence[VerifyingKey]) -> None:
     """A server that serves an older bundle brings back the keys that were revoked since: raise Untrusted."""
     try:
-        kept = federation.open_old(read(out, BUNDLE_BYTES_MAX), known, 1)
+        kept = trust_bundle.open_old(read(out, BUNDLE_BYTES_MAX), known, 1)
     except (Invalid, TooLarge, Untrusted) as error:
         raise Untrusted(f"{out} is there, and no trust bundle under these keys: {error.detail}") from None
-    federation.check_after(kept.federation, found.federation)
+    trust_bundle.check_after(kept.federation, found.federation)
 
 
 def _pinned(pins: Sequence[str], data: Path) -> list[VerifyingKey]:
@@ -267,7 +268,7 @@ def _line(text: str, style: str = "") -> None:
 
 def _tell_failures(lists: Lists) -> None:
     for error in lists.failures if isinstance(lists, StatusLists) else ():
-        cli_common.errors.print(error.detail, soft_wrap=True)
+        common.errors.print(error.detail, soft_wrap=True)
 
 
 __all__ = ["EXITS", "mask", "trust", "verify"]

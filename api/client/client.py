@@ -9,9 +9,9 @@ from urllib.parse import quote, urlsplit
 
 import httpx2
 
-from api import sessions
+from api.client.sign_in import answer_challenge
+from ledger.crypto.keys import SigningKey
 from ledger.errors import Invalid, LedgerError, Rejected, Unavailable
-from ledger.keys import SigningKey
 
 _TIMEOUT: Final = httpx2.Timeout(120, connect=10)
 
@@ -56,7 +56,7 @@ class Client:
     def sign_in(self, key: SigningKey, region: str) -> None:
         """Open a session as the key's name; compares that the challenge is this server's."""
         asked = self._send("POST", "/v1/challenges", json={"issuer": key.name, "region": region}).json()
-        note = sessions.answer(asked["text"], key, self._origin)
+        note = answer_challenge(asked["text"], key, self._origin)
         token = self._send("POST", "/v1/sessions", json={"note": note}).json()["token"]
         self._http.headers["authorization"] = f"Bearer {token}"
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from ledger.errors import Invalid, LedgerError, TooLarge, Unavailable, Untrusted
-from ledger.federation import Trust
+from ledger.federation.trust_bundle import Trust
 from ledger.limits import BUNDLE_BYTES_MAX, STATUS_LIST_BYTES_MAX
 
 _SECONDS_MAX: Final = 20

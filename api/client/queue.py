@@ -23,13 +23,13 @@ from typing import Final, Self
 
 import msgspec
 
-from api import outbox_files as files
-from api.outbox_files import Answer, Batch, Item, Manifest
-from api.sheets import Entry
+from api.client import queue_files as files
+from api.client.queue_files import Answer, Batch, Item, Manifest
+from api.sheets.mapping import Entry
+from ledger.crypto.keys import SigningKey
 from ledger.errors import Busy, Conflict, Corrupt, Invalid, LedgerError, Unavailable, Untrusted
-from ledger.keys import SigningKey
+from ledger.events.submission import open_submission, pack, seal
 from ledger.limits import NOTE_BYTES_MAX, OUTBOX_EVENTS_MAX, SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX
-from ledger.submission import open_submission, pack, seal
 
 _ENVELOPE_BYTES_MAX: Final = NOTE_BYTES_MAX + 64
 """What stands in a request around its events."""

@@ -24,15 +24,17 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from api import cli_common, reports
-from api.client import Client
-from api.demo_moving import Moving
-from api.demo_proofs import Proofs
-from api.demo_world import CHINA, REGIONS, Organisation, World
-from api.deployment import Deployment, opened
-from ledger import events
-from ledger.audit import audit_published
+from api.cli import common
+from api.client.client import Client
+from api.demo.moving import Moving
+from api.demo.proofs import Proofs
+from api.demo.world import CHINA, REGIONS, Organisation, World
+from api.deployment.data_folder import Deployment, opened
+from api.wording import totals
+from ledger.audit.log import audit_published
 from ledger.errors import Corrupt, Invalid, Unavailable
+from ledger.events.fields import type_name
+from ledger.events.hours import HoursRecorded
 from projections.engine import rebuild
 from projections.totals import STATES, Totals
 
@@ -48,7 +50,7 @@ class Book:
     """What the demonstration itself knows should come out, minutes by volunteer and by region."""
 
     minutes: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    entries: dict[str, list[events.HoursRecorded]] = field(default_factory=lambda: defaultdict(list))
+    entries: dict[str, list[HoursRecorded]] = field(default_factory=lambda: defaultdict(list))
     figures: dict[str, str] = field(default_factory=dict)
 
 
@@ -64,7 +66,7 @@ class Book:
 @click.option("--entries", default=50_000, show_default=True, help="服务记录条数")
 @click.option("--port", default=8000, show_default=True)
 @click.option("--no-serve", is_flag=True, help="Stop when done instead of serving. 完成后退出")
-@cli_common.told
+@common.told
 def demo(data: Path, volunteers: int, entries: int, port: int, no_serve: bool) -> None:
     """Show the whole ledger at work, then serve it. 演示全部流程"""
     _check_port(port)
@@ -207,10 +209,10 @@ def _submit_hours(client: Client, worlds: list[World], book: Book, entries: int)
     book.figures["hours entries submitted over HTTP 提交"] = f"{entries / (time.monotonic() - start):,.0f}/s"
 
 
-def _batches(world: World, entries: int) -> Iterator[tuple[Organisation, list[events.HoursRecorded]]]:
+def _batches(world: World, entries: int) -> Iterator[tuple[Organisation, list[HoursRecorded]]]:
     """Entries in order of time, each volunteer at most once a day, gathered by organisation."""
     start = datetime.now(CHINA).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=_DAYS)
-    waiting: dict[int, list[events.HoursRecorded]] = defaultdict(list)
+    waiting: dict[int, list[HoursRecorded]] = defaultdict(list)
     for number in range(entries):
         day, person = divmod(number, len(world.volunteers))
         which = (person + day) % len(world.organisations)
@@ -233,7 +235,7 @@ def _batches(world: World, entries: int) -> Iterator[tuple[Organisation, list[ev
 
 def _show_totals(client: Client, worlds: list[World], book: Book, number: str, title: str) -> None:
     _step(number, title)
-    table = Table("", *(str(reports.STATE_NAMES[state]) for state in STATES))
+    table = Table("", *(str(totals.STATE_NAMES[state]) for state in STATES))
     for world in worlds:
         client.sign_in(world.key, world.region)
         after = _size(client, world) - 1
@@ -256,7 +258,7 @@ def _size(client: Client, world: World) -> int:
 
 
 def _row(table: Table, name: str, found: dict[str, Any], expected: int) -> None:
-    table.add_row(name, *(reports.hours(found["total"].get(state)) for state in STATES))
+    table.add_row(name, *(totals.hours(found["total"].get(state)) for state in STATES))
     _check(
         found["total"]["counted"]["minutes"] == expected,
         f"{name}: {found['total']} and not {expected} minutes",
@@ -277,7 +279,7 @@ def _correct(client: Client, worlds: list[World], book: Book) -> None:
                 client.send(world.region, world.request(by_issuer[entry.issuer], [event]))
                 book.minutes[volunteer] += change
                 book.minutes[world.region] += change
-                console.print(f"{events.type_name(event)}  {volunteer[:18]}…  {change:+} min")
+                console.print(f"{type_name(event)}  {volunteer[:18]}…  {change:+} min")
 
 
 def _move(client: Client, deployment: Deployment, worlds: list[World], book: Book) -> None:

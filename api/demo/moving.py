@@ -14,15 +14,23 @@ from uuid import uuid4
 
 from rich.console import Console
 
-from api import federation_edits, federation_folder
-from api.client import Client
-from api.demo_proofs import Proofs
-from api.demo_world import CHINA, Organisation, World
-from api.deployment import Deployment
-from ledger import events, federation, keys
+from api.cli.federation import edits
+from api.client.client import Client
+from api.demo.proofs import Proofs
+from api.demo.world import CHINA, Organisation, World
+from api.deployment import installed_federation
+from api.deployment.data_folder import Deployment
+from ledger.crypto import keys
+from ledger.crypto.keys import SigningKey
 from ledger.domain.state import Entry
 from ledger.errors import Corrupt, Unavailable
-from ledger.keys import SigningKey
+from ledger.events.body import decode_event
+from ledger.events.fields import Consent, Event, type_name
+from ledger.events.hours import HoursDisputed, HoursRecorded
+from ledger.events.peers import PeerRecognised, VolunteerVisiting
+from ledger.events.registration import VolunteerKeyAdded
+from ledger.events.transfer import TransferAccepted, TransferOffered, TransferRequested
+from ledger.federation import trust_bundle
 
 _WAIT_SECONDS: Final = 60
 _VISIT, _LATE = 90, 45
@@ -40,7 +48,7 @@ class Moving:
         deployment: Deployment,
         here: World,
         there: World,
-        served: list[events.HoursRecorded],
+        served: list[HoursRecorded],
         minutes: int,
     ) -> None:
         """`served` is what the last volunteer of `here` has done there, and `minutes` what of it counts now."""
@@ -57,14 +65,14 @@ class Moving:
     def recognise(self) -> None:
         """A federation file names both regions; each says in its own log that it believes the other's."""
         now, pinned = int(time.time()), self._deployment.federation_key().verifier
-        served = federation.open_bundle(self._client.data("/v1/trust-bundle"), [pinned], now).federation
+        served = trust_bundle.open_bundle(self._client.data("/v1/trust-bundle"), [pinned], now).federation
         signer = keys.generate("federation.example")
-        found = federation_edits.begun(signer.name, [signer.verifier], 1, now, 365)
+        found = edits.begun(signer.name, [signer.verifier], 1, now, 365)
         for region in served.regions:
-            found = federation_edits.next_one(found, federation_edits.added(region), now, 365)
-        federation_folder.install(self._deployment.data, federation.seal(found, [signer]), now, [signer.verifier])
+            found = edits.next_one(found, edits.added(region), now, 365)
+        installed_federation.install(self._deployment.data, trust_bundle.seal(found, [signer]), now, [signer.verifier])
         for own, peer in ((self._here, self._there), (self._there, self._here)):
-            event = events.PeerRecognised(
+            event = PeerRecognised(
                 **own.common(own.key.name, own.key.name),
                 peer=peer.region,
                 peer_origin=peer.origin,
@@ -78,11 +86,11 @@ class Moving:
         """Hours served away from home are relayed there."""
         here, there, name = self._here, self._there, self._volunteer
         common = here.common(here.key.name, name)
-        self._send(here, here.key, events.VolunteerKeyAdded(**common, key=str(self._key)))
+        self._send(here, here.key, VolunteerKeyAdded(**common, key=str(self._key)))
         common = there.common(name, name)
-        consent = events.Consent(method="signed", given=common["time"])
+        consent = Consent(method="signed", given=common["time"])
         home = {"home": here.region, "home_origin": here.origin}
-        self._send(there, self._key, events.VolunteerVisiting(**common, **home, consent=consent, key=str(self._key)))
+        self._send(there, self._key, VolunteerVisiting(**common, **home, consent=consent, key=str(self._key)))
         self._serve(there, there.organisations[0], 9, _VISIT)
         self._counted(here, self._minutes)
         console.print(f"visitor in {there.place} 来访服务: {_told(_VISIT)}, relayed home to 转回 {here.place}")
@@ -90,7 +98,7 @@ class Moving:
     def move(self) -> str:
         """The volunteer asks; the regions do the rest. A measured figure."""
         here, there, transfer = self._here, self._there, str(uuid4())
-        event = events.TransferRequested(
+        event = TransferRequested(
             **here.common(self._volunteer, f"transfer:{transfer}"),
             volunteer=self._volunteer,
             to=there.region,
@@ -102,11 +110,11 @@ class Moving:
         path = f"/v1/regions/{here.region}/transfers/{transfer}"
         self._wait(here, lambda: self._client.get(path)["state"] == "closed", "the move was not closed")
         seconds = time.monotonic() - start
-        for world, kind in ((here, events.TransferOffered), (there, events.TransferAccepted)):
+        for world, kind in ((here, TransferOffered), (there, TransferAccepted)):
             rows = self._deployment.ledger(world.region).stream(f"transfer:{transfer}")
-            (one,) = (found for row in rows if isinstance(found := events.decode(row.body or b""), kind))
+            (one,) = (found for row in rows if isinstance(found := decode_event(row.body or b""), kind))
             then = "" if world is here else ", [green]each verified 逐条核验无误"
-            console.print(f"{events.type_name(one)}  {world.place}: {one.events} events 条事件{then}", highlight=False)
+            console.print(f"{type_name(one)}  {world.place}: {one.events} events 条事件{then}", highlight=False)
         self._counted(there, self._minutes)
         self._counted(here, 0)
         console.print(f"{there.place} counts 计入 {_told(self._minutes)}, {here.place} {_told(0)}")
@@ -121,9 +129,7 @@ class Moving:
         # The first two may have been corrected and withdrawn.
         entry = (*self._served[2:], late)[0]
         common = there.common(self._volunteer, self._volunteer)
-        self._send(
-            there, self._key, events.HoursDisputed(**common, entry=entry.id, origin=here.origin, reason="当日未到场")
-        )
+        self._send(there, self._key, HoursDisputed(**common, entry=entry.id, origin=here.origin, reason="当日未到场"))
         self._minutes -= entry.minutes
         self._counted(there, self._minutes)
         ledger = self._deployment.ledger(here.region)
@@ -156,10 +162,10 @@ class Moving:
 
     # -- what it takes ------------------------------------------------------------------------------------
 
-    def _send(self, world: World, key: SigningKey, event: events.Event) -> None:
+    def _send(self, world: World, key: SigningKey, event: Event) -> None:
         self._client.send(world.region, world.request(key, [event]))
 
-    def _serve(self, world: World, organisation: Organisation, hour: int, minutes: int) -> events.HoursRecorded:
+    def _serve(self, world: World, organisation: Organisation, hour: int, minutes: int) -> HoursRecorded:
         yesterday = datetime.now(CHINA).replace(hour=hour, minute=0, second=0, microsecond=0) - timedelta(days=1)
         made = world.hours(organisation, self._volunteer, yesterday, minutes)
         self._send(world, organisation.key, made)

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from api.client import Client
-from api.demo_world import CHINA, World
+from api.client.client import Client
+from api.demo.world import CHINA, World
+from ledger.crypto.keys import VerifyingKey
 from ledger.errors import Corrupt, Unavailable
-from ledger.keys import VerifyingKey
 
 _WAIT_SECONDS: Final = 60
 _CONSENT: Final = "纸质同意书 00001"

@@ -10,12 +10,16 @@ from typing import Any, Final
 
 from stdnum.cn import uscc
 
-from api import drafts
-from ledger import events, identities, keys
-from ledger.canonical import encode
+from ledger.crypto import keys
+from ledger.crypto.canonical import encode
+from ledger.crypto.keys import SigningKey
+from ledger.events import drafts, private_details
+from ledger.events.body import encode_event
+from ledger.events.fields import Consent, Event, Place
+from ledger.events.hours import ActivityPublished, HoursCorrected, HoursRecorded, HoursWithdrawn
+from ledger.events.registration import OrganisationKeyAdded, OrganisationRegistered, VolunteerRegistered
+from ledger.events.submission import pack, seal
 from ledger.ids import new_id
-from ledger.keys import SigningKey
-from ledger.submission import pack, seal
 
 CHINA: Final = timezone(timedelta(hours=8))
 
@@ -61,7 +65,7 @@ class Organisation:
     key: SigningKey
     name: str
     kind: str
-    activities: list[tuple[str, events.ActivityPublished]] = field(default_factory=list)
+    activities: list[tuple[str, ActivityPublished]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -81,14 +85,14 @@ class World:
         """The fields of every event."""
         return drafts.common(issuer, self.region, subject)
 
-    def request(self, key: SigningKey, made: list[events.Event], private: dict[str, bytes] | None = None) -> bytes:
+    def request(self, key: SigningKey, made: list[Event], private: dict[str, bytes] | None = None) -> bytes:
         """A sealed request."""
-        bodies = [events.encode(event) for event in made]
+        bodies = [encode_event(event) for event in made]
         return pack(seal(bodies, key, self.origin), bodies, private)
 
     def registrations(self) -> bytes:
         """The region registers two stations and its organisations, each with its first key."""
-        made: list[events.Event] = []
+        made: list[Event] = []
         for number in range(2 + len(_NAMES)):
             station = number < 2
             name = f"{self.place}第{number + 1}志愿服务站" if station else f"{self.place}{_NAMES[number - 2]}"
@@ -96,19 +100,19 @@ class World:
             made += self._register(name, kind, self.stations if station else self.organisations)
         return self.request(self.key, made)
 
-    def _register(self, name: str, kind: str, among: list[Organisation]) -> Iterator[events.Event]:
+    def _register(self, name: str, kind: str, among: list[Organisation]) -> Iterator[Event]:
         number = f"53{self.region}MJ{self.random.randrange(10**7):07}"
         number += uscc.calc_check_digit(number)
         key = keys.generate(f"org:{number}")
         among.append(Organisation(key, name, kind))
         issuer = self.key.name
-        yield events.OrganisationRegistered(**self.common(issuer, key.name), name=name, kind=kind)
-        yield events.OrganisationKeyAdded(**self.common(issuer, key.name), key=str(key))
+        yield OrganisationRegistered(**self.common(issuer, key.name), name=name, kind=kind)
+        yield OrganisationKeyAdded(**self.common(issuer, key.name), key=str(key))
 
     def volunteer_requests(self, count: int) -> Iterator[bytes]:
         """Stations register consenting people, 500 a submission."""
         for station, size in ((self.stations[number % 2], 500) for number in range((count + 499) // 500)):
-            made: list[events.Event] = []
+            made: list[Event] = []
             private: dict[str, bytes] = {}
             for _ in range(min(size, count - len(self.volunteers))):
                 event, details = self._person(station.key.name)
@@ -116,7 +120,7 @@ class World:
                 private[event.id] = details
             yield self.request(station.key, made, private)
 
-    def _person(self, station: str) -> tuple[events.VolunteerRegistered, bytes]:
+    def _person(self, station: str) -> tuple[VolunteerRegistered, bytes]:
         subject = f"volunteer:{new_id()}"
         self.volunteers.append(subject)
         details = encode(
@@ -127,26 +131,26 @@ class World:
                 "salt": drafts.salt(),
             }
         )
-        consent = events.Consent(
+        consent = Consent(
             method="form", given=_time(datetime.now(UTC)), reference=f"纸质同意书 {len(self.volunteers):05}"
         )
         common = self.common(station, subject)
-        return events.VolunteerRegistered(**common, consent=consent, identity=identities.identity_of(details)), details
+        return VolunteerRegistered(**common, consent=consent, identity=private_details.identity_of(details)), details
 
     def activity_requests(self, first: datetime, last: datetime) -> Iterator[bytes]:
         """Every organisation publishes some activities over the whole period."""
         for number, organisation in enumerate(self.organisations):
-            made: list[events.Event] = []
+            made: list[Event] = []
             for name, category, content in ACTIVITIES[number::3]:
                 activity = new_id()
-                event = events.ActivityPublished(
+                event = ActivityPublished(
                     **self.common(organisation.key.name, f"activity:{activity}"),
                     name=name,
                     category=category,
                     content=content,
                     start=_time(first),
                     end=_time(last),
-                    place=events.Place(name=f"{organisation.name}服务点", region=self.place_code),
+                    place=Place(name=f"{organisation.name}服务点", region=self.place_code),
                     responsible="陈站长",
                 )
                 organisation.activities.append((activity, event))
@@ -158,10 +162,10 @@ class World:
         """Where service is given."""
         return next(place for code, _, place in REGIONS if code == self.region)
 
-    def hours(self, organisation: Organisation, volunteer: str, start: datetime, minutes: int) -> events.HoursRecorded:
+    def hours(self, organisation: Organisation, volunteer: str, start: datetime, minutes: int) -> HoursRecorded:
         """One entry of an activity of the organisation."""
         activity, published = self.random.choice(organisation.activities)
-        return events.HoursRecorded(
+        return HoursRecorded(
             **self.common(organisation.key.name, volunteer),
             activity=activity,
             activity_name=published.name,
@@ -176,15 +180,15 @@ class World:
             evidence="check-in",
         )
 
-    def corrected(self, entry: events.HoursRecorded, minutes: int, reason: str) -> events.HoursCorrected:
+    def corrected(self, entry: HoursRecorded, minutes: int, reason: str) -> HoursCorrected:
         """A correction of an entry to fewer minutes."""
-        fields = {name: getattr(entry, name) for name in events.HoursRecorded.__struct_fields__}
+        fields = {name: getattr(entry, name) for name in HoursRecorded.__struct_fields__}
         fields |= self.common(entry.issuer, entry.subject) | {"minutes": minutes}
-        return events.HoursCorrected(**fields, entry=entry.id, reason=reason)
+        return HoursCorrected(**fields, entry=entry.id, reason=reason)
 
-    def withdrawn(self, entry: events.HoursRecorded, reason: str) -> events.HoursWithdrawn:
+    def withdrawn(self, entry: HoursRecorded, reason: str) -> HoursWithdrawn:
         """A withdrawal of an entry."""
-        return events.HoursWithdrawn(**self.common(entry.issuer, entry.subject), entry=entry.id, reason=reason)
+        return HoursWithdrawn(**self.common(entry.issuer, entry.subject), entry=entry.id, reason=reason)
 
 
 def _time(moment: datetime) -> str:

@@ -10,28 +10,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from api import drafts
-from ledger import audit as auditing
-from ledger import events, identities, keys
-from ledger.app import Ledger
+from ledger.app.ledger import Ledger
+from ledger.app.publisher import CheckpointFile, Publisher
+from ledger.audit import log as auditing
 from ledger.codes import region_name
-from ledger.credentials.did import base_of, did_of
-from ledger.credentials.keys import (
-    CredentialKey,
-    TokenKey,
-    generate_token_key,
-    load_token_key,
-    save_token_key,
-)
-from ledger.credentials.pades import certificate_signer, sign_pdf
+from ledger.credentials.certificate.pades import certificate_signer, sign_pdf
+from ledger.crypto import keys
+from ledger.crypto.did import base_of, did_of
+from ledger.crypto.keys import SigningKey
+from ledger.crypto.multikey import CredentialKey, TokenKey, generate_token_key, load_token_key, save_token_key
 from ledger.errors import Conflict, Invalid, LedgerError, Unavailable
+from ledger.events import drafts, private_details
+from ledger.events.body import encode_event
+from ledger.events.fields import Event, RegionName
+from ledger.events.proofs import ProofRevoked, RegionCredentialKeyAdded
+from ledger.events.registration import RegionEstablished
+from ledger.events.submission import pack, seal
 from ledger.ids import check_origin, check_region
-from ledger.keys import SigningKey
 from ledger.limits import SUBMISSION_EVENTS_MAX
-from ledger.log import CheckpointFile, Publisher
-from ledger.store import embedded, proofs, schema
-from ledger.store.postgres import Database
-from ledger.submission import pack, seal
+from ledger.store import proofs, schema
+from ledger.store.postgres import embedded
+from ledger.store.postgres.database import Database
 
 _OWN_NAMES = {"810000": "香港特別行政區", "820000": "澳門特別行政區"}
 """As they write themselves; GB/T 2260 has simplified Chinese only."""
@@ -115,9 +114,9 @@ class Deployment:
         did = did_of(base or f"https://{origin.partition('/')[0]}", region)
         secret = self.create_region(region, origin)
         issuer = secret.issuing.name
-        event = events.RegionEstablished(
+        event = RegionEstablished(
             **drafts.common(issuer, region, issuer),
-            name=events.RegionName(zh=_OWN_NAMES.get(region) or region_name(region) or region, en=name_en),
+            name=RegionName(zh=_OWN_NAMES.get(region) or region_name(region) or region, en=name_en),
             origin=origin,
             log_key=str(secret.log.verifier),
             key=str(secret.issuing.verifier),
@@ -153,7 +152,7 @@ class Deployment:
 
     def seal_image(self, region: str) -> bytes | None:
         """The region's seal, `seals/<code>.png` or `.svg`, as certificates show it; None when there is none."""
-        from ledger.credentials.certificate import check_seal  # brings the compiler and its typefaces
+        from ledger.credentials.certificate.certificate import check_seal  # brings the compiler and its typefaces
 
         for path in (self.data / "seals" / f"{region}.png", self.data / "seals" / f"{region}.svg"):
             if path.exists():
@@ -186,7 +185,7 @@ class Deployment:
         """What opens private details that other regions sealed for this one; made when it is first asked for."""
         path = self.data / "keys" / f"{region}.sealing"
         if not path.exists():
-            _save_once(path, identities.new_sealing_key().hex())
+            _save_once(path, private_details.new_sealing_key().hex())
         try:
             return bytes.fromhex(path.read_text(encoding="utf-8").strip())
         except (OSError, ValueError) as error:
@@ -213,7 +212,7 @@ class Deployment:
             self._submit(
                 region,
                 [
-                    events.ProofRevoked(**drafts.common(issuer, region, f"proof:{proof}"), reason="erased")
+                    ProofRevoked(**drafts.common(issuer, region, f"proof:{proof}"), reason="erased")
                     for proof in standing[at : at + SUBMISSION_EVENTS_MAX]
                 ],
             )
@@ -225,10 +224,10 @@ class Deployment:
         self.ledger(region).submit(pack(seal(bodies, secret.issuing, secret.log.name), bodies, private))
         self.publisher(region).publish()
 
-    def _submit(self, region: str, made: Sequence[events.Event]) -> None:
-        self.submit(region, [events.encode(event) for event in made])
+    def _submit(self, region: str, made: Sequence[Event]) -> None:
+        self.submit(region, [encode_event(event) for event in made])
 
-    def _make_proof_keys(self, region: str, did: str) -> list[events.Event]:
+    def _make_proof_keys(self, region: str, did: str) -> list[Event]:
         """New keys beside the present ones, and the events that add them to the log."""
         folder, issuer = self.data / "keys", f"region:{region}"
         for name in (f"{region}.credential.new", f"{region}.credential.new.pub", f"{region}.token.new"):
@@ -237,7 +236,7 @@ class Deployment:
         keys.save(credential, folder / f"{region}.credential.new")
         save_token_key(token, folder / f"{region}.token.new")
         return [
-            events.RegionCredentialKeyAdded(
+            RegionCredentialKeyAdded(
                 **drafts.common(issuer, region, issuer),
                 did=did,
                 multikey=key,

@@ -7,17 +7,17 @@ servers may have the same.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from ledger import federation
-from ledger.errors import Invalid, TooLarge, Unavailable
-from ledger.federation import Trust
-from ledger.keys import VerifyingKey, parse_vkey
-from ledger.limits import BUNDLE_BYTES_MAX, REQUEST_BYTES_MAX
+from ledger.crypto.keys import VerifyingKey, parse_vkey
+from ledger.errors import Invalid, Unavailable
+from ledger.federation import trust_bundle
+from ledger.federation.trust_bundle import Trust
+from ledger.files import read, write
+from ledger.limits import REQUEST_BYTES_MAX
 
 FILE: Final = "federation.json"
 PINS: Final = "federation.pins"
@@ -37,14 +37,14 @@ def installed(data: Path, now: int) -> Trust | None:
     except OSError as error:
         raise Unavailable(f"cannot read {path}: {error}") from None
     trust = _opened(path, _pins(data), (stat.st_ino, stat.st_size, stat.st_mtime_ns))
-    federation.check_dates(trust.federation, now)
+    trust_bundle.check_dates(trust.federation, now)
     return trust
 
 
 @lru_cache(maxsize=4)
 def _opened(path: Path, pins: tuple[VerifyingKey, ...], version: tuple[int, int, int]) -> Trust:
     # How many have to sign was asked when it was installed; what is told here is that it is still the same.
-    return federation.open_old(read(path), pins, 1)
+    return trust_bundle.open_old(read(path), pins, 1)
 
 
 def install(data: Path, bundle: bytes, now: int, pinned: Sequence[VerifyingKey] = ()) -> Trust:
@@ -54,15 +54,15 @@ def install(data: Path, bundle: bytes, now: int, pinned: Sequence[VerifyingKey] 
     go back all the same. Raise Untrusted for a file that does not follow, Invalid when it says something else of a
     region of this folder than its keys do.
     """
-    before = federation.open_old(read(data / FILE), _pins(data), 1) if (data / FILE).exists() else None
+    before = trust_bundle.open_old(read(data / FILE), _pins(data), 1) if (data / FILE).exists() else None
     if pinned:
-        found, signers = federation.open_bundle(bundle, pinned, now), tuple(pinned)
+        found, signers = trust_bundle.open_bundle(bundle, pinned, now), tuple(pinned)
     elif before is not None:
-        found, signers = federation.follow(before, bundle, now), tuple(map(parse_vkey, before.federation.keys))
+        found, signers = trust_bundle.follow(before, bundle, now), tuple(map(parse_vkey, before.federation.keys))
     else:
         raise Invalid("which keys sign this federation? Nothing is installed yet that names them: give them with --pin")
     if before is not None:
-        federation.check_after(before.federation, found.federation)
+        trust_bundle.check_after(before.federation, found.federation)
     _check_own(data, found)
     kept = () if before is None else _pins(data)
     _write_pins(data, dict.fromkeys([*kept, *signers]))  # so that either file opens, whenever this ends
@@ -93,39 +93,3 @@ def _pins(data: Path) -> tuple[VerifyingKey, ...]:
 
 def _write_pins(data: Path, keys: Iterable[VerifyingKey]) -> None:
     write(data / PINS, "".join(f"{key}\n" for key in keys).encode())
-
-
-# -- files --------------------------------------------------------------------------------------------
-
-
-def read(path: Path, bytes_max: int = BUNDLE_BYTES_MAX) -> bytes:
-    """A file as a whole; raise Unavailable, or TooLarge."""
-    try:
-        with path.open("rb") as file:
-            found = file.read(bytes_max + 1)
-    except OSError as error:
-        raise Unavailable(f"cannot read {path}: {error}") from None
-    if len(found) > bytes_max:
-        raise TooLarge(f"{path} has more than {bytes_max} bytes")
-    return found
-
-
-def write(path: Path, data: bytes) -> None:
-    """Replace a file, so that after a crash either the old or the new one is there, whole; raise Unavailable."""
-    temporary = path.with_name(f"{path.name}.new")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise Unavailable(f"cannot write {path}: {error}") from None
-
-
-__all__ = ["FILE", "PINS", "install", "installed", "own_logs", "read", "write"]

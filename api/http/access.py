@@ -7,9 +7,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from api.problems import NotSignedIn
-from api.service import Region, Service
-from api.sessions import Session, Sessions
+from api.http.problems import NotSignedIn
+from api.http.sessions import Session, Sessions
+from api.service.region import Region
+from api.service.service import Service
 from ledger.errors import Forbidden, NotFound
 from ledger.ids import issuer_kind
 from ledger.store.log import StoredRow

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
-from api.problems import TooSlow, Unsupported
-from api.service import Service
+from api.http.problems import TooSlow, Unsupported
+from api.service.service import Service
 from ledger.errors import Busy, Invalid, TooLarge
 from ledger.limits import SUBMISSION_SECONDS_MAX, WAITING_BYTES_MAX
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 import msgspec
 from fastapi import FastAPI
 
-from api import problems
-from api.routes import submissions
-from ledger import events
+from api.http import problems
+from api.http.routes import submissions
+from ledger.events.body import CATALOGUE, AnyEvent
 from ledger.limits import SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX
 
 DESCRIPTION: Final = (
@@ -47,7 +47,7 @@ def document(app: FastAPI) -> None:
 
 def _bodies() -> dict[str, Any]:
     """The schemas of all event types; their patterns in the spelling of ECMA-262, as JSON Schema asks."""
-    _, bodies = msgspec.json.schema_components([events.AnyEvent], ref_template=_REF)
+    _, bodies = msgspec.json.schema_components([AnyEvent], ref_template=_REF)
     found: dict[str, Any] = json.loads(json.dumps(bodies).replace(r"\\A(?:", "^(?:").replace(r")\\Z", ")$"))
     return found
 
@@ -118,7 +118,7 @@ def _submission() -> dict[str, Any]:
                 "type": "array",
                 "minItems": 1,
                 "maxItems": SUBMISSION_EVENTS_MAX,
-                "items": {"oneOf": [{"$ref": _REF.format(name=kind.__name__)} for kind in events.CATALOGUE.values()]},
+                "items": {"oneOf": [{"$ref": _REF.format(name=kind.__name__)} for kind in CATALOGUE.values()]},
                 "description": "each the canonical bytes (RFC 8785), verbatim",
             },
             "private": {"type": "object", "additionalProperties": {"type": "object"}},

@@ -23,7 +23,7 @@ from ledger.errors import (
     Unavailable,
     Untrusted,
 )
-from ledger.exchange.evidence import Forked, UnknownOrigin
+from ledger.evidence.evidence import Forked, UnknownOrigin
 
 TYPE_PREFIX: Final = "urn:yongzhi:problem:"
 MEDIA_TYPE: Final = "application/problem+json"

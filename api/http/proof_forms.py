@@ -7,8 +7,7 @@ from typing import Any, Final, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from ledger import holdings
-from ledger.credentials import model
+from ledger.credentials import holdings, model
 from ledger.errors import Invalid
 
 _LISTS: Final = model.Filter.__struct_fields__

@@ -12,17 +12,14 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
 
-from api.problems import NotSignedIn
-from ledger import notes
-from ledger.app import Ledger
+from api.client.sign_in import HEADER, challenge_text
+from api.http.problems import NotSignedIn
+from ledger.app.ledger import Ledger
 from ledger.errors import Invalid, Untrusted
 from ledger.ids import check_issuer, format_time, parse_time
-from ledger.keys import SigningKey
 from ledger.limits import SESSION_SECONDS, SESSIONS_MAX, SIGN_IN_SECONDS
-
-HEADER: Final = "yongzhi.sign-in/1"
+from ledger.tlog import notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,21 +40,6 @@ class Challenge:
     region: str
     nonce: str
     expires: int
-
-
-def challenge_text(issuer: str, origin: str, nonce: str, expires: int) -> str:
-    """The text of the note that answers a challenge."""
-    return f"{HEADER}\n{issuer}\n{origin}\n{nonce}\n{format_time(expires)}\n"
-
-
-def answer(text: str, key: SigningKey, origin: str) -> str:
-    """The client's side: sign a challenge after comparing its origin; raise Untrusted for another server's."""
-    lines = text.split("\n")
-    if len(lines) != 6 or lines[0] != HEADER or lines[1] != key.name:
-        raise Untrusted("this is not a sign-in challenge for this key")
-    if lines[2] != origin:
-        raise Untrusted(f"the challenge is for {lines[2]!r:.80}, not for {origin}")
-    return notes.sign(text, [key])
 
 
 class Sessions:

@@ -17,7 +17,7 @@ from starlette.datastructures import FormData, Headers, State
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from api.problems import TooSlow, Unsupported
+from api.http.problems import TooSlow, Unsupported
 from ledger.errors import Busy, Invalid, TooLarge
 from ledger.limits import CHECKS_AT_ONCE, CREDENTIAL_BYTES_MAX, SUBMISSION_SECONDS_MAX, VERIFY_BYTES_MAX
 

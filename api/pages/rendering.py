@@ -14,12 +14,13 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from msgspec import UNSET
 
-from api import page_agreed, verdicts
-from api.page_texts import LANGUAGES, NAMES, Wording, catalogue
-from api.verdicts import Text
+from api.pages import script_constants
+from api.wording import verdicts
+from api.wording.languages import LANGUAGES, NAMES, Wording, catalogue
+from api.wording.verdicts import Text
 from ledger import limits
+from ledger.credentials.checking.verdict import Result, Step
 from ledger.credentials.model import ServiceStatement, Statement
-from ledger.credentials.verdict import Result, Step
 from ledger.errors import NotFound
 
 _FOLDER: Final = Path(__file__).parent
@@ -117,7 +118,7 @@ def _static_files() -> Mapping[str, bytes]:
     root = _FOLDER / "static"
     files = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
     texts = {f"texts/{language}.json": msgspec.json.encode(_script_texts(language)) for language in LANGUAGES}
-    return files | texts | {"verify/agreed.js": page_agreed.module()}
+    return files | texts | {"verify/agreed.js": script_constants.module()}
 
 
 def scripts() -> Mapping[str, bytes]:

@@ -13,13 +13,14 @@ from typing import Any, Final, Protocol
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from api import presented, verdicts
-from api.page_texts import choose_language
-from api.page_views import render, static_file
-from api.problems import TooSlow, Unsupported, kind_of
+from api.http import uploads
+from api.http.problems import TooSlow, Unsupported, kind_of
+from api.pages.rendering import render, static_file
+from api.wording import verdicts
+from api.wording.languages import choose_language
 from ledger.codes import region_name
 from ledger.credentials import model
-from ledger.credentials.verdict import Outcome, Verdict
+from ledger.credentials.checking.verdict import Outcome, Verdict
 from ledger.errors import Busy, Invalid, LedgerError, NotFound, NotYet, TooLarge
 from ledger.limits import REQUEST_BYTES_MAX, SHORT_TEXT_MAX
 
@@ -99,8 +100,8 @@ def show_proof(request: Request, proof_id: str) -> Response:
 async def compare_name(request: Request, proof_id: str) -> Response:
     """The same page, with an answer to whether the proof states the name typed in."""
     try:
-        async with presented.form(request, REQUEST_BYTES_MAX) as fields:
-            name = presented.text_in(fields, "name", SHORT_TEXT_MAX)
+        async with uploads.form(request, REQUEST_BYTES_MAX) as fields:
+            name = uploads.text_in(fields, "name", SHORT_TEXT_MAX)
     except LedgerError as error:
         return _failure(request, error)
     return await asyncio.to_thread(_proof_page, request, proof_id, name)
@@ -139,8 +140,8 @@ def ask(request: Request) -> Response:
 async def verify(request: Request) -> Response:
     """Check what was sent: `file`, or `text`; with `name`, whether the proof states that name."""
     try:
-        async with presented.form(request) as fields:
-            data, name = presented.proof_in(fields), presented.text_in(fields, "name", SHORT_TEXT_MAX)
+        async with uploads.form(request) as fields:
+            data, name = uploads.proof_in(fields), uploads.text_in(fields, "name", SHORT_TEXT_MAX)
             if not data:
                 return _page(request, "verify.html", status=400, problem="verify.nothing")
             verdict = await asyncio.to_thread(_service(request).check_upload, data)

@@ -12,8 +12,9 @@ import msgspec
 from ledger import limits
 from ledger.credentials.model import CONTEXT, STATUS_CONTEXT, Credential, Part, Proof
 from ledger.credentials.status_list import ListCredential
-from ledger.events import ProofIssued
-from ledger.federation import HEADER, Federation
+from ledger.events.proofs import ProofIssued
+from ledger.federation.members import Federation
+from ledger.federation.trust_bundle import HEADER
 from ledger.ids import LIST_PATTERN, TIME_MAX
 
 _LIMITS: Final = (
@@ -31,7 +32,7 @@ _LIMITS: Final = (
 
 
 class Bundle(Part, frozen=True, kw_only=True):
-    """A trust bundle with the federation in it, which `ledger.federation` reads in two steps."""
+    """A trust bundle with the federation in it, which `ledger.federation.trust_bundle` reads in two steps."""
 
     note: str
     federation: Federation
@@ -53,7 +54,7 @@ def module() -> bytes:
         "FORMS": _forms(),
     }
     lines = [f"export const {name} = {msgspec.json.encode(value).decode()};\n" for name, value in constants.items()]
-    return "".join(["// Written by api/page_agreed.py.\n", *lines]).encode()
+    return "".join(["// Written by api/pages/script_constants.py.\n", *lines]).encode()
 
 
 def _forms() -> dict[str, Any]:

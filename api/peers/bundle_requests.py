@@ -10,11 +10,11 @@ import base64
 from dataclasses import dataclass
 from typing import Final
 
-from ledger import notes
+from ledger.crypto.keys import SigningKey, VerifyingKey, decode_base64
 from ledger.errors import Invalid, Untrusted
 from ledger.ids import format_time, parse_time
-from ledger.keys import SigningKey, VerifyingKey, decode_base64
 from ledger.limits import BUNDLE_REQUEST_SECONDS, NOTE_BYTES_MAX
+from ledger.tlog import notes
 
 HEADER: Final = "yongzhi.bundle/1"
 SCHEME: Final = "Yongzhi"

@@ -15,15 +15,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
-from ledger.app import Ledger
+from ledger.app.ledger import Ledger
 from ledger.errors import LedgerError, Unavailable
-from ledger.exchange import delivery
+from ledger.exchange import retries
 from ledger.exchange.incoming import Answer
-from ledger.store import outbox
-from ledger.store.listen import Listener
-from ledger.store.postgres import LOST, DatabaseError
+from ledger.store.exchange import outbox
+from ledger.store.postgres.database import LOST, DatabaseError
+from ledger.store.postgres.listener import Listener
 from projections.engine import Poisoned, advance, find_poison
-from projections.outgoing import Outgoing, Outline
+from projections.outbox import Outgoing, Outline
 
 logger = logging.getLogger("yongzhi.delivery")
 
@@ -59,7 +59,7 @@ class Delivering:
         node: Node,
         peers: Peers,
         clock: Callable[[], float] = time.time,
-        chance: delivery.Chance = random.random,
+        chance: retries.Chance = random.random,
     ) -> None:
         self._ledger = ledger
         self._node = node
@@ -191,7 +191,7 @@ class Delivering:
 
     def _send(self, row: outbox.Row) -> bool:
         """Try one message, and write down what became of it; False when its peer is out of reach."""
-        found = delivery.attempt(
+        found = retries.attempt(
             lambda: self._node.message(row.origin, row.position),
             lambda data: self._peers.send(row.peer, data, self._ledger.region),
         )
@@ -203,14 +203,14 @@ class Delivering:
         self._settle(row, found)
         return not found.fate.unreachable
 
-    def _rest(self, peer: str, fate: delivery.Fate) -> None:
+    def _rest(self, peer: str, fate: retries.Fate) -> None:
         with self._lock:
             times = self._resting.get(peer, (0, 0))[0] + 1
-            self._resting[peer] = times, delivery.retry_at(times, self._now, fate.retry_after, self._chance)
+            self._resting[peer] = times, retries.retry_at(times, self._now, fate.retry_after, self._chance)
 
-    def _settle(self, row: outbox.Row, found: delivery.Attempt) -> None:
+    def _settle(self, row: outbox.Row, found: retries.Attempt) -> None:
         fate, error = found.fate, found.error
-        due = delivery.due(fate, row.attempts, self._now, self._chance)
+        due = retries.due(fate, row.attempts, self._now, self._chance)
         with self._ledger.database.transaction() as cursor:
             outbox.settle(cursor, self._ledger.schema, row.number, fate.state, due, fate.reason, found.said)
         part = f"message {row.number}"

@@ -12,26 +12,31 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import UNSET
 
-from api import bundle_requests, federation_folder
-from api.delivering import Delivering
-from api.deployment import Deployment
-from api.peers import HttpPeers, PeerKeys
-from ledger import events
-from ledger.app import Ledger
-from ledger.committer import Committer
+from api.deployment import installed_federation
+from api.deployment.data_folder import Deployment
+from api.peers import bundle_requests
+from api.peers.delivery import Delivering
+from api.peers.http_peers import HttpPeers
+from api.peers.peer_keys import PeerKeys
+from ledger import files
+from ledger.app.committer import Committer
+from ledger.app.intake import Accepted, Prepared
+from ledger.app.ledger import Ledger
+from ledger.app.publisher import Publisher
+from ledger.crypto.keys import SigningKey, VerifyingKey
 from ledger.domain.state import Transfer
 from ledger.errors import Invalid, LedgerError, NotFound, NotYet, Unavailable
-from ledger.exchange import outgoing, wire
+from ledger.events.body import decode_event
+from ledger.events.transfer import Cited, Objection, TransferCancelled, TransferRejected
+from ledger.evidence import wire
+from ledger.evidence.evidence import UnknownOrigin
+from ledger.exchange import outgoing
 from ledger.exchange.desk import Desk
-from ledger.exchange.evidence import UnknownOrigin
 from ledger.exchange.incoming import Answer
 from ledger.exchange.node import Node
-from ledger.federation import Trust
+from ledger.federation.trust_bundle import Trust
 from ledger.ids import format_time
-from ledger.intake import Accepted, Prepared
-from ledger.keys import SigningKey, VerifyingKey
-from ledger.log import Publisher
-from ledger.store import imports, inbox, outbox, transfers
+from ledger.store.exchange import imports, inbox, outbox, transfers
 
 logger = logging.getLogger("yongzhi.exchange")
 
@@ -84,7 +89,7 @@ class Exchange:
         logger.error("a peer contradicts itself", extra={"region": self.ledger.region, "code": kind, "file": path.name})
         if not path.exists():
             path.parent.mkdir(mode=0o700, exist_ok=True)
-            federation_folder.write(path, data)
+            files.write(path, data)
 
     def start(self) -> None:
         """Have threads deliver and go on by themselves."""
@@ -104,7 +109,7 @@ class Exchange:
     def installed(self) -> Trust | None:
         """The federation that is installed, if one is; raise Unavailable when it is not good now: another may be."""
         try:
-            return federation_folder.installed(self._data, self.ledger.now())
+            return installed_federation.installed(self._data, self.ledger.now())
         except LedgerError as error:
             raise Unavailable(f"the installed federation is of no use: {error.detail}") from None
 
@@ -173,22 +178,22 @@ class Exchange:
         with self.ledger.database.read() as cursor:
             return transfers.latest(cursor, self.ledger.schema, TRANSFERS_SHOWN, volunteer)
 
-    def reasons(self, transfer: Transfer) -> list[events.Objection]:
+    def reasons(self, transfer: Transfer) -> list[Objection]:
         """Why a record was not taken, as the destination said in its rejection."""
         for row in self.ledger.stream(f"transfer:{transfer.id}"):
-            event = events.decode(row.body) if row.body else None
-            if isinstance(event, events.TransferRejected):
+            event = decode_event(row.body) if row.body else None
+            if isinstance(event, TransferRejected):
                 return list(event.reasons)
-            if isinstance(event, events.TransferCancelled) and isinstance(event.outcome, events.Cited):
+            if isinstance(event, TransferCancelled) and isinstance(event.outcome, Cited):
                 return self._rejected(event.outcome)
         return []
 
-    def _rejected(self, outcome: events.Cited) -> list[events.Objection]:
+    def _rejected(self, outcome: Cited) -> list[Objection]:
         name = (outcome.origin, outcome.position)
         with self.ledger.database.read() as cursor:
             found = imports.evidence(cursor, self.ledger.schema, [name]).get(name)
-        event = None if found is None else events.decode(found.body)
-        return list(event.reasons) if isinstance(event, events.TransferRejected) else []
+        event = None if found is None else decode_event(found.body)
+        return list(event.reasons) if isinstance(event, TransferRejected) else []
 
     # -- what operators ask ---------------------------------------------------------------------------
 
@@ -212,7 +217,7 @@ def exchanges(deployment: Deployment) -> dict[str, Exchange]:
     return found
 
 
-def as_dict(found: Transfer, reasons: Sequence[events.Objection]) -> dict[str, Any]:
+def as_dict(found: Transfer, reasons: Sequence[Objection]) -> dict[str, Any]:
     """A transfer as it is shown, whoever asks by whatever way."""
     return {
         "id": found.id,

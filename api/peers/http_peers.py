@@ -16,23 +16,20 @@ from weakref import WeakSet
 import httpx2
 import msgspec
 
-from api import bundle_requests
-from api.client import Told
+from api.client.client import Told
+from api.peers import bundle_requests
+from ledger.crypto.keys import SigningKey
 from ledger.errors import Busy, LedgerError, Unavailable
-from ledger.exchange import wire
-from ledger.exchange.desk import Desk
-from ledger.exchange.evidence import Evidence
+from ledger.evidence import wire
+from ledger.evidence.evidence import Evidence
 from ledger.exchange.incoming import Answer
-from ledger.federated import Region
-from ledger.federation import Trust
-from ledger.keys import SigningKey, VerifyingKey, parse_vkey
+from ledger.federation.members import Region
+from ledger.federation.trust_bundle import Trust
 from ledger.limits import (
     BUNDLE_RATE_MIN,
     DELIVERY_DELAY_MAX,
     DELIVERY_REASON_MAX,
-    INTEGER_MAX,
     MESSAGE_BYTES_MAX,
-    PEER_KEYS_SECONDS,
     REQUEST_BYTES_MAX,
 )
 
@@ -207,35 +204,3 @@ def _refusal(url: str, answer: httpx2.Response, data: bytes) -> LedgerError:
         told.detail = f"{told.code}: {detail}"
         return told
     return Unavailable(f"{url} answers {answer.status_code} {detail}".rstrip())
-
-
-# -- whose signature it is --------------------------------------------------------------------------------
-
-
-class PeerKeys:
-    """The keys with which peers issue, as their own logs prove them; kept for PEER_KEYS_SECONDS."""
-
-    def __init__(self, desk: Desk, peers: HttpPeers) -> None:
-        self._desk = desk
-        self._peers = peers
-        self._known: dict[str, tuple[float, dict[str, VerifyingKey]]] = {}
-        """By origin: when they were asked for, and the valid ones by id."""
-
-    def find(self, region: str, origin: str, key_id: str) -> VerifyingKey | None:
-        """The key of a peer if it is valid, as far as its server shows; raise Unavailable when that cannot be asked.
-
-        Raise Untrusted or Invalid when what it shows does not hold.
-        """
-        now = time.monotonic()
-        asked, known = self._known.get(origin, (-PEER_KEYS_SECONDS, {}))
-        age = now - asked
-        if age >= PEER_KEYS_SECONDS or (key_id not in known and age >= _ASKED_AGAIN_SECONDS):
-            known = self._ask(region, origin)
-            self._known[origin] = now, known
-        return known.get(key_id)
-
-    def _ask(self, region: str, origin: str) -> dict[str, VerifyingKey]:
-        checker = self._desk.checker()
-        checker.learn(self._peers.keys(region))
-        found = map(parse_vkey, checker.valid_keys(origin, f"region:{region}", INTEGER_MAX))
-        return {key.id: key for key in found}

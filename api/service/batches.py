@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from api.proving import Ask, Finished, Issued, Proving
-from ledger.app import Ledger
+from api.service.proving import Ask, Finished, Issued, Proving
+from ledger.app.ledger import Ledger
 from ledger.credentials import model
+from ledger.credentials.holdings import Request
 from ledger.domain.proofs import may_ask
 from ledger.domain.state import Volunteer
 from ledger.errors import Busy, NotFound, Rejected
-from ledger.holdings import Request
 from ledger.ids import issuer_kind
 from ledger.limits import BATCHES_OPEN_MAX
 from ledger.store import batches

@@ -7,21 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from api import verdicts
-from ledger import federation
-from ledger.credentials import model, verify
-from ledger.credentials.sd_jwt import Binding
-from ledger.credentials.steps import CODES
-from ledger.credentials.verdict import Outcome, Result, Step, Verdict
+from api.wording import verdicts
+from ledger.credentials import model
+from ledger.credentials.checking import verify
+from ledger.credentials.checking.steps import CODES
+from ledger.credentials.checking.verdict import Outcome, Result, Step, Verdict
+from ledger.credentials.sd_jwt.token import Binding
+from ledger.crypto.keys import SigningKey
 from ledger.domain.state import Proof
 from ledger.errors import Busy, NotFound
-from ledger.federation import Federation, Trust
+from ledger.federation import trust_bundle
+from ledger.federation.members import Federation
+from ledger.federation.trust_bundle import Trust
 from ledger.ids import check_uuid, format_time, parse_list_name
-from ledger.keys import SigningKey
 from ledger.limits import CHECKS_AT_ONCE, NAME_GUESSES_MAX, TRUST_BUNDLE_SECONDS
 
 if TYPE_CHECKING:
-    from api.service import Region
+    from api.service.region import Region
 
 _DAY: Final = 24 * 3600
 _HOUR: Final = 3600
@@ -83,7 +85,7 @@ class Checking:
             for region in self._issuing()
             for name in region.proofs.statuses.names()
         }
-        return federation.seal(self.trust().federation, [self._key], lists)
+        return trust_bundle.seal(self.trust().federation, [self._key], lists)
 
     def status_list(self, url: str) -> bytes | None:
         """A list of a region served here, by its address; None for any other address."""

@@ -11,25 +11,32 @@ from typing import Any, Final, cast
 import msgspec
 from msgspec import UNSET
 
-from api import drafts
-from api.deployment import ProofKeys
-from api.statuses import Indexes
-from ledger import events, holdings, recognition, schemes
-from ledger.app import Ledger
-from ledger.committer import Committer
-from ledger.credentials import certificate, code, issuing, model, sd_jwt
-from ledger.credentials.keys import digest
-from ledger.deadlines import local_day
+from api.deployment.data_folder import ProofKeys
+from api.service.status_lists import Indexes
+from ledger.app.committer import Committer
+from ledger.app.ledger import Ledger
+from ledger.app.publisher import Publisher
+from ledger.credentials import holdings, issuing, model, qr_code
+from ledger.credentials.certificate import certificate
+from ledger.credentials.holdings import Holding, Request
+from ledger.credentials.sd_jwt import token as sd_jwt
+from ledger.credentials.star_levels import to_star_level, to_statement
+from ledger.crypto.keys import SigningKey
+from ledger.crypto.multikey import digest
+from ledger.domain.deadlines import local_day
 from ledger.domain.state import Proof, Region
 from ledger.errors import Busy, Invalid, LedgerError, NotFound, NotYet, Problem, Refused, Rejected, Unavailable
-from ledger.holdings import Holding, Request
-from ledger.identities import read_details
+from ledger.events import drafts
+from ledger.events.body import encode_event
+from ledger.events.fields import Event
+from ledger.events.private_details import read_details
+from ledger.events.proofs import ProofIssued, ProofRevoked, RevocationReason, StatusIndex
+from ledger.events.submission import pack, seal
 from ledger.ids import format_time
-from ledger.keys import SigningKey
 from ledger.limits import PROOFS_PER_DAY
-from ledger.log import Publisher, make_receipt
+from ledger.schemes import scheme
 from ledger.store import proofs, vault
-from ledger.submission import pack, seal
+from ledger.store.receipts import make_receipt
 from projections.statements import Stated, Statements
 
 _DAY: Final = 24 * 3600
@@ -88,7 +95,7 @@ class NotCountedHere(Refused):
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    event: events.ProofIssued
+    event: ProofIssued
     holding: bytes
 
 
@@ -194,11 +201,11 @@ class Proving:
             statement=statement,
             credential=credential,
         )
-        return self._commit_to(holding, place.proof, events.StatusIndex(list=listed, index=index), ask.replaces)
+        return self._commit_to(holding, place.proof, StatusIndex(list=listed, index=index), ask.replaces)
 
-    def _commit_to(self, holding: Holding, proof: str, status: events.StatusIndex, replaces: str | None) -> _Made:
+    def _commit_to(self, holding: Holding, proof: str, status: StatusIndex, replaces: str | None) -> _Made:
         data = holdings.encode(holding)
-        event = events.ProofIssued(
+        event = ProofIssued(
             **self._common(f"proof:{proof}"),
             credential=holdings.committed(holding),
             holder=digest(data),
@@ -215,8 +222,8 @@ class Proving:
             return stated.statement
         recognised = self._statements.recognise(ask.volunteer, day)
         if request.kind == "star":
-            return recognition.to_statement(recognised, self._ledger.region)
-        star = recognition.to_star_level(recognised, self._ledger.region) if recognised.level else UNSET
+            return to_statement(recognised, self._ledger.region)
+        star = to_star_level(recognised, self._ledger.region) if recognised.level else UNSET
         return msgspec.structs.replace(stated.statement, star=star)
 
     def _today(self) -> str:
@@ -286,8 +293,8 @@ class Proving:
         with self._ledger.database.read() as cursor:
             receipt = make_receipt(cursor, self._ledger.schema, row, note)
         key = self.keys.credential
-        described = code.describe(holding.credential, row.recorded_at, secrets.token_bytes(code.NAME_SALT_BYTES))
-        page = code.page(holding.credential, code.seal(described, key))
+        described = qr_code.describe(holding.credential, row.recorded_at, secrets.token_bytes(qr_code.NAME_SALT_BYTES))
+        page = qr_code.page(holding.credential, qr_code.seal(described, key))
         return Finished(issuing.finish(holding.credential, event_id, row.body or b"", receipt, key), page)
 
     def issue_token(self, proof: str, request: Request, holder: bytes | None, expires: int | None) -> tuple[str, str]:
@@ -317,13 +324,13 @@ class Proving:
         payload = token.partition("~")[0].split(".")[1]
         kept = {"salt": drafts.salt(), "request": request, "credential": UNSET, "token": payload, "of": proof}
         holding = msgspec.structs.replace(parent, **kept)
-        made = self._commit_to(holding, str(uuid.uuid4()), events.StatusIndex(list=listed, index=index), None)
+        made = self._commit_to(holding, str(uuid.uuid4()), StatusIndex(list=listed, index=index), None)
         (issued,) = self._submit([made])
         with self._ledger.database.transaction() as cursor:
             vault.finish(cursor, self._ledger.schema, issued.proof, token.encode())
         parent_record = self.record(proof)
         if parent_record.revoked is not None:  # meanwhile: what fell takes along what was made of it
-            self.revoke(issued.proof, cast(events.RevocationReason, parent_record.reason))
+            self.revoke(issued.proof, cast(RevocationReason, parent_record.reason))
         return issued.proof, token
 
     def token(self, proof: str) -> str:
@@ -347,12 +354,11 @@ class Proving:
             raise NotFound("no such proof, or not yours to see")
         return found
 
-    def revoke(self, proof: str, reason: events.RevocationReason, detail: str | None = None) -> None:
+    def revoke(self, proof: str, reason: RevocationReason, detail: str | None = None) -> None:
         """Revoke a proof and the tokens made of it; one that is revoked already stays as it is."""
         while standing := self._standing(proof):
             made = [
-                events.ProofRevoked(**self._common(f"proof:{one}"), reason=reason, detail=detail or UNSET)
-                for one in standing
+                ProofRevoked(**self._common(f"proof:{one}"), reason=reason, detail=detail or UNSET) for one in standing
             ]
             try:
                 self._commit(made, {})
@@ -377,7 +383,7 @@ class Proving:
         if isinstance(star := statement.star, model.StarLevel):
             # By the scheme that was stated and as of that day: a new year, or a new scheme, breaks no proof.
             day = self._stated_on(holding, event_id)
-            found = self._statements.recognise(holding.volunteer, day, schemes.find(star.scheme))
+            found = self._statements.recognise(holding.volunteer, day, scheme.find(star.scheme))
             if (found.level, found.minutes) < (star.level, star.minutes):
                 return False, stated.seen
         if isinstance(statement, model.ServiceStatement):
@@ -397,9 +403,9 @@ class Proving:
         common = drafts.common(self._issuing_key.name, self._ledger.region, subject)
         return {**common, "time": format_time(self._ledger.now())}
 
-    def _commit(self, made: Sequence[events.Event], private: dict[str, bytes]) -> int:
+    def _commit(self, made: Sequence[Event], private: dict[str, bytes]) -> int:
         """Submit events of the region; the position of the first. Raise what is wrong with them."""
-        bodies = [events.encode(event) for event in made]
+        bodies = [encode_event(event) for event in made]
         note = seal(bodies, self._issuing_key, self._ledger.origin)
         outcome = self._committer.submit(self._ledger.prepare(pack(note, bodies, private))).result()
         if isinstance(outcome, LedgerError):

@@ -6,13 +6,13 @@ import logging
 import threading
 from typing import Final, cast
 
-from api.proving import Proving
-from ledger.app import Ledger
+from api.service.proving import Proving
+from ledger.app.ledger import Ledger
 from ledger.domain.state import Volunteer
 from ledger.errors import LedgerError, NotFound, Refused, Unavailable
-from ledger.events import RevocationReason
+from ledger.events.proofs import RevocationReason
 from ledger.store import proofs
-from ledger.store.postgres import DatabaseError
+from ledger.store.postgres.database import DatabaseError
 from projections.engine import Runner
 
 logger = logging.getLogger("yongzhi.proofs")

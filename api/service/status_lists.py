@@ -8,15 +8,16 @@ import threading
 from collections.abc import Iterator
 from typing import Final
 
-from api.deployment import ProofKeys
-from ledger.app import Ledger
-from ledger.credentials import status_list, token_status
+from api.deployment.data_folder import ProofKeys
+from ledger.app.ledger import Ledger
+from ledger.credentials import status_list
+from ledger.credentials.sd_jwt import token_status
 from ledger.domain.state import Region
 from ledger.errors import NotFound
 from ledger.ids import parse_list_name
 from ledger.limits import STATUS_LIST_SECONDS, STATUS_LIST_SIZE, SUBMISSION_EVENTS_MAX
 from ledger.store import log, proofs
-from ledger.store.postgres import Cursor
+from ledger.store.postgres.database import Cursor
 
 _DAY: Final = 24 * 3600
 _LATELY: Final = 2 * SUBMISSION_EVENTS_MAX

@@ -1,4 +1,4 @@
-"""One row on its way to an event: cells become values, and `ledger.events` says what is wrong with them."""
+"""One row on its way to an event: cells become values, and `ledger.events.body` says what is wrong with them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from api.sheets.columns import COLUMNS
 from api.sheets.problems import Fault, RowProblem, shown
 from api.sheets.reading import Row, Sheet
 from api.sheets.values import DAY_SECONDS, Moment
-from ledger import canonical, events
+from ledger.crypto import canonical
 from ledger.errors import Invalid
-from ledger.event_fields import type_name
-from ledger.events import HoursRecorded
+from ledger.events.body import decode_event
+from ledger.events.fields import type_name
+from ledger.events.hours import HoursRecorded
 from ledger.ids import instant
 
 BEIJING: Final = "+08:00"
@@ -73,7 +74,7 @@ class Draft:
         while True:
             try:
                 body = self._body(envelope)
-                event = cast(HoursRecorded, events.decode(body))
+                event = cast(HoursRecorded, decode_event(body))
                 return None if self.problems else (event, body)
             except Invalid as error:
                 key = self._column_of(error.pointer)

@@ -12,7 +12,7 @@ from typing import Final
 from api.sheets.draft import Draft
 from api.sheets.problems import Fault, RowProblem, SheetError, shown
 from api.sheets.reading import Row, Sheet
-from ledger.events import HoursRecorded
+from ledger.events.hours import HoursRecorded
 from ledger.ids import EventId, check_issuer, check_region, format_time, instant, new_id
 
 _SPAN: Final = frozenset({"volunteer", "start", "end"})

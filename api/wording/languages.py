@@ -10,11 +10,11 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from api import verdicts
-from api.verdicts import Text
+from api.wording import verdicts
+from api.wording.verdicts import Text
 from ledger.codes import CATEGORIES, EVIDENCE, TRADITIONAL, writes_traditional
-from ledger.credentials.certificate_texts import MONTHS
-from ledger.credentials.verdict import Verdict
+from ledger.credentials.certificate.texts import MONTHS
+from ledger.credentials.checking.verdict import Verdict
 
 LANGUAGES: Final = ("zh-Hans", "zh-Hant", "en")
 NAMES: Final = {"zh-Hans": "简体", "zh-Hant": "繁體", "en": "English"}
@@ -27,8 +27,8 @@ _ZONE: Final = timezone(timedelta(hours=8))
 
 @cache
 def catalogue() -> Mapping[str, Text]:
-    """Every text by its key: those of templates/texts.json, and the names of codes (`category.…`, `evidence.…`)."""
-    data = json.loads((Path(__file__).parent / "templates" / "texts.json").read_bytes())
+    """Every text by its key: those of texts.json, and the names of codes (`category.…`, `evidence.…`)."""
+    data = json.loads(Path(__file__).with_name("texts.json").read_bytes())
     names = {
         f"{group}.{code}": Text(chinese, TRADITIONAL[code], english)
         for group, labels in (("category", CATEGORIES), ("evidence", EVIDENCE))

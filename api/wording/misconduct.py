@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from ledger.exchange.misconduct import Finding
+from ledger.evidence.misconduct import Finding
 
 _WORDS: Final = {
     "forked-log": (

@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from ledger.credentials.code import NAME_SALT_BYTES, name_check
-from ledger.credentials.verdict import Outcome, Result, Step, Verdict
+from ledger.credentials.checking.verdict import Outcome, Result, Step, Verdict
+from ledger.credentials.qr_code import NAME_SALT_BYTES, name_check
 
 
 class Text(NamedTuple):

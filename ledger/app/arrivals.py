@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ledger import events
-from ledger.domain.moves import ids_of
 from ledger.domain.state import Arrived, Moment, State, Volunteer, replace
+from ledger.domain.transfer_state import ids_of
 from ledger.errors import Untrusted
-from ledger.event_fields import Event, type_name
-from ledger.exchange.evidence import Foreign, Verified
-from ledger.store import imports, log
-from ledger.store.postgres import Cursor
+from ledger.events.body import decode_event
+from ledger.events.fields import Event, type_name
+from ledger.events.transfer import TransferAccepted
+from ledger.evidence.evidence import Foreign, Verified
+from ledger.store import log
+from ledger.store.exchange import imports
+from ledger.store.postgres.database import Cursor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,7 @@ class Arrivals:
                     f"position {found.position} of this log holds another event than the one that came back"
                 )
         arrived = [self._arrived(found) for _, found in brought.cited]
-        if isinstance(event, events.TransferAccepted):
+        if isinstance(event, TransferAccepted):
             arrived += self._left_over(cursor, state, event, moment, arrived)
         support = tuple(self._arrived(found) for _, found in brought.support)
         return replace(moment, arrived=tuple(arrived), support=support)
@@ -96,7 +98,7 @@ class Arrivals:
         )
 
     def _left_over(
-        self, cursor: Cursor, state: State, event: events.TransferAccepted, moment: Moment, arrived: Sequence[Arrived]
+        self, cursor: Cursor, state: State, event: TransferAccepted, moment: Moment, arrived: Sequence[Arrived]
     ) -> list[Arrived]:
         """Events about somebody who visited, or was at home before, that the record which arrives does not have yet."""
         ids = ids_of(event)
@@ -116,5 +118,5 @@ def as_arrived(kept: imports.Kept) -> Arrived:
         entry=kept.entry,
         key_id=kept.key_id,
         topic=kept.topic,
-        event=events.decode(kept.body),
+        event=decode_event(kept.body),
     )

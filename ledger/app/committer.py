@@ -6,9 +6,9 @@ import threading
 from collections import deque
 from concurrent.futures import Future
 
-from ledger.app import Ledger
+from ledger.app.intake import Accepted, Prepared
+from ledger.app.ledger import Ledger
 from ledger.errors import LedgerError, Unavailable
-from ledger.intake import Accepted, Prepared
 from ledger.limits import GROUP_EVENTS_MAX
 
 Answer = Future[Accepted | LedgerError]

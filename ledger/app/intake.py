@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ledger import events, holdings, identities
-from ledger.arrivals import Arrivals, Brought
+from ledger.app.arrivals import Arrivals, Brought
+from ledger.credentials import holdings
 from ledger.domain import rules
-from ledger.domain.moves import ids_of
+from ledger.domain.rule import Violation
 from ledger.domain.state import KeyRecord, Moment, Need, State
-from ledger.domain.verdict import Violation
+from ledger.domain.transfer_state import ids_of
 from ledger.errors import Conflict, LedgerError, NotYet, Problem, Refused, Untrusted
-from ledger.store import copying, decisions, imports, log, vault
-from ledger.store.copying import BIGINT, TEXT
-from ledger.store.postgres import Cursor
-from ledger.submission import FindKey, SignedEvent, Submission, open_submission
+from ledger.events import private_details
+from ledger.events.fields import Event, type_name
+from ledger.events.proofs import ProofIssued
+from ledger.events.submission import FindKey, SignedEvent, Submission, open_submission
+from ledger.events.transfer import TransferAccepted
+from ledger.store import decisions, log, vault
+from ledger.store.exchange import imports
+from ledger.store.postgres import copying
+from ledger.store.postgres.copying import BIGINT, TEXT
+from ledger.store.postgres.database import Cursor
+from ledger.tlog.entries import make_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ def prepare(data: bytes, region: str, origin: str, find_key: FindKey, claim_secr
 
 def _commits(signed: SignedEvent) -> str | None:
     """The field by which an event commits to something that travels beside it."""
-    if isinstance(signed.event, events.ProofIssued):
+    if isinstance(signed.event, ProofIssued):
         return "holder"
     return "identity" if isinstance(getattr(signed.event, "identity", None), str) else None
 
@@ -123,31 +130,31 @@ class _Private:
         except LedgerError as error:
             self.problems.append(_problem(index, signed, Violation("private-details", error.detail, f"/{name}")))
 
-    def _open(self, event: events.Event, data: bytes, secret: bytes) -> None:
-        if isinstance(event, events.ProofIssued):
+    def _open(self, event: Event, data: bytes, secret: bytes) -> None:
+        if isinstance(event, ProofIssued):
             holding = holdings.open_holding(data, event)
             proof = event.subject.removeprefix("proof:")
             self.held.append(vault.Held(holding.volunteer, event.id, proof, holding.of or None, holding.seen, data))
         else:
-            take = foreign_claim if isinstance(event, events.TransferAccepted) else _claim
+            take = foreign_claim if isinstance(event, TransferAccepted) else _claim
             self.claims[event.id] = take(data, str(getattr(event, "identity", "")), secret)
             self.private.append(vault.Private(_keeper(event), event.id, data))
 
 
-def _keeper(event: events.Event) -> str:
+def _keeper(event: Event) -> str:
     """The volunteer under whose key the details of an event are sealed."""
-    if isinstance(event, events.TransferAccepted):
+    if isinstance(event, TransferAccepted):
         return event.joined if isinstance(event.joined, str) else event.volunteer
     return event.subject
 
 
 def _claim(details: bytes, identity: str, secret: bytes) -> str | None:
-    return identities.claim_of(identities.open_details(details, identity), secret)
+    return private_details.claim_of(private_details.open_details(details, identity), secret)
 
 
 def foreign_claim(details: bytes, identity: str, secret: bytes) -> str | None:
     """The same of details that another region took."""
-    return identities.foreign_claim_of(identities.open_foreign_details(details, identity), secret)
+    return private_details.foreign_claim_of(private_details.open_foreign_details(details, identity), secret)
 
 
 def _problem(index: int, signed: SignedEvent, violation: Violation) -> Problem:
@@ -246,9 +253,9 @@ class Batch:
             raise Refused(problems)
         return self._take(prepared)
 
-    def _check_settled(self, event: events.Event, before: Sequence[SignedEvent]) -> None:
+    def _check_settled(self, event: Event, before: Sequence[SignedEvent]) -> None:
         """A record arrives on top of what is stored about the person; raise NotYet for what is decided only now."""
-        if isinstance(event, events.TransferAccepted):
+        if isinstance(event, TransferAccepted):
             new = {one.stream for one in self._decided.new} | {one.event.subject for one in before}
             if not new.isdisjoint(ids_of(event)):
                 raise NotYet("something about the person is stored in the same moment: try again")
@@ -258,11 +265,11 @@ class Batch:
         found = []
         for position, signed in enumerate(submission.events, first):
             event = signed.event
-            entry = log.make_entry(signed.commitment, self._now)
+            entry = make_entry(signed.commitment, self._now)
             self._known[event.id] = (position, entry)
             found.append((event.id, position, entry))
             self._decided.new.append(
-                log.NewEvent(signed.commitment, event.id, event.subject, events.type_name(event), signed.body)
+                log.NewEvent(signed.commitment, event.id, event.subject, type_name(event), signed.body)
             )
         row = (first, len(submission.events), submission.key_id, submission.note_text)
         self._decided.submissions.append(row)

@@ -13,13 +13,13 @@ from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import InfrastructureFactory, Mapper, ProcessRecorder, StoredEvent
 from eventsourcing.utils import Environment
 
-from ledger import events
+from ledger.app.intake import Accepted, Batch, Prepared, foreign_claim, prepare
+from ledger.crypto.keys import VerifyingKey, parse_vkey
 from ledger.domain.state import Identity, Need, R, Region, State
 from ledger.errors import Conflict, Corrupt, LedgerError, NotFound, Unavailable
-from ledger.intake import Accepted, Batch, Prepared, foreign_claim, prepare
-from ledger.keys import VerifyingKey, parse_vkey
+from ledger.events.body import KEY_TYPES, AnyEvent, decode_event
 from ledger.store import decisions, log, proofs, schema, vault
-from ledger.store.postgres import LOST, CommitUnknown, Database, IntegrityError
+from ledger.store.postgres.database import LOST, CommitUnknown, Database, IntegrityError
 from ledger.store.recorder import PostgresFactory, PostgresRecorder
 
 Clock = Callable[[], float]
@@ -35,9 +35,9 @@ class RecordedEvent:
     body: bytes
 
     @property
-    def event(self) -> events.AnyEvent:
+    def event(self) -> AnyEvent:
         """The typed event."""
-        return events.decode(self.body)
+        return decode_event(self.body)
 
 
 class SignedBytesMapper(Mapper[str]):
@@ -114,7 +114,7 @@ class Ledger(Application[str]):
     # -- submitting -----------------------------------------------------------------------------------
 
     def prepare(self, data: bytes) -> Prepared:
-        """Check a request as far as that needs no lock; see `ledger.intake.prepare`."""
+        """Check a request as far as that needs no lock; see `ledger.app.intake.prepare`."""
         return prepare(data, self.region, self.origin, self._known_key, self._claim_secret)
 
     def claim(self, details: bytes, identity: str) -> str | None:
@@ -227,7 +227,7 @@ class Ledger(Application[str]):
 
     def key_events(self, issuer: str) -> list[log.StoredRow]:
         """The events that add and revoke an issuer's keys, oldest first."""
-        return [row for row in self.stream(issuer) if row.topic in events.KEY_TYPES]
+        return [row for row in self.stream(issuer) if row.topic in KEY_TYPES]
 
     def _known_key(self, issuer: str, key_id: str) -> VerifyingKey | None:
         try:

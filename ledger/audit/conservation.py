@@ -13,13 +13,14 @@ from typing import Any, Final, Literal, NamedTuple
 
 from msgspec import UNSET
 
-from ledger import events
-from ledger.domain.moves import ids_of
-from ledger.exchange.people import People
-from ledger.keys import encode_base64url
-from ledger.store import conservation as store
-from ledger.store.conservation import Entry, Known, Letter, Log, Move, Person, Schemas, Settled, Step
-from ledger.store.postgres import Cursor
+from ledger.audit.people import People
+from ledger.crypto.keys import encode_base64url
+from ledger.domain.transfer_state import ids_of
+from ledger.events.body import RECORD_TYPES, decode_event
+from ledger.events.transfer import TransferAccepted, TransferClosed, TransferOffered
+from ledger.store.exchange import conservation as store
+from ledger.store.exchange.conservation import Entry, Known, Letter, Log, Move, Person, Schemas, Settled, Step
+from ledger.store.postgres.database import Cursor
 
 Name = tuple[str, int]
 """Of an event: origin and position."""
@@ -211,7 +212,7 @@ class _Examination:
         at_home: set[Name] = set()
         about: dict[Name, list[Known]] = defaultdict(list)
         for one in self._tables.known:
-            if one.topic not in events.RECORD_TYPES:
+            if one.topic not in RECORD_TYPES:
                 continue
             name = (self._origin(one.region, one.origin), one.position)
             if one.topic == "hours.recorded/1":
@@ -289,7 +290,7 @@ class _Examination:
                 )
 
     def _check_steps(self) -> None:
-        offers: dict[Name, tuple[events.TransferOffered, str]] = {}
+        offers: dict[Name, tuple[TransferOffered, str]] = {}
         ends: list[tuple[Step, Any]] = []
         proofs = {
             (one.region, one.origin, one.position, encode_base64url(one.entry)): one.topic for one in self._tables.known
@@ -298,14 +299,14 @@ class _Examination:
         for step in self._tables.steps:
             if step.body is None:
                 continue
-            event = events.decode(step.body)
-            if isinstance(event, events.TransferOffered):
+            event = decode_event(step.body)
+            if isinstance(event, TransferOffered):
                 offers[self._logs[step.region].origin, step.position] = event, encode_base64url(step.entry)
             else:
                 ends.append((step, event))
         offered = {(self._regions[origin], offer.subject) for (origin, _), (offer, _) in offers.items()}
         for step, event in ends:
-            if isinstance(event, events.TransferAccepted):
+            if isinstance(event, TransferAccepted):
                 self._check_accepted(step, event, offers)
                 for name in ids_of(event):
                     before = taken.setdefault((name, event.epoch), step.region)
@@ -315,7 +316,7 @@ class _Examination:
                 self._check_end(step, event, proofs, (step.region, event.subject) in offered)
 
     def _check_accepted(
-        self, step: Step, event: events.TransferAccepted, offers: Mapping[Name, tuple[events.TransferOffered, str]]
+        self, step: Step, event: TransferAccepted, offers: Mapping[Name, tuple[TransferOffered, str]]
     ) -> None:
         if event.recovery is not UNSET or event.basis.origin not in self._regions:
             return
@@ -335,7 +336,7 @@ class _Examination:
             if event.closure is UNSET and offered:
                 self._find("unproven", f"{event.subject} was cancelled in {step.region} though it was offered")
             return
-        needed = ("transfer.accepted/1",) if isinstance(event, events.TransferClosed) else _DECLINED
+        needed = ("transfer.accepted/1",) if isinstance(event, TransferClosed) else _DECLINED
         if proofs.get((step.region, outcome.origin, outcome.position, outcome.entry)) not in needed:
             self._find("unproven", f"position {step.position} of {step.region} ends {event.subject} without its proof")
 
@@ -343,7 +344,7 @@ class _Examination:
 _DECLINED: Final = ("transfer.rejected/1", "transfer.expired/1")
 
 
-def _compared(offer: events.TransferOffered, accepted: events.TransferAccepted) -> Iterator[tuple[str, Any, Any]]:
+def _compared(offer: TransferOffered, accepted: TransferAccepted) -> Iterator[tuple[str, Any, Any]]:
     for name in ("subject", "volunteer", "aliases", "epoch", "events", "root", "entries"):
         yield name, getattr(offer, name), getattr(accepted, name)
     yield "minutes", sum(one.minutes for one in offer.sums), accepted.minutes

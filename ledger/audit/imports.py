@@ -11,14 +11,26 @@ from typing import Final
 
 from msgspec import UNSET
 
-from ledger import events as e
-from ledger import merkle
+from ledger.crypto.keys import VerifyingKey, decode_base64url, encode_base64url, parse_vkey
 from ledger.errors import LedgerError, Untrusted
-from ledger.exchange.evidence import LEARNED, Checker, Evidence
-from ledger.keys import VerifyingKey, decode_base64url, encode_base64url, parse_vkey
-from ledger.log import open_checkpoint
-from ledger.store import imports
-from ledger.store.postgres import Cursor
+from ledger.events.body import AnyEvent
+from ledger.events.fields import Event, type_name
+from ledger.events.peers import EntryReceived, PeerRecognised
+from ledger.events.registration import RegionEstablished
+from ledger.events.transfer import (
+    Cited,
+    Decision,
+    RecoveryAnnounced,
+    RecoveryAnswered,
+    TransferAccepted,
+    TransferCancelled,
+    TransferClosed,
+)
+from ledger.evidence.evidence import LEARNED, Checker, Evidence
+from ledger.store.exchange import imports
+from ledger.store.postgres.database import Cursor
+from ledger.tlog import merkle
+from ledger.tlog.checkpoint import open_checkpoint
 
 _PAGE: Final = 1_000
 CITING: Final = frozenset(
@@ -39,38 +51,38 @@ Tell = Callable[[str, int | None, str | None], None]
 """Takes a finding: what is wrong, and with which event of this log, by position and id, if with one."""
 
 
-def cited_by(event: e.Event) -> e.Cited | None:
+def cited_by(event: Event) -> Cited | None:
     """The event that an event rests on, by its name."""
     match event:
-        case e.EntryReceived():
+        case EntryReceived():
             return event.event
-        case e.Decision() | e.RecoveryAnnounced():
+        case Decision() | RecoveryAnnounced():
             return event.basis
-        case e.TransferClosed() | e.TransferCancelled():
+        case TransferClosed() | TransferCancelled():
             return None if event.outcome is UNSET else event.outcome
-        case e.RecoveryAnswered():
+        case RecoveryAnswered():
             return event.announcement
     return None
 
 
-def _sender(event: e.AnyEvent) -> str | None:
+def _sender(event: AnyEvent) -> str | None:
     """Who sent what an event rests on, if it says so; the record of a lost home may come from anybody."""
-    if isinstance(event, e.EntryReceived):
+    if isinstance(event, EntryReceived):
         return event.sender
-    if isinstance(event, e.Decision) and getattr(event, "recovery", UNSET) is UNSET:
+    if isinstance(event, Decision) and getattr(event, "recovery", UNSET) is UNSET:
         return event.home
     return None
 
 
-def _entry_of(cited: e.Cited) -> bytes:
+def _entry_of(cited: Cited) -> bytes:
     return decode_base64url(cited.entry)
 
 
 @dataclass(frozen=True, slots=True)
 class _Citing:
     position: int
-    event: e.AnyEvent
-    cited: e.Cited
+    event: AnyEvent
+    cited: Cited
 
 
 @dataclass(slots=True)
@@ -93,11 +105,11 @@ class ImportsAudit:
 
     # -- following the log ----------------------------------------------------------------------------
 
-    def follow(self, position: int, event: e.AnyEvent) -> None:
+    def follow(self, position: int, event: AnyEvent) -> None:
         """Take in what an event says of peers, or rests on."""
-        if isinstance(event, e.PeerRecognised):
+        if isinstance(event, PeerRecognised):
             self._keys.setdefault(event.peer_origin, []).append(parse_vkey(event.log_key))
-        elif isinstance(event, e.RegionEstablished):
+        elif isinstance(event, RegionEstablished):
             self._keys[event.origin] = [parse_vkey(event.log_key)]
         elif (cited := cited_by(event)) is not None:
             self._waiting.append(_Citing(position, event, cited))
@@ -129,14 +141,14 @@ class ImportsAudit:
             if entries.get(name) != _entry_of(one.cited):
                 self._tell(one, f"rests on position {name[1]} of {name[0]}, which is not among the imports")
         self._check_senders(waiting)
-        received = [one for one in waiting if isinstance(one.event, e.EntryReceived)]
+        received = [one for one in waiting if isinstance(one.event, EntryReceived)]
         places = self._places([one.position for one in received])
         for one in received:
             self._receipts += 1
             if places.get(one.position) != [(one.cited.origin, one.cited.position)]:
                 self._tell(one, "the receipts do not say what it received")
         for one in waiting:
-            if isinstance(one.event, e.TransferAccepted):
+            if isinstance(one.event, TransferAccepted):
                 self._check_arrival(one, one.event)
 
     def _check_senders(self, waiting: Sequence[_Citing]) -> None:
@@ -148,7 +160,7 @@ class ImportsAudit:
             if sender != expected:
                 self._tell(one, f"came from {expected}, and imports of it from {sender!r:.80}")
 
-    def _check_arrival(self, one: _Citing, event: e.TransferAccepted) -> None:
+    def _check_arrival(self, one: _Citing, event: TransferAccepted) -> None:
         """The record that arrived is the one that was accepted; what was known here beyond it comes behind it."""
         found = self._places([one.position]).get(one.position, [])
         self._receipts += len(found)
@@ -237,7 +249,7 @@ class ImportsAudit:
     def _check_whole(self, row: _Row, item: Evidence, checker: Checker) -> None:
         [foreign] = checker.learn([item]) if row.topic in LEARNED else [checker.check(item)]
         event = foreign.event
-        derived = (event.id, imports.about(event), e.type_name(event), event.issuer, foreign.key_id, foreign.entry)
+        derived = (event.id, imports.about(event), type_name(event), event.issuer, foreign.key_id, foreign.entry)
         if derived != (row.event_id, row.stream, row.topic, row.issuer, row.key_id, bytes(row.entry)):
             raise Untrusted("the columns say other than the body")
 

@@ -11,14 +11,18 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from ledger import events as e
-from ledger import merkle, submission
-from ledger.audit_imports import CITING, ImportsAudit
+from ledger.audit.imports import CITING, ImportsAudit
+from ledger.crypto.keys import VerifyingKey, parse_vkey
 from ledger.errors import LedgerError, NotFound
-from ledger.keys import VerifyingKey, parse_vkey
-from ledger.log import Checkpoint, open_checkpoint
+from ledger.events import submission
+from ledger.events.body import KEY_TYPES, decode_event
+from ledger.events.registration import RegionEstablished, Revocation
+from ledger.events.transfer import TransferAccepted
 from ledger.store import log
-from ledger.store.postgres import Cursor
+from ledger.store.postgres.database import Cursor
+from ledger.tlog import merkle
+from ledger.tlog.checkpoint import Checkpoint, open_checkpoint
+from ledger.tlog.entries import commitment_to
 
 _PAGE = 5_000
 FINDINGS_MAX = 50
@@ -92,8 +96,8 @@ def _open_published(cursor: Cursor, schema: str, note: str | None) -> Checkpoint
     if note is None:
         raise NotFound("is missing")
     rows = log.read_events(cursor, schema, 0, 1)
-    first = e.decode(rows[0].body) if rows and rows[0].body else None
-    if not isinstance(first, e.RegionEstablished):
+    first = decode_event(rows[0].body) if rows and rows[0].body else None
+    if not isinstance(first, RegionEstablished):
         raise NotFound("no event establishes the region, so nothing says who signs")
     return open_checkpoint(note, parse_vkey(first.log_key))
 
@@ -194,7 +198,7 @@ class _Audit:
         commitments, issuers = [], set()
         key = self._note_key(stored, rows) if stored else None
         for row in rows:
-            commitments.append(e.commitment(row.body or b""))
+            commitments.append(commitment_to(row.body or b""))
             if envelope := self._check_row(row, commitments[-1]):
                 issuers.add(envelope.issuer)
                 self._follow(row, envelope)
@@ -272,7 +276,7 @@ class _Audit:
             return None
         if rows and rows[0].topic in _SELF_KEYED and rows[0].body:
             with contextlib.suppress(LedgerError):  # a body that is no event is told of by itself
-                own = submission.own_key(e.decode(rows[0].body), note.issuer, note.key_id)
+                own = submission.own_key(decode_event(rows[0].body), note.issuer, note.key_id)
                 if own is not None:
                     return own
         return self._keys.get((note.issuer, note.key_id))
@@ -282,21 +286,21 @@ class _Audit:
         if envelope.type not in _FOLLOWED or row.body is None:
             return
         try:
-            event = e.decode(row.body)
+            event = decode_event(row.body)
         except LedgerError as error:
             self._found(f"the body is not an event: {error.detail}", row)
             return
         self._imports.follow(row.position, event)
-        if isinstance(event, e.Revocation):
+        if isinstance(event, Revocation):
             self._keys.pop((event.subject, event.key_id), None)
-        elif isinstance(event, e.TransferAccepted):
+        elif isinstance(event, TransferAccepted):
             for text in event.keys:
                 # One that somebody had here before stays what it was: valid, or revoked.
                 if parse_vkey(text).public not in self._known:
                     self._add(text)
         elif isinstance(key := getattr(event, "key", None), str):
             self._add(key)
-        if isinstance(event, e.RegionEstablished):
+        if isinstance(event, RegionEstablished):
             self._known.add(parse_vkey(event.log_key).public)
 
     def _add(self, text: str) -> None:
@@ -347,4 +351,4 @@ class _Audit:
 
 
 _SELF_KEYED = frozenset({"region.established/1", "volunteer.registered/1", "volunteer.visiting/1"})
-_FOLLOWED = e.KEY_TYPES | CITING | {"region.peer_recognised/1"}
+_FOLLOWED = KEY_TYPES | CITING | {"region.peer_recognised/1"}

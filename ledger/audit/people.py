@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
-from ledger.store.conservation import Move, Person
+from ledger.store.exchange.conservation import Move, Person
 
 
 class People:

@@ -18,8 +18,8 @@ from pyld.canon import URDNA2015
 from pyld.context_resolver import ContextResolver
 from pyld.documentloader.frozen import BUNDLED_CONTEXTS, FrozenDocumentLoader
 
-from ledger import canonical
 from ledger.credentials.model import CONTEXTS
+from ledger.crypto import canonical
 from ledger.errors import Invalid, Unavailable
 
 _OB: Final = "https://purl.imsglobal.org/spec/vc/ob/vocab.html#"

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import msgspec
 
-from ledger import canonical
 from ledger.credentials import contexts
 from ledger.credentials.contexts import Canonise
-from ledger.credentials.keys import CredentialKey, base58, parse_base58
 from ledger.credentials.model import Proof
+from ledger.crypto import canonical
+from ledger.crypto.keys import SIGNATURE_BYTES, VerifyingKey
+from ledger.crypto.multikey import CredentialKey, base58, parse_base58
 from ledger.errors import Invalid, NotFound, Untrusted
-from ledger.keys import SIGNATURE_BYTES, VerifyingKey
 from ledger.limits import SIGNATURES_MAX
 
 JCS: Final = "eddsa-jcs-2022"

@@ -13,12 +13,12 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ledger import canonical
 from ledger.credentials import model
-from ledger.credentials.keys import digest
+from ledger.crypto import canonical
+from ledger.crypto.multikey import digest
 from ledger.errors import Invalid, TooLarge
-from ledger.event_fields import Position, Salt, ShortText, Uuid, VolunteerId
-from ledger.events import ProofIssued
+from ledger.events.fields import Position, Salt, ShortText, Uuid, VolunteerId
+from ledger.events.proofs import ProofIssued
 from ledger.limits import HOLDING_BYTES_MAX, PROOF_ENTRIES_MAX, PROOF_LINES_MAX
 
 EARLIEST: Final = "1970-01-01"

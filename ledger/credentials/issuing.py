@@ -9,10 +9,10 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from ledger import canonical
 from ledger.codes import writes_traditional
 from ledger.credentials import data_integrity, model
-from ledger.credentials.keys import CredentialKey
+from ledger.crypto import canonical
+from ledger.crypto.multikey import CredentialKey
 from ledger.limits import LONG_TEXT_MAX
 
 _SCHEMA: Final = "https://purl.imsglobal.org/spec/ob/v3p0/schema/json/ob_v3p0_achievementcredential_schema.json"

@@ -7,19 +7,21 @@ from typing import NamedTuple
 
 from msgspec import UnsetType
 
-from ledger import events
 from ledger.credentials.model import Credential, LogEvidence, commitment
+from ledger.crypto.keys import VerifyingKey
 from ledger.errors import LedgerError, Untrusted
+from ledger.events.body import decode_event
+from ledger.events.fields import type_name
+from ledger.events.proofs import ProofIssued
 from ledger.ids import format_time, instant
-from ledger.keys import VerifyingKey
 from ledger.limits import CLOCK_AHEAD_MAX
-from ledger.log import Receipt, check_receipt
+from ledger.tlog.receipt import Receipt, check_receipt
 
 
 class Issued(NamedTuple):
     """An event that was found in the log, and where."""
 
-    event: events.ProofIssued
+    event: ProofIssued
     receipt: Receipt
 
 
@@ -31,9 +33,9 @@ def check_evidence(credential: Credential, region: str, log_keys: Sequence[Verif
     if isinstance(credential.evidence, UnsetType):
         raise Untrusted("the credential carries no evidence")
     (found,) = credential.evidence
-    event = events.decode(found.event.encode())  # a canonical body
-    if not isinstance(event, events.ProofIssued):  # by which this region issued a proof
-        raise Untrusted(f"the event in evidence is {events.type_name(event)}, which issues nothing")
+    event = decode_event(found.event.encode())  # a canonical body
+    if not isinstance(event, ProofIssued):  # by which this region issued a proof
+        raise Untrusted(f"the event in evidence is {type_name(event)}, which issues nothing")
     if (event.issuer, event.ledger) != (f"region:{region}", region):
         raise Untrusted(f"the event in evidence was issued by {event.issuer} to the ledger of {event.ledger}")
     _check_same(credential, event)
@@ -51,7 +53,7 @@ def check_recorded(receipt: Receipt, issued: int, closed: str | UnsetType) -> No
         raise Untrusted(f"recorded at {format_time(receipt.recorded_at)}, before it was issued")
 
 
-def _check_same(credential: Credential, event: events.ProofIssued) -> None:
+def _check_same(credential: Credential, event: ProofIssued) -> None:
     if event.subject != f"proof:{credential.proof_id}":  # this one, of this content, at this place
         raise Untrusted("the event in evidence issued another proof")
     if event.format != "vc":

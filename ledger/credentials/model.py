@@ -13,11 +13,11 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ledger import canonical
-from ledger.credentials import jws
-from ledger.credentials.keys import digest
+from ledger.crypto import canonical
+from ledger.crypto.multikey import digest
+from ledger.crypto.strict_json import parse_json
 from ledger.errors import Invalid
-from ledger.event_fields import Category, Code, Evidence, LongText, OrganisationId, ShortText, Time, Uuid
+from ledger.events.fields import Category, Code, Evidence, LongText, OrganisationId, ShortText, Time, Url, Uuid
 from ledger.limits import CREDENTIAL_BYTES_MAX
 
 CONTEXTS: Final = (
@@ -39,7 +39,6 @@ STATUS_CONTEXT: Final[list[Any]] = [CONTEXTS[0]]
 
 Day = Annotated[str, Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\Z", description="YYYY-MM-DD")]
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
-Url = Annotated[str, Meta(max_length=400, pattern=r"\Ahttps?://[!-~]+\Z")]
 Did = Annotated[str, Meta(max_length=400, pattern=r"\Adid:web:[A-Za-z0-9.%:_-]+\Z")]
 
 
@@ -282,7 +281,7 @@ def decode(data: bytes) -> Credential:
     """A credential from its JSON; raise Invalid for any other JSON, duplicate keys included."""
     if len(data) > CREDENTIAL_BYTES_MAX:
         raise Invalid(f"a credential over {CREDENTIAL_BYTES_MAX} bytes")
-    jws.parse_json(data)  # two readers may differ on which of two equal keys counts: there are none
+    parse_json(data)  # two readers may differ on which of two equal keys counts: there are none
     try:
         found = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -22,11 +22,11 @@ import cbor2
 from msgspec import UNSET
 
 from ledger.codes import is_region
-from ledger.credentials.keys import CredentialKey, base64url
 from ledger.credentials.model import Credential, ServiceStatement, commitment
+from ledger.crypto.keys import SIGNATURE_BYTES, VerifyingKey
+from ledger.crypto.multikey import CredentialKey, base64url
 from ledger.errors import Invalid, Untrusted
 from ledger.ids import TIME_MAX, UUID_PATTERN, parse_list_name
-from ledger.keys import SIGNATURE_BYTES, VerifyingKey
 from ledger.limits import CODE_CHARACTERS_MAX, INTEGER_MAX, STATUS_LIST_SIZE
 
 NAME_SALT_BYTES: Final = 8

@@ -16,12 +16,14 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ledger import canonical
-from ledger.credentials import data_integrity, jws
+from ledger.credentials import data_integrity
 from ledger.credentials.data_integrity import FindKey
-from ledger.credentials.keys import CredentialKey, base64url
-from ledger.credentials.model import STATUS_CONTEXT, Did, Part, Proof, Url
+from ledger.credentials.model import STATUS_CONTEXT, Did, Part, Proof
+from ledger.crypto import canonical
+from ledger.crypto.multikey import CredentialKey, base64url
+from ledger.crypto.strict_json import parse_json
 from ledger.errors import Invalid, TooLarge, Untrusted
+from ledger.events.fields import Url
 from ledger.ids import format_time, instant
 from ledger.limits import STATUS_LIST_BYTES_MAX, STATUS_LIST_SIZE
 
@@ -111,7 +113,7 @@ def open_list(data: bytes, url: str, find_key: FindKey) -> StatusList:
     if len(data) > STATUS_LIST_BYTES_MAX:
         raise TooLarge(f"a status list over {STATUS_LIST_BYTES_MAX} bytes")
     try:
-        document = jws.parse_json(data)  # two readers may differ on which of two equal keys counts: there are none
+        document = parse_json(data)  # two readers may differ on which of two equal keys counts: there are none
         found = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"not a status list: {error}") from None

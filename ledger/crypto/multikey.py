@@ -24,8 +24,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from ledger.crypto.keys import SigningKey, VerifyingKey
 from ledger.errors import Invalid, Unavailable, Untrusted
-from ledger.keys import SigningKey, VerifyingKey
 
 _ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _ED25519: Final = b"\xed\x01"

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import UNSET
 
-from ledger import events as e
-from ledger import merkle
-from ledger.domain.exchange import hops_of, replayed
-from ledger.domain.moves import ids_of
+from ledger.crypto.keys import encode_base64url, parse_vkey
+from ledger.domain.peers import hops_of, replayed
 from ledger.domain.registration import identity_claim, key_claim, new_key
+from ledger.domain.rule import Violation
 from ledger.domain.state import (
     Arrived,
     Claim,
@@ -25,14 +24,17 @@ from ledger.domain.state import (
     person,
     replace,
 )
-from ledger.domain.verdict import Violation
-from ledger.keys import encode_base64url, parse_vkey
+from ledger.domain.transfer_state import ids_of
+from ledger.events.body import RECORD_TYPES
+from ledger.events.registration import VolunteerKeyRevoked
+from ledger.events.transfer import TransferAccepted
 from ledger.limits import EPOCH_JUMP_MAX
+from ledger.tlog import merkle
 
 # -- who arrives ----------------------------------------------------------------------------------
 
 
-def check_arrival(state: State, event: e.TransferAccepted, moment: Moment) -> Iterator[Violation]:
+def check_arrival(state: State, event: TransferAccepted, moment: Moment) -> Iterator[Violation]:
     """Nobody arrives twice, where they are at home, or from a region that the record never went to."""
     for name in ids_of(event):
         known = state.get(Volunteer, person(state, name))
@@ -58,7 +60,7 @@ def check_arrival(state: State, event: e.TransferAccepted, moment: Moment) -> It
             yield Violation("keys-not-taken", f"{joined} signs with the keys that are known here", "/keys")
 
 
-def _came_through(state: State, event: e.TransferAccepted, moment: Moment, known: Volunteer) -> bool:
+def _came_through(state: State, event: TransferAccepted, moment: Moment, known: Volunteer) -> bool:
     """Whether acceptances of offers, in their own logs, lead from the last home known here to the one that offers.
 
     Otherwise any region could offer a record that it never had, or had once.
@@ -72,7 +74,7 @@ def _came_through(state: State, event: e.TransferAccepted, moment: Moment, known
     return home == event.home
 
 
-def joined_by(state: State, event: e.TransferAccepted, moment: Moment) -> str | None:
+def joined_by(state: State, event: TransferAccepted, moment: Moment) -> str | None:
     """The id by which this ledger already knows the person who arrives, if that is another.
 
     It is the one at home here that holds the same identity number; else the first of those arriving that is known here,
@@ -88,7 +90,7 @@ def joined_by(state: State, event: e.TransferAccepted, moment: Moment) -> str | 
     return None if name == event.volunteer else name
 
 
-def arrived_people(state: State, event: e.TransferAccepted, moment: Moment, here: str) -> Iterable[Record]:
+def arrived_people(state: State, event: TransferAccepted, moment: Moment, here: str) -> Iterable[Record]:
     """The person at home here, by all their ids; `here` is the one under which the record is kept."""
     region = f"region:{moment.region}"
     claim = identity_claim(moment.claim)
@@ -104,10 +106,10 @@ def arrived_people(state: State, event: e.TransferAccepted, moment: Moment, here
         yield Claim(kind=claim[0], key=claim[1], holder=here)
 
 
-def arrived_keys(state: State, event: e.TransferAccepted, moment: Moment) -> Iterable[Record]:
+def arrived_keys(state: State, event: TransferAccepted, moment: Moment) -> Iterable[Record]:
     """The keys that arrived, but for those that somebody has here; and what was revoked on the way ends here too."""
     for one in moment.support:
-        if isinstance(one.event, e.VolunteerKeyRevoked) and one.origin and one.event.subject in ids_of(event):
+        if isinstance(one.event, VolunteerKeyRevoked) and one.origin and one.event.subject in ids_of(event):
             known = state.get(KeyRecord, (one.event.subject, one.event.key_id))
             if known is not None and known.revoked is None:
                 yield replace(known, revoked=moment.position)
@@ -120,7 +122,7 @@ def arrived_keys(state: State, event: e.TransferAccepted, moment: Moment) -> Ite
 # -- what arrives ---------------------------------------------------------------------------------
 
 
-def needs_arrival(event: e.TransferAccepted) -> Iterable[Need]:
+def needs_arrival(event: TransferAccepted) -> Iterable[Need]:
     """What replaying the record asks for: a projection needs no more."""
     for name in ids_of(event):
         yield Need(Volunteer, name)
@@ -130,10 +132,10 @@ def needs_arrival(event: e.TransferAccepted) -> Iterable[Need]:
 
 def record_of(moment: Moment) -> Sequence[Arrived]:
     """The events of the record that was brought along, behind what the event cites."""
-    return [one for one in moment.arrived or () if one.topic in e.RECORD_TYPES]
+    return [one for one in moment.arrived or () if one.topic in RECORD_TYPES]
 
 
-def check_record(state: State, event: e.TransferAccepted, moment: Moment) -> Iterator[Violation]:
+def check_record(state: State, event: TransferAccepted, moment: Moment) -> Iterator[Violation]:
     """What was brought along is the record that is accepted, in its order."""
     if moment.arrived is None:
         return  # which is told of what it cites
@@ -153,7 +155,7 @@ def check_record(state: State, event: e.TransferAccepted, moment: Moment) -> Ite
         recorded.add((one.event.id, one.origin))
 
 
-def replay(event: e.TransferAccepted, moment: Moment, here: str) -> Iterable[Record]:
+def replay(event: TransferAccepted, moment: Moment, here: str) -> Iterable[Record]:
     """The entries of a record that arrived, in the order it came in; what is known here beyond it comes last."""
     known = State()
     for name in ids_of(event):

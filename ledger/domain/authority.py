@@ -5,11 +5,50 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from ledger import events as e
 from ledger.domain.hours import entry_of
+from ledger.domain.rule import Violation
 from ledger.domain.state import Entry, KeyRecord, Moment, Organisation, State, Volunteer, person
-from ledger.domain.verdict import Violation
-from ledger.event_fields import Event
+from ledger.events.fields import Event, type_name
+from ledger.events.hours import (
+    ActivityPublished,
+    EntryChange,
+    HoursApproved,
+    HoursCorrected,
+    HoursDecided,
+    HoursDisputed,
+    HoursRecorded,
+    HoursWithdrawn,
+)
+from ledger.events.peers import EntryReceived, PeerDismissed, PeerRecognised, RecordStated, VolunteerVisiting
+from ledger.events.proofs import ProofIssued, ProofRevoked, RegionCredentialKeyAdded, RegionCredentialKeyRevoked
+from ledger.events.registration import (
+    OrganisationDissolved,
+    OrganisationKeyAdded,
+    OrganisationKeyRevoked,
+    OrganisationRegistered,
+    OrganisationReinstated,
+    OrganisationSuspended,
+    RegionClosed,
+    RegionEstablished,
+    RegionKeyAdded,
+    RegionKeyRevoked,
+    VolunteerDisclaimed,
+    VolunteerKeyAdded,
+    VolunteerKeyRevoked,
+    VolunteerRegistered,
+    VolunteerVerified,
+)
+from ledger.events.transfer import (
+    RecoveryAnnounced,
+    RecoveryAnswered,
+    TransferAccepted,
+    TransferCancelled,
+    TransferClosed,
+    TransferExpired,
+    TransferOffered,
+    TransferRejected,
+    TransferRequested,
+)
 from ledger.ids import issuer_kind
 
 Role = Callable[[State, Event], bool]
@@ -47,7 +86,7 @@ def own_station(state: State, event: Event) -> bool:
 
 def mover(state: State, event: Event) -> bool:
     """the volunteer"""
-    assert isinstance(event, e.TransferRequested)
+    assert isinstance(event, TransferRequested)
     return issuer_kind(event.issuer) == "volunteer" and person(state, event.issuer) == person(state, event.volunteer)
 
 
@@ -65,60 +104,57 @@ def successor(state: State, event: Event) -> bool:
 
 
 def _entry(state: State, event: Event) -> Entry | None:
-    assert isinstance(event, e.EntryChange | e.HoursCorrected)
+    assert isinstance(event, EntryChange | HoursCorrected)
     return state.get(Entry, entry_of(event))
 
 
 MAY_ISSUE: Final[dict[type[Event], tuple[Role, ...]]] = {
-    e.RegionEstablished: (region,),
-    e.RegionKeyAdded: (region,),
-    e.RegionKeyRevoked: (region,),
-    e.RegionCredentialKeyAdded: (region,),
-    e.RegionCredentialKeyRevoked: (region,),
-    e.RegionClosed: (region,),
-    e.OrganisationRegistered: (region,),
-    e.OrganisationKeyAdded: (region, itself),
-    e.OrganisationKeyRevoked: (region, itself),
-    e.OrganisationSuspended: (region,),
-    e.OrganisationReinstated: (region,),
-    e.OrganisationDissolved: (region,),
-    e.VolunteerRegistered: (itself, station),
-    e.VolunteerKeyAdded: (itself, own_station, region),
-    e.VolunteerKeyRevoked: (itself, region),
-    e.VolunteerVerified: (station,),
-    e.VolunteerDisclaimed: (itself, station, region),
-    e.ActivityPublished: (organisation,),
-    e.HoursRecorded: (organisation,),
-    e.HoursCorrected: (recorder, successor, region),
-    e.HoursWithdrawn: (recorder, successor, region),
-    e.HoursApproved: (recorder, successor, itself),
-    e.HoursDisputed: (itself, region),
-    e.HoursDecided: (region,),
-    e.ProofIssued: (region,),
-    e.ProofRevoked: (region,),
-    e.PeerRecognised: (region,),
-    e.PeerDismissed: (region,),
-    e.VolunteerVisiting: (itself, station),
-    e.EntryReceived: (region,),
-    e.RecordStated: (region,),
-    e.TransferRequested: (mover, station),
-    e.TransferOffered: (region,),
-    e.TransferAccepted: (region,),
-    e.TransferRejected: (region,),
-    e.TransferExpired: (region,),
-    e.TransferClosed: (region,),
-    e.TransferCancelled: (region,),
-    e.RecoveryAnnounced: (region,),
-    e.RecoveryAnswered: (region,),
+    RegionEstablished: (region,),
+    RegionKeyAdded: (region,),
+    RegionKeyRevoked: (region,),
+    RegionCredentialKeyAdded: (region,),
+    RegionCredentialKeyRevoked: (region,),
+    RegionClosed: (region,),
+    OrganisationRegistered: (region,),
+    OrganisationKeyAdded: (region, itself),
+    OrganisationKeyRevoked: (region, itself),
+    OrganisationSuspended: (region,),
+    OrganisationReinstated: (region,),
+    OrganisationDissolved: (region,),
+    VolunteerRegistered: (itself, station),
+    VolunteerKeyAdded: (itself, own_station, region),
+    VolunteerKeyRevoked: (itself, region),
+    VolunteerVerified: (station,),
+    VolunteerDisclaimed: (itself, station, region),
+    ActivityPublished: (organisation,),
+    HoursRecorded: (organisation,),
+    HoursCorrected: (recorder, successor, region),
+    HoursWithdrawn: (recorder, successor, region),
+    HoursApproved: (recorder, successor, itself),
+    HoursDisputed: (itself, region),
+    HoursDecided: (region,),
+    ProofIssued: (region,),
+    ProofRevoked: (region,),
+    PeerRecognised: (region,),
+    PeerDismissed: (region,),
+    VolunteerVisiting: (itself, station),
+    EntryReceived: (region,),
+    RecordStated: (region,),
+    TransferRequested: (mover, station),
+    TransferOffered: (region,),
+    TransferAccepted: (region,),
+    TransferRejected: (region,),
+    TransferExpired: (region,),
+    TransferClosed: (region,),
+    TransferCancelled: (region,),
+    RecoveryAnnounced: (region,),
+    RecoveryAnswered: (region,),
 }
 
 
 def check_key(state: State, event: Event, moment: Moment) -> Iterator[Violation]:
     """The signing key is valid at this position (docs/format.md, "Keys"); a beginning brings its own."""
-    if (
-        isinstance(event, e.RegionEstablished | e.VolunteerRegistered | e.VolunteerVisiting)
-        and event.issuer == event.subject
-    ):
+    if isinstance(event, RegionEstablished | VolunteerRegistered | VolunteerVisiting) and event.issuer == event.subject:
         return
     key = state.get(KeyRecord, (event.issuer, moment.key_id))
     if key is None or key.revoked is not None:
@@ -130,7 +166,7 @@ def check_issuer(state: State, event: Event) -> Iterator[Violation]:
     roles = MAY_ISSUE[type(event)]
     if not any(role(state, event) for role in roles):
         allowed = ", ".join(str(role.__doc__) for role in roles)
-        yield Violation("not-authorised", f"{e.type_name(event)} may be issued by: {allowed}", "/issuer")
+        yield Violation("not-authorised", f"{type_name(event)} may be issued by: {allowed}", "/issuer")
     match issuer_kind(event.issuer):
         case "org":
             issuer = state.get(Organisation, event.issuer)

@@ -1,6 +1,6 @@
 """The catalogue of event types as Markdown: the part of docs/format.md that is written by the code.
 
-`python -m ledger.catalogue` prints it; the tests hold the page against it.
+`python -m ledger.domain.catalogue` prints it; the tests hold the page against it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,16 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, 
 import msgspec
 from msgspec import Meta, Struct, UnsetType
 
-from ledger import authority, events
 from ledger.codes import CATEGORIES, EVIDENCE, ID_TYPES, ORGANISATION_KINDS, Labels
-from ledger.identities import Details
+from ledger.domain import authority
+from ledger.events.body import CATALOGUE
+from ledger.events.fields import Consent, Event, Place, RegionName
+from ledger.events.private_details import Details
+from ledger.events.proofs import StatusIndex
+from ledger.events.transfer import Cited, Closure, Objection, StateSum
 
-BEGIN: Final = "<!-- begin: python -m ledger.catalogue -->"
-END: Final = "<!-- end: python -m ledger.catalogue -->"
+BEGIN: Final = "<!-- begin: python -m ledger.domain.catalogue -->"
+END: Final = "<!-- end: python -m ledger.domain.catalogue -->"
 
 _LISTS: Final[dict[str, tuple[str, Labels]]] = {
     "Categories": ("`category`", CATEGORIES),
@@ -27,14 +31,14 @@ _LISTS: Final[dict[str, tuple[str, Labels]]] = {
     "Types of identity document": ("`id_type` of private details", ID_TYPES),
 }
 _PARTS: Final = (
-    events.Place,
-    events.RegionName,
-    events.Consent,
-    events.StatusIndex,
-    events.Cited,
-    events.StateSum,
-    events.Objection,
-    events.Closure,
+    Place,
+    RegionName,
+    Consent,
+    StatusIndex,
+    Cited,
+    StateSum,
+    Objection,
+    Closure,
 )
 
 _LINKS: Final = {tuple(labels): title for title, (_, labels) in _LISTS.items()}
@@ -106,11 +110,11 @@ def render() -> str:
 
 
 def _lines() -> Iterator[str]:
-    yield from _section("### Fields of every body", _fields(events.Event, events.Event))
-    rows = [_summary(name, kind) for name, kind in events.CATALOGUE.items()]
+    yield from _section("### Fields of every body", _fields(Event, Event))
+    rows = [_summary(name, kind) for name, kind in CATALOGUE.items()]
     yield from _section("### Event types", _table(("type", "subject", "may be issued by", "what it says"), rows))
-    for name, kind in events.CATALOGUE.items():
-        yield from _section(f"#### {name}", _fields(kind, events.Event, own=True))
+    for name, kind in CATALOGUE.items():
+        yield from _section(f"#### {name}", _fields(kind, Event, own=True))
     for part in _PARTS:
         yield from _section(f"#### Object: {part.__name__}", [_doc(part), "", *_fields(part, part)])
     yield from _section("#### Object: private details", _fields(Details, Details))
@@ -123,7 +127,7 @@ def _section(heading: str, lines: Iterable[str]) -> Iterator[str]:
     yield from ("", heading, "", *lines)
 
 
-def _summary(name: str, kind: type[events.Event]) -> tuple[str, ...]:
+def _summary(name: str, kind: type[Event]) -> tuple[str, ...]:
     subject, _ = _describe(get_type_hints(kind, include_extras=True)["subject"])
     issuers = "; ".join(str(role.__doc__) for role in authority.MAY_ISSUE[kind])
     return f"[`{name}`](#{_anchor(name)})", subject, issuers, _doc(kind)
@@ -132,12 +136,12 @@ def _summary(name: str, kind: type[events.Event]) -> tuple[str, ...]:
 def _fields(kind: type[Struct], base: type[Struct], *, own: bool = False) -> list[str]:
     """The table of a struct's fields; with `own`, of those that `base` does not have."""
     hints = get_type_hints(kind, include_extras=True)
-    rows = [("`type`", "text", "yes", MEANINGS["type"])] if kind is events.Event else []
+    rows = [("`type`", "text", "yes", MEANINGS["type"])] if kind is Event else []
     for field in msgspec.structs.fields(kind):
         if own and field.name in base.__struct_fields__:
             continue
         form, said = _describe(hints[field.name])
-        if (kind, field.name) == (events.Event, "subject"):
+        if (kind, field.name) == (Event, "subject"):
             form, said = "see the types", ["what the event is about, and the stream it belongs to"]
         meaning = "; ".join(said) or _meaning(kind, field.name)
         rows.append((f"`{field.name}`", form, "yes" if field.required else "no", meaning))

@@ -6,29 +6,39 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import UNSET
 
-from ledger import events as e
+from ledger.domain.rule import Rule, Violation
 from ledger.domain.state import Activity, Entry, Moment, Need, Record, State, Volunteer, at_home, person, replace
-from ledger.domain.verdict import Rule, Violation
-from ledger.event_fields import type_name
+from ledger.events.fields import Event, type_name
+from ledger.events.hours import (
+    ActivityPublished,
+    EntryChange,
+    HoursApproved,
+    HoursCorrected,
+    HoursDecided,
+    HoursDisputed,
+    HoursFields,
+    HoursRecorded,
+    HoursWithdrawn,
+)
 from ledger.ids import instant, issuer_kind
 
 # -- activities -----------------------------------------------------------------------------------
 
 
-def _activity_id(event: e.ActivityPublished) -> str:
+def _activity_id(event: ActivityPublished) -> str:
     return event.subject.removeprefix("activity:")
 
 
-def _needs_published(event: e.ActivityPublished) -> Iterable[Need]:
+def _needs_published(event: ActivityPublished) -> Iterable[Need]:
     yield Need(Activity, _activity_id(event))
 
 
-def _decide_published(state: State, event: e.ActivityPublished, moment: Moment) -> Iterator[Violation]:
+def _decide_published(state: State, event: ActivityPublished, moment: Moment) -> Iterator[Violation]:
     if state.get(Activity, _activity_id(event)):
         yield Violation("already-published", f"{event.subject} is published", "/subject")
 
 
-def _evolve_published(state: State, event: e.ActivityPublished, moment: Moment) -> Iterable[Record]:
+def _evolve_published(state: State, event: ActivityPublished, moment: Moment) -> Iterable[Record]:
     start, end = instant(event.start), instant(event.end)
     yield Activity(id=_activity_id(event), issuer=event.issuer, start=start, end=end)
 
@@ -36,14 +46,14 @@ def _evolve_published(state: State, event: e.ActivityPublished, moment: Moment) 
 # -- entries: recorded and corrected --------------------------------------------------------------
 
 
-def _needs_recorded(event: e.HoursFields) -> Iterable[Need]:
+def _needs_recorded(event: HoursFields) -> Iterable[Need]:
     start, end = instant(event.start), instant(event.end)
     yield Need(Volunteer, event.subject)
     yield Need(Activity, event.activity)
     yield Need(Entry, group=event.subject, span=(start, end))
 
 
-def _check_volunteer(state: State, event: e.Event) -> Iterator[Violation]:
+def _check_volunteer(state: State, event: Event) -> Iterator[Violation]:
     volunteer = state.get(Volunteer, person(state, event.subject))
     if volunteer is None or volunteer.status == "noted":
         yield Violation("unknown-volunteer", f"{event.subject} is not registered here", "/subject")
@@ -51,9 +61,7 @@ def _check_volunteer(state: State, event: e.Event) -> Iterator[Violation]:
         yield Violation("record-frozen", "the record is frozen since it was disclaimed", "/subject")
 
 
-def _check_fields(
-    state: State, event: e.HoursFields, moment: Moment, issuer: str, entry_id: str
-) -> Iterator[Violation]:
+def _check_fields(state: State, event: HoursFields, moment: Moment, issuer: str, entry_id: str) -> Iterator[Violation]:
     """What holds for the fields of an entry, recorded or corrected (docs/format.md, "Hours")."""
     yield from _check_volunteer(state, event)
     start, end = instant(event.start), instant(event.end)
@@ -70,11 +78,11 @@ def _check_fields(
             yield Violation("overlap", f"overlaps entry {other.id} of the same organisation", "/start")
 
 
-def _decide_recorded(state: State, event: e.HoursRecorded, moment: Moment) -> Iterator[Violation]:
+def _decide_recorded(state: State, event: HoursRecorded, moment: Moment) -> Iterator[Violation]:
     return _check_fields(state, event, moment, event.issuer, event.id)
 
 
-def _evolve_recorded(state: State, event: e.HoursRecorded, moment: Moment) -> Iterable[Record]:
+def _evolve_recorded(state: State, event: HoursRecorded, moment: Moment) -> Iterable[Record]:
     return (
         Entry(
             id=event.id,
@@ -98,7 +106,7 @@ def _evolve_recorded(state: State, event: e.HoursRecorded, moment: Moment) -> It
     )
 
 
-AboutEntry = e.HoursCorrected | e.EntryChange
+AboutEntry = HoursCorrected | EntryChange
 
 
 def entry_of(event: AboutEntry, source: str = "", own: str = "") -> tuple[str, str]:
@@ -118,7 +126,7 @@ def _needs_entry(event: AboutEntry) -> Iterable[Need]:
     yield Need(Volunteer, event.subject)
 
 
-def _needs_corrected(event: e.HoursCorrected) -> Iterable[Need]:
+def _needs_corrected(event: HoursCorrected) -> Iterable[Need]:
     yield from _needs_recorded(event)
     yield Need(Entry, entry_of(event))
 
@@ -133,7 +141,7 @@ def _check_entry(state: State, event: AboutEntry, moment: Moment) -> Iterator[Vi
         yield Violation("not-home", "an entry of another ledger is decided where the volunteer is at home", "/origin")
 
 
-def _decide_corrected(state: State, event: e.HoursCorrected, moment: Moment) -> Iterator[Violation]:
+def _decide_corrected(state: State, event: HoursCorrected, moment: Moment) -> Iterator[Violation]:
     yield from _check_entry(state, event, moment)
     entry = _entry(state, event, moment)
     if entry is not None:
@@ -142,7 +150,7 @@ def _decide_corrected(state: State, event: e.HoursCorrected, moment: Moment) -> 
             yield Violation("evidence-changed", f"the evidence grade stays {entry.evidence}", "/evidence")
 
 
-def _evolve_corrected(state: State, event: e.HoursCorrected, moment: Moment) -> Iterable[Record]:
+def _evolve_corrected(state: State, event: HoursCorrected, moment: Moment) -> Iterable[Record]:
     entry = _entry(state, event, moment)
     if entry is None:
         return
@@ -170,17 +178,17 @@ def _evolve_corrected(state: State, event: e.HoursCorrected, moment: Moment) -> 
 # -- entries: withdrawn, approved, disputed, decided ----------------------------------------------
 
 
-def _decide_change(state: State, event: e.EntryChange, moment: Moment) -> Iterator[Violation]:
+def _decide_change(state: State, event: EntryChange, moment: Moment) -> Iterator[Violation]:
     yield from _check_volunteer(state, event)
     yield from _check_entry(state, event, moment)
 
 
-def _evolve_withdrawn(state: State, event: e.HoursWithdrawn, moment: Moment) -> Iterable[Record]:
+def _evolve_withdrawn(state: State, event: HoursWithdrawn, moment: Moment) -> Iterable[Record]:
     if entry := _entry(state, event, moment):
         yield replace(entry, withdrawn=True)
 
 
-def _decide_approved(state: State, event: e.HoursApproved, moment: Moment) -> Iterator[Violation]:
+def _decide_approved(state: State, event: HoursApproved, moment: Moment) -> Iterator[Violation]:
     yield from _decide_change(state, event, moment)
     entry = _entry(state, event, moment)
     if entry is not None and issuer_kind(event.issuer) == "org":
@@ -190,7 +198,7 @@ def _decide_approved(state: State, event: e.HoursApproved, moment: Moment) -> It
             yield Violation("same-key", "the key that signed an entry cannot approve it", "/issuer")
 
 
-def _evolve_approved(state: State, event: e.HoursApproved, moment: Moment) -> Iterable[Record]:
+def _evolve_approved(state: State, event: HoursApproved, moment: Moment) -> Iterable[Record]:
     if entry := _entry(state, event, moment):
         rank, turn = entry.precedence if entry.approved else (moment.rank, 0)
         # A volunteer may settle a dispute of their own, not what the region or a lost key put in doubt.
@@ -198,14 +206,14 @@ def _evolve_approved(state: State, event: e.HoursApproved, moment: Moment) -> It
         yield replace(entry, approved=True, rank=rank, turn=turn, disputed_by=None if own else entry.disputed_by)
 
 
-def _decide_disputed(state: State, event: e.HoursDisputed, moment: Moment) -> Iterator[Violation]:
+def _decide_disputed(state: State, event: HoursDisputed, moment: Moment) -> Iterator[Violation]:
     yield from _decide_change(state, event, moment)
     entry = _entry(state, event, moment)
     if entry is not None and entry.disputed and not _to_be_explained(entry, event):
         yield Violation("already-disputed", "the entry is disputed", "/entry")
 
 
-def _to_be_explained(entry: Entry, event: e.HoursDisputed) -> bool:
+def _to_be_explained(entry: Entry, event: HoursDisputed) -> bool:
     """Whether the region may say of the entry alone what a lost key or a disclaimed record made of it.
 
     Those events are not part of a record, and the dispute has to go where the record goes.
@@ -214,12 +222,12 @@ def _to_be_explained(entry: Entry, event: e.HoursDisputed) -> bool:
     return doubted and issuer_kind(event.issuer) == "region"
 
 
-def _evolve_disputed(state: State, event: e.HoursDisputed, moment: Moment) -> Iterable[Record]:
+def _evolve_disputed(state: State, event: HoursDisputed, moment: Moment) -> Iterable[Record]:
     if entry := _entry(state, event, moment):
         yield replace(entry, disputed_by=event.issuer)
 
 
-def _evolve_decided(state: State, event: e.HoursDecided, moment: Moment) -> Iterable[Record]:
+def _evolve_decided(state: State, event: HoursDecided, moment: Moment) -> Iterable[Record]:
     entry = _entry(state, event, moment)
     if entry is None:
         return
@@ -230,14 +238,14 @@ def _evolve_decided(state: State, event: e.HoursDecided, moment: Moment) -> Iter
         yield replace(entry, approved=True, disputed_by=None, rank=-moment.rank, turn=0)
 
 
-RULES: dict[type[e.Event], Rule] = {
-    e.ActivityPublished: Rule(_needs_published, _decide_published, _evolve_published),
-    e.HoursRecorded: Rule(_needs_recorded, _decide_recorded, _evolve_recorded),
-    e.HoursCorrected: Rule(_needs_corrected, _decide_corrected, _evolve_corrected),
-    e.HoursWithdrawn: Rule(_needs_entry, _decide_change, _evolve_withdrawn),
-    e.HoursApproved: Rule(_needs_entry, _decide_approved, _evolve_approved),
-    e.HoursDisputed: Rule(_needs_entry, _decide_disputed, _evolve_disputed),
-    e.HoursDecided: Rule(_needs_entry, _decide_change, _evolve_decided),
+RULES: dict[type[Event], Rule] = {
+    ActivityPublished: Rule(_needs_published, _decide_published, _evolve_published),
+    HoursRecorded: Rule(_needs_recorded, _decide_recorded, _evolve_recorded),
+    HoursCorrected: Rule(_needs_corrected, _decide_corrected, _evolve_corrected),
+    HoursWithdrawn: Rule(_needs_entry, _decide_change, _evolve_withdrawn),
+    HoursApproved: Rule(_needs_entry, _decide_approved, _evolve_approved),
+    HoursDisputed: Rule(_needs_entry, _decide_disputed, _evolve_disputed),
+    HoursDecided: Rule(_needs_entry, _decide_change, _evolve_decided),
 }
-BY_NAME = {type_name(kind): rule for kind, rule in RULES.items() if kind is not e.ActivityPublished}
+BY_NAME = {type_name(kind): rule for kind, rule in RULES.items() if kind is not ActivityPublished}
 """Rules of the types that make up a record, by name: its events may be read with some of their fields only."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import UNSET
 
-from ledger import events as e
+from ledger.crypto.keys import encode_base64url
 from ledger.domain import hours, registration
-from ledger.domain.moves import ids_of, name_of
+from ledger.domain.rule import Rule, Violation
 from ledger.domain.state import (
     Arrived,
     Claim,
@@ -27,9 +27,13 @@ from ledger.domain.state import (
     person,
     replace,
 )
-from ledger.domain.verdict import Rule, Violation
-from ledger.event_fields import Event
-from ledger.keys import encode_base64url
+from ledger.domain.transfer_state import ids_of, name_of
+from ledger.events.body import CHANGE_TYPES, RECORD_TYPES
+from ledger.events.fields import Event
+from ledger.events.hours import HoursApproved, HoursDisputed
+from ledger.events.peers import EntryReceived, PeerDismissed, PeerRecognised, RecordStated, VolunteerVisiting
+from ledger.events.registration import OrganisationDissolved, OrganisationRegistered
+from ledger.events.transfer import Cited, RecoveryAnnounced, TransferAccepted, TransferOffered
 
 # -- peers ----------------------------------------------------------------------------------------
 
@@ -46,11 +50,11 @@ def check_peer(state: State, origin: str, region: str, pointer: str) -> Iterator
         yield Violation("unknown-peer", f"{region} with the log {origin} is not recognised here", pointer)
 
 
-def _needs_peer(event: e.PeerRecognised | e.PeerDismissed) -> Iterable[Need]:
+def _needs_peer(event: PeerRecognised | PeerDismissed) -> Iterable[Need]:
     yield Need(Peer, group=event.peer_origin)
 
 
-def _decide_recognised(state: State, event: e.PeerRecognised, moment: Moment) -> Iterator[Violation]:
+def _decide_recognised(state: State, event: PeerRecognised, moment: Moment) -> Iterator[Violation]:
     known = state.get(Peer, (event.peer_origin, event.log_key))
     if known is not None and known.dismissed is None:
         yield Violation("already-recognised", f"{event.peer_origin} is recognised by this key", "/log_key")
@@ -60,16 +64,16 @@ def _decide_recognised(state: State, event: e.PeerRecognised, moment: Moment) ->
         yield Violation("wrong-origin", "that is this log", "/peer_origin")
 
 
-def _evolve_recognised(state: State, event: e.PeerRecognised, moment: Moment) -> Iterable[Record]:
+def _evolve_recognised(state: State, event: PeerRecognised, moment: Moment) -> Iterable[Record]:
     yield Peer(origin=event.peer_origin, log_key=event.log_key, region=event.peer, added=moment.position)
 
 
-def _decide_dismissed(state: State, event: e.PeerDismissed, moment: Moment) -> Iterator[Violation]:
+def _decide_dismissed(state: State, event: PeerDismissed, moment: Moment) -> Iterator[Violation]:
     if known_peer(state, event.peer_origin) is None:
         yield Violation("unknown-peer", f"the log {event.peer_origin} is not recognised here", "/peer_origin")
 
 
-def _evolve_dismissed(state: State, event: e.PeerDismissed, moment: Moment) -> Iterable[Record]:
+def _evolve_dismissed(state: State, event: PeerDismissed, moment: Moment) -> Iterable[Record]:
     for one in state.group(Peer, event.peer_origin):
         if one.dismissed is None:
             yield replace(one, dismissed=moment.position)
@@ -78,7 +82,7 @@ def _evolve_dismissed(state: State, event: e.PeerDismissed, moment: Moment) -> I
 # -- visitors -------------------------------------------------------------------------------------
 
 
-def _needs_visiting(event: e.VolunteerVisiting) -> Iterable[Need]:
+def _needs_visiting(event: VolunteerVisiting) -> Iterable[Need]:
     yield Need(Volunteer, event.subject)
     yield Need(Peer, group=event.home_origin)
     if isinstance(event.key, str):
@@ -86,7 +90,7 @@ def _needs_visiting(event: e.VolunteerVisiting) -> Iterable[Need]:
         yield Need(Claim, registration.key_claim(event.key))
 
 
-def _decide_visiting(state: State, event: e.VolunteerVisiting, moment: Moment) -> Iterator[Violation]:
+def _decide_visiting(state: State, event: VolunteerVisiting, moment: Moment) -> Iterator[Violation]:
     known = state.get(Volunteer, event.subject)
     declared_anew = known is not None and known.status == "visiting" and known.home != event.home
     if known is not None and known.status != "noted" and not declared_anew:
@@ -96,7 +100,7 @@ def _decide_visiting(state: State, event: e.VolunteerVisiting, moment: Moment) -
         yield from registration.check_new_key(state, event.key)
 
 
-def _evolve_visiting(state: State, event: e.VolunteerVisiting, moment: Moment) -> Iterable[Record]:
+def _evolve_visiting(state: State, event: VolunteerVisiting, moment: Moment) -> Iterable[Record]:
     known = state.get(Volunteer, event.subject)
     epoch = 0 if known is None else known.epoch
     yield Volunteer(id=event.subject, status="visiting", registrar=event.issuer, home=event.home, epoch=epoch)
@@ -112,12 +116,12 @@ def cited(event: Arrived) -> str:
     return encode_base64url(event.entry)
 
 
-def is_cited(named: e.Cited, one: Arrived) -> bool:
+def is_cited(named: Cited, one: Arrived) -> bool:
     """Whether this is the event that was named."""
     return (named.origin, named.position, named.entry) == (one.origin, one.position, cited(one))
 
 
-def check_cited(named: e.Cited, moment: Moment, pointer: str) -> Iterator[Violation]:
+def check_cited(named: Cited, moment: Moment, pointer: str) -> Iterator[Violation]:
     """What an event cites was brought along, and verified."""
     if not moment.arrived or not is_cited(named, moment.arrived[0]):
         yield Violation("evidence-missing", "the event that this one cites was not brought along", pointer)
@@ -126,7 +130,7 @@ def check_cited(named: e.Cited, moment: Moment, pointer: str) -> Iterator[Violat
 def units(moment: Moment) -> Iterable[Record]:
     """The organisations of other ledgers that the support tells of."""
     for one in moment.support:
-        if isinstance(one.event, e.OrganisationRegistered) and one.origin:
+        if isinstance(one.event, OrganisationRegistered) and one.origin:
             yield Unit(id=one.event.subject, origin=one.origin, name=one.event.name, kind=one.event.kind)
 
 
@@ -135,28 +139,28 @@ def units(moment: Moment) -> Iterable[Record]:
 
 def needs_of(one: Arrived) -> Iterable[Need]:
     """Records that deciding on an event which arrived will ask for."""
-    if isinstance(one.event, e.RecoveryAnnounced):
+    if isinstance(one.event, RecoveryAnnounced):
         yield from (Need(Volunteer, name) for name in (one.event.volunteer, *one.event.aliases))
-    if isinstance(one.event, e.TransferAccepted) and one.event.recovery is not UNSET:
+    if isinstance(one.event, TransferAccepted) and one.event.recovery is not UNSET:
         yield Need(Transfer, one.event.subject.removeprefix("transfer:"))
-    if isinstance(one.event, e.OrganisationRegistered):
+    if isinstance(one.event, OrganisationRegistered):
         yield Need(Unit, (one.event.subject, one.origin))
-    if one.topic in e.CHANGE_TYPES:
+    if one.topic in CHANGE_TYPES:
         entry, origin = hours.entry_of(one.event, one.origin)
         yield Need(Entry, (entry, origin))
         yield Need(Entry, (entry, ""))  # of this log, when the event names it
-    elif one.topic in e.RECORD_TYPES:
+    elif one.topic in RECORD_TYPES:
         yield Need(Entry, (one.event.id, one.origin))
 
 
-def _needs_received(event: e.EntryReceived) -> Iterable[Need]:
+def _needs_received(event: EntryReceived) -> Iterable[Need]:
     yield Need(Volunteer, event.subject)
     yield Need(Peer, group=event.event.origin)
     yield Need(Receipt, cited=(event.event.origin, event.event.position))
     yield Need(Transfer, group=event.subject)
 
 
-def _decide_received(state: State, event: e.EntryReceived, moment: Moment) -> Iterator[Violation]:
+def _decide_received(state: State, event: EntryReceived, moment: Moment) -> Iterator[Violation]:
     yield from check_cited(event.event, moment, "/event")
     if not moment.arrived:
         return
@@ -173,7 +177,7 @@ def _decide_received(state: State, event: e.EntryReceived, moment: Moment) -> It
         yield Violation("wrong-subject", f"the event is about {one.event.subject}", "/subject")
     elif (known := state.get(Volunteer, person(state, event.subject))) is None or known.status == "noted":
         yield Violation("unknown-volunteer", f"{event.subject} is not known here", "/subject")
-    elif one.topic in e.CHANGE_TYPES:
+    elif one.topic in CHANGE_TYPES:
         entry = state.get(Entry, hours.entry_of(one.event, one.origin, moment.origin))
         if entry is None or entry.volunteer != person(state, event.subject):
             yield Violation("unknown-entry", f"the entry {one.event.entry} is not known here yet", "/event")
@@ -191,11 +195,11 @@ def _check_author(state: State, one: Arrived, entry: Entry, moment: Moment) -> I
     heirs = {
         other.event.successor
         for other in moment.support
-        if isinstance(other.event, e.OrganisationDissolved)
+        if isinstance(other.event, OrganisationDissolved)
         and (other.origin, other.event.subject) == (one.origin, entry.issuer)
     }
     allowed = {entry.issuer, region, *heirs}
-    if isinstance(event, e.HoursApproved | e.HoursDisputed) and event.issuer.startswith("volunteer:"):
+    if isinstance(event, HoursApproved | HoursDisputed) and event.issuer.startswith("volunteer:"):
         allowed.add(event.issuer if person(state, event.issuer) == entry.volunteer else "")
     if event.issuer not in allowed:
         yield Violation("wrong-author", f"{event.issuer} may not change that entry", "/event")
@@ -231,9 +235,7 @@ def hops_of(state: State, volunteer: str, moment: Moment) -> list[tuple[int, str
     found = []
     for one in moment.support:
         event = one.event
-        if not isinstance(event, e.TransferAccepted) or volunteer not in {
-            person(state, name) for name in ids_of(event)
-        }:
+        if not isinstance(event, TransferAccepted) or volunteer not in {person(state, name) for name in ids_of(event)}:
             continue
         endorsed = state.get(Transfer, name_of(event)) if event.recovery is not UNSET else None
         offer = offers.get((event.basis.origin, event.basis.position))
@@ -242,12 +244,12 @@ def hops_of(state: State, volunteer: str, moment: Moment) -> list[tuple[int, str
     return sorted(found)
 
 
-def _is_endorsed(found: Transfer, accepted: e.TransferAccepted) -> bool:
+def _is_endorsed(found: Transfer, accepted: TransferAccepted) -> bool:
     return (found.state, found.peer, found.epoch) == ("endorsed", accepted.ledger, accepted.epoch)
 
 
-def _is_taken(offer: Event | None, accepted: e.TransferAccepted) -> bool:
-    return isinstance(offer, e.TransferOffered) and (offer.subject, offer.epoch, offer.ledger, offer.to) == (
+def _is_taken(offer: Event | None, accepted: TransferAccepted) -> bool:
+    return isinstance(offer, TransferOffered) and (offer.subject, offer.epoch, offer.ledger, offer.to) == (
         accepted.subject,
         accepted.epoch,
         accepted.home,
@@ -261,7 +263,7 @@ def replayed(state: State, one: Arrived, moment: Moment, received: int) -> Itera
     return hours.BY_NAME[one.topic].evolve(state, one.event, there)
 
 
-def _evolve_received(state: State, event: e.EntryReceived, moment: Moment) -> Iterable[Record]:
+def _evolve_received(state: State, event: EntryReceived, moment: Moment) -> Iterable[Record]:
     for one in (moment.arrived or ())[:1]:
         yield Receipt(at=moment.position, turn=0, origin=one.origin, position=one.position)
         for record in replayed(state, one, moment, moment.position):
@@ -281,11 +283,11 @@ def _in_its_place(state: State, one: Arrived, entry: Entry) -> Entry:
 # -- the record stated ----------------------------------------------------------------------------
 
 
-def _needs_subject(event: e.RecordStated) -> Iterable[Need]:
+def _needs_subject(event: RecordStated) -> Iterable[Need]:
     yield Need(Volunteer, event.subject)
 
 
-def _decide_stated(state: State, event: e.RecordStated, moment: Moment) -> Iterator[Violation]:
+def _decide_stated(state: State, event: RecordStated, moment: Moment) -> Iterator[Violation]:
     if not at_home(state, event.subject):
         yield Violation("not-home", f"{event.subject} is not at home here", "/subject")
     known = state.get(Volunteer, event.subject)
@@ -300,9 +302,9 @@ def _evolve_nothing(state: State, event: Event, moment: Moment) -> Iterable[Reco
 
 
 RULES: dict[type[Event], Rule] = {
-    e.PeerRecognised: Rule(_needs_peer, _decide_recognised, _evolve_recognised),
-    e.PeerDismissed: Rule(_needs_peer, _decide_dismissed, _evolve_dismissed),
-    e.VolunteerVisiting: Rule(_needs_visiting, _decide_visiting, _evolve_visiting),
-    e.EntryReceived: Rule(_needs_received, _decide_received, _evolve_received),
-    e.RecordStated: Rule(_needs_subject, _decide_stated, _evolve_nothing),
+    PeerRecognised: Rule(_needs_peer, _decide_recognised, _evolve_recognised),
+    PeerDismissed: Rule(_needs_peer, _decide_dismissed, _evolve_dismissed),
+    VolunteerVisiting: Rule(_needs_visiting, _decide_visiting, _evolve_visiting),
+    EntryReceived: Rule(_needs_received, _decide_received, _evolve_received),
+    RecordStated: Rule(_needs_subject, _decide_stated, _evolve_nothing),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ledger import events as e
+from ledger.domain.rule import Rule, Violation
 from ledger.domain.state import (
     Claim,
     CredentialKeyRecord,
@@ -17,7 +17,15 @@ from ledger.domain.state import (
     Volunteer,
     replace,
 )
-from ledger.domain.verdict import Rule, Violation
+from ledger.events.fields import Event
+from ledger.events.proofs import (
+    ProofIssued,
+    ProofRevoked,
+    RegionCredentialKeyAdded,
+    RegionCredentialKeyRevoked,
+    StatusIndex,
+)
+from ledger.events.registration import RegionClosed
 from ledger.ids import issuer_kind
 
 # -- who may ask for one ----------------------------------------------------------------------------
@@ -43,23 +51,23 @@ def is_offered(proof: Proof) -> bool:
 # -- proofs ---------------------------------------------------------------------------------------
 
 
-def _proof_id(event: e.ProofIssued | e.ProofRevoked) -> str:
+def _proof_id(event: ProofIssued | ProofRevoked) -> str:
     return event.subject.removeprefix("proof:")
 
 
-def _index_claim(status: e.StatusIndex) -> tuple[str, str]:
+def _index_claim(status: StatusIndex) -> tuple[str, str]:
     """An index of a status list tells of one proof, ever."""
     return "status", f"{status.list}/{status.index}"
 
 
-def _needs_issued(event: e.ProofIssued) -> Iterable[Need]:
+def _needs_issued(event: ProofIssued) -> Iterable[Need]:
     yield Need(Proof, _proof_id(event))
     yield Need(Claim, _index_claim(event.status))
     if isinstance(event.replaces, str):
         yield Need(Proof, event.replaces)
 
 
-def _decide_issued(state: State, event: e.ProofIssued, moment: Moment) -> Iterator[Violation]:
+def _decide_issued(state: State, event: ProofIssued, moment: Moment) -> Iterator[Violation]:
     if state.get(Proof, _proof_id(event)):
         yield Violation("already-issued", f"{event.subject} was issued before", "/subject")
     if state.get(Claim, _index_claim(event.status)):
@@ -72,7 +80,7 @@ def _decide_issued(state: State, event: e.ProofIssued, moment: Moment) -> Iterat
             yield Violation("already-replaced", "it was replaced before, or by another format", "/replaces")
 
 
-def _evolve_issued(state: State, event: e.ProofIssued, moment: Moment) -> Iterable[Record]:
+def _evolve_issued(state: State, event: ProofIssued, moment: Moment) -> Iterable[Record]:
     proof_id, status = _proof_id(event), event.status
     yield Proof(
         id=proof_id,
@@ -87,11 +95,11 @@ def _evolve_issued(state: State, event: e.ProofIssued, moment: Moment) -> Iterab
         yield replace(before, replaced_by=proof_id)
 
 
-def _needs_revoked(event: e.ProofRevoked) -> Iterable[Need]:
+def _needs_revoked(event: ProofRevoked) -> Iterable[Need]:
     yield Need(Proof, _proof_id(event))
 
 
-def _decide_revoked(state: State, event: e.ProofRevoked, moment: Moment) -> Iterator[Violation]:
+def _decide_revoked(state: State, event: ProofRevoked, moment: Moment) -> Iterator[Violation]:
     proof = state.get(Proof, _proof_id(event))
     if proof is None:
         yield Violation("unknown-proof", f"{event.subject} was not issued here", "/subject")
@@ -99,7 +107,7 @@ def _decide_revoked(state: State, event: e.ProofRevoked, moment: Moment) -> Iter
         yield Violation("proof-revoked", f"it was revoked at position {proof.revoked}", "/subject")
 
 
-def _evolve_revoked(state: State, event: e.ProofRevoked, moment: Moment) -> Iterable[Record]:
+def _evolve_revoked(state: State, event: ProofRevoked, moment: Moment) -> Iterable[Record]:
     if proof := state.get(Proof, _proof_id(event)):
         yield replace(proof, revoked=moment.position, reason=event.reason)
 
@@ -107,20 +115,20 @@ def _evolve_revoked(state: State, event: e.ProofRevoked, moment: Moment) -> Iter
 # -- what signs them ------------------------------------------------------------------------------
 
 
-def _needs_key(event: e.RegionCredentialKeyAdded | e.RegionCredentialKeyRevoked) -> Iterable[Need]:
+def _needs_key(event: RegionCredentialKeyAdded | RegionCredentialKeyRevoked) -> Iterable[Need]:
     yield Need(CredentialKeyRecord, event.multikey)
 
 
-def _decide_key_added(state: State, event: e.RegionCredentialKeyAdded, moment: Moment) -> Iterator[Violation]:
+def _decide_key_added(state: State, event: RegionCredentialKeyAdded, moment: Moment) -> Iterator[Violation]:
     if state.get(CredentialKeyRecord, event.multikey):
         yield Violation("key-known", "the key was registered before", "/multikey")
 
 
-def _evolve_key_added(state: State, event: e.RegionCredentialKeyAdded, moment: Moment) -> Iterable[Record]:
+def _evolve_key_added(state: State, event: RegionCredentialKeyAdded, moment: Moment) -> Iterable[Record]:
     yield CredentialKeyRecord(multikey=event.multikey, did=event.did, use=event.use, added=moment.position)
 
 
-def _decide_key_revoked(state: State, event: e.RegionCredentialKeyRevoked, moment: Moment) -> Iterator[Violation]:
+def _decide_key_revoked(state: State, event: RegionCredentialKeyRevoked, moment: Moment) -> Iterator[Violation]:
     key = state.get(CredentialKeyRecord, event.multikey)
     if key is None:
         yield Violation("unknown-key", "no such key signs credentials of this region", "/multikey")
@@ -128,7 +136,7 @@ def _decide_key_revoked(state: State, event: e.RegionCredentialKeyRevoked, momen
         yield Violation("key-revoked", f"the key was revoked at {key.revoked}", "/multikey")
 
 
-def _evolve_key_revoked(state: State, event: e.RegionCredentialKeyRevoked, moment: Moment) -> Iterable[Record]:
+def _evolve_key_revoked(state: State, event: RegionCredentialKeyRevoked, moment: Moment) -> Iterable[Record]:
     if key := state.get(CredentialKeyRecord, event.multikey):
         yield replace(key, revoked=moment.position)
 
@@ -136,23 +144,23 @@ def _evolve_key_revoked(state: State, event: e.RegionCredentialKeyRevoked, momen
 # -- the end of a ledger --------------------------------------------------------------------------
 
 
-def _needs_region(event: e.RegionClosed) -> Iterable[Need]:
+def _needs_region(event: RegionClosed) -> Iterable[Need]:
     yield Need(Region, event.subject)
 
 
-def _decide_closed(state: State, event: e.RegionClosed, moment: Moment) -> Iterator[Violation]:
+def _decide_closed(state: State, event: RegionClosed, moment: Moment) -> Iterator[Violation]:
     return iter(())  # that it is closed already is said of every event that comes after
 
 
-def _evolve_closed(state: State, event: e.RegionClosed, moment: Moment) -> Iterable[Record]:
+def _evolve_closed(state: State, event: RegionClosed, moment: Moment) -> Iterable[Record]:
     if region := state.get(Region, event.subject):
         yield replace(region, closed=moment.position)
 
 
-RULES: dict[type[e.Event], Rule] = {
-    e.ProofIssued: Rule(_needs_issued, _decide_issued, _evolve_issued),
-    e.ProofRevoked: Rule(_needs_revoked, _decide_revoked, _evolve_revoked),
-    e.RegionCredentialKeyAdded: Rule(_needs_key, _decide_key_added, _evolve_key_added),
-    e.RegionCredentialKeyRevoked: Rule(_needs_key, _decide_key_revoked, _evolve_key_revoked),
-    e.RegionClosed: Rule(_needs_region, _decide_closed, _evolve_closed),
+RULES: dict[type[Event], Rule] = {
+    ProofIssued: Rule(_needs_issued, _decide_issued, _evolve_issued),
+    ProofRevoked: Rule(_needs_revoked, _decide_revoked, _evolve_revoked),
+    RegionCredentialKeyAdded: Rule(_needs_key, _decide_key_added, _evolve_key_added),
+    RegionCredentialKeyRevoked: Rule(_needs_key, _decide_key_revoked, _evolve_key_revoked),
+    RegionClosed: Rule(_needs_region, _decide_closed, _evolve_closed),
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ledger import events as e
+from ledger.crypto.keys import parse_vkey
+from ledger.domain.rule import Rule, Violation
 from ledger.domain.state import (
     Claim,
     Entry,
@@ -18,12 +19,28 @@ from ledger.domain.state import (
     Volunteer,
     replace,
 )
-from ledger.domain.verdict import Rule, Violation
+from ledger.events.fields import Event
+from ledger.events.registration import (
+    OrganisationDissolved,
+    OrganisationKeyAdded,
+    OrganisationKeyRevoked,
+    OrganisationRegistered,
+    OrganisationReinstated,
+    OrganisationSuspended,
+    RegionEstablished,
+    RegionKeyAdded,
+    RegionKeyRevoked,
+    Revocation,
+    VolunteerDisclaimed,
+    VolunteerKeyAdded,
+    VolunteerKeyRevoked,
+    VolunteerRegistered,
+    VolunteerVerified,
+)
 from ledger.ids import issuer_kind
-from ledger.keys import parse_vkey
 
 
-def _needs_nothing(event: e.Event) -> Iterable[Need]:
+def _needs_nothing(event: Event) -> Iterable[Need]:
     return ()
 
 
@@ -47,33 +64,33 @@ def new_key(issuer: str, vkey: str, moment: Moment) -> Iterable[Record]:
     yield Claim(kind=kind, key=key, holder=issuer)
 
 
-def _needs_key(event: e.RegionKeyAdded | e.OrganisationKeyAdded | e.VolunteerKeyAdded) -> Iterable[Need]:
+def _needs_key(event: RegionKeyAdded | OrganisationKeyAdded | VolunteerKeyAdded) -> Iterable[Need]:
     yield _subject_need(event)
     yield Need(KeyRecord, group=event.subject)
     yield Need(Claim, key_claim(event.key))
 
 
 def _decide_key_added(
-    state: State, event: e.RegionKeyAdded | e.OrganisationKeyAdded | e.VolunteerKeyAdded, moment: Moment
+    state: State, event: RegionKeyAdded | OrganisationKeyAdded | VolunteerKeyAdded, moment: Moment
 ) -> Iterator[Violation]:
     yield from _check_known(state, event)
     yield from check_new_key(state, event.key)
 
 
 def _evolve_key_added(
-    state: State, event: e.RegionKeyAdded | e.OrganisationKeyAdded | e.VolunteerKeyAdded, moment: Moment
+    state: State, event: RegionKeyAdded | OrganisationKeyAdded | VolunteerKeyAdded, moment: Moment
 ) -> Iterable[Record]:
     return new_key(event.subject, event.key, moment)
 
 
-def _needs_revoked(event: e.Revocation) -> Iterable[Need]:
+def _needs_revoked(event: Revocation) -> Iterable[Need]:
     yield _subject_need(event)
     yield Need(KeyRecord, group=event.subject)
     if isinstance(event.suspect_from, int):
         yield Need(Entry, signed_by=(event.subject, event.key_id, event.suspect_from))
 
 
-def _decide_revoked(state: State, event: e.Revocation, moment: Moment) -> Iterator[Violation]:
+def _decide_revoked(state: State, event: Revocation, moment: Moment) -> Iterator[Violation]:
     key = state.get(KeyRecord, (event.subject, event.key_id))
     if key is None:
         yield Violation("unknown-key", f"{event.subject} has no key {event.key_id}", "/key_id")
@@ -87,7 +104,7 @@ def _decide_revoked(state: State, event: e.Revocation, moment: Moment) -> Iterat
         yield Violation("position-ahead", "suspect_from lies beyond the end of the log", "/suspect_from")
 
 
-def _evolve_revoked(state: State, event: e.Revocation, moment: Moment) -> Iterable[Record]:
+def _evolve_revoked(state: State, event: Revocation, moment: Moment) -> Iterable[Record]:
     key = state.get(KeyRecord, (event.subject, event.key_id))
     if key is not None:
         yield replace(key, revoked=moment.position)
@@ -104,12 +121,12 @@ def _disputed(entries: Iterable[Entry], issuer: str) -> Iterable[Entry]:
     return (replace(entry, disputed_by=issuer) for entry in entries if not entry.withdrawn)
 
 
-def _subject_need(event: e.Event) -> Need:
+def _subject_need(event: Event) -> Need:
     kinds: dict[str, type[Record]] = {"org": Organisation, "volunteer": Volunteer, "region": Region}
     return Need(kinds[issuer_kind(event.subject)], event.subject)
 
 
-def _check_known(state: State, event: e.Event) -> Iterator[Violation]:
+def _check_known(state: State, event: Event) -> Iterator[Violation]:
     need = _subject_need(event)
     if state.get(need.kind, need.identity) is None:
         yield Violation("unknown-subject", f"{event.subject} is not registered", "/subject")
@@ -118,7 +135,7 @@ def _check_known(state: State, event: e.Event) -> Iterator[Violation]:
 # -- regions --------------------------------------------------------------------------------------
 
 
-def _decide_established(state: State, event: e.RegionEstablished, moment: Moment) -> Iterator[Violation]:
+def _decide_established(state: State, event: RegionEstablished, moment: Moment) -> Iterator[Violation]:
     if moment.position != 0:
         yield Violation("already-established", "a ledger is established once, by its first event", "/type")
     if event.origin != moment.origin:
@@ -127,7 +144,7 @@ def _decide_established(state: State, event: e.RegionEstablished, moment: Moment
         yield Violation("key-known", "the log key signs only checkpoints: the issuing key is another", "/key")
 
 
-def _evolve_established(state: State, event: e.RegionEstablished, moment: Moment) -> Iterable[Record]:
+def _evolve_established(state: State, event: RegionEstablished, moment: Moment) -> Iterable[Record]:
     name = event.name
     yield Region(id=event.subject, origin=event.origin, zh=name.zh, en=name.en, log_key=event.log_key)
     yield from new_key(event.issuer, event.key, moment)
@@ -138,31 +155,31 @@ def _evolve_established(state: State, event: e.RegionEstablished, moment: Moment
 # -- organisations --------------------------------------------------------------------------------
 
 
-def _needs_subject(event: e.Event) -> Iterable[Need]:
+def _needs_subject(event: Event) -> Iterable[Need]:
     yield _subject_need(event)
 
 
-def _decide_organisation(state: State, event: e.OrganisationRegistered, moment: Moment) -> Iterator[Violation]:
+def _decide_organisation(state: State, event: OrganisationRegistered, moment: Moment) -> Iterator[Violation]:
     if state.get(Organisation, event.subject):
         yield Violation("already-registered", f"{event.subject} is registered", "/subject")
 
 
-def _evolve_organisation(state: State, event: e.OrganisationRegistered, moment: Moment) -> Iterable[Record]:
+def _evolve_organisation(state: State, event: OrganisationRegistered, moment: Moment) -> Iterable[Record]:
     yield Organisation(id=event.subject, name=event.name, kind=event.kind)
 
 
-StatusChange = e.OrganisationSuspended | e.OrganisationReinstated | e.OrganisationDissolved
-_STATUS: dict[type[e.Event], tuple[frozenset[str], str]] = {
-    e.OrganisationSuspended: (frozenset({"active"}), "suspended"),
-    e.OrganisationReinstated: (frozenset({"suspended"}), "active"),
-    e.OrganisationDissolved: (frozenset({"active", "suspended"}), "dissolved"),
+StatusChange = OrganisationSuspended | OrganisationReinstated | OrganisationDissolved
+_STATUS: dict[type[Event], tuple[frozenset[str], str]] = {
+    OrganisationSuspended: (frozenset({"active"}), "suspended"),
+    OrganisationReinstated: (frozenset({"suspended"}), "active"),
+    OrganisationDissolved: (frozenset({"active", "suspended"}), "dissolved"),
 }
 """From which states a type leads to which."""
 
 
 def _needs_status(event: StatusChange) -> Iterable[Need]:
     yield _subject_need(event)
-    if isinstance(event, e.OrganisationDissolved) and isinstance(event.successor, str):
+    if isinstance(event, OrganisationDissolved) and isinstance(event.successor, str):
         yield Need(Organisation, event.successor)
 
 
@@ -172,7 +189,7 @@ def _decide_status(state: State, event: StatusChange, moment: Moment) -> Iterato
     before, after = _STATUS[type(event)]
     if subject is not None and subject.status not in before:
         yield Violation("wrong-status", f"{event.subject} is {subject.status}, so it cannot become {after}", "/subject")
-    if isinstance(event, e.OrganisationDissolved) and isinstance(event.successor, str):
+    if isinstance(event, OrganisationDissolved) and isinstance(event.successor, str):
         heir = state.get(Organisation, event.successor)
         if heir is None or heir.status != "active" or heir.id == event.subject:
             yield Violation("unknown-successor", f"{event.successor} is not another active organisation", "/successor")
@@ -181,7 +198,7 @@ def _decide_status(state: State, event: StatusChange, moment: Moment) -> Iterato
 def _evolve_status(state: State, event: StatusChange, moment: Moment) -> Iterable[Record]:
     subject = state.get(Organisation, event.subject)
     if subject is not None:
-        successor = event.successor if isinstance(event, e.OrganisationDissolved) else None
+        successor = event.successor if isinstance(event, OrganisationDissolved) else None
         heir = successor if isinstance(successor, str) else None
         yield replace(subject, status=_STATUS[type(event)][1], successor=heir)
 
@@ -194,14 +211,14 @@ def identity_claim(claim: str | None) -> tuple[str, str] | None:
     return None if claim is None else ("identity", claim)
 
 
-def _needs_registered(event: e.VolunteerRegistered) -> Iterable[Need]:
+def _needs_registered(event: VolunteerRegistered) -> Iterable[Need]:
     yield _subject_need(event)
     if isinstance(event.key, str):
         yield Need(KeyRecord, group=event.subject)
         yield Need(Claim, key_claim(event.key))
 
 
-def _check_claim(state: State, event: e.Event, moment: Moment) -> Iterator[Violation]:
+def _check_claim(state: State, event: Event, moment: Moment) -> Iterator[Violation]:
     claim = identity_claim(moment.claim)
     if claim is None:
         yield Violation("identity-missing", "a station sends the identity number in the private details", "/identity")
@@ -210,12 +227,12 @@ def _check_claim(state: State, event: e.Event, moment: Moment) -> Iterator[Viola
         yield Violation("person-registered", f"this person is registered as {held.holder}", "/identity")
 
 
-def _take_claim(event: e.Event, moment: Moment) -> Iterable[Record]:
+def _take_claim(event: Event, moment: Moment) -> Iterable[Record]:
     if claim := identity_claim(moment.claim):
         yield Claim(kind=claim[0], key=claim[1], holder=event.subject)
 
 
-def _decide_registered(state: State, event: e.VolunteerRegistered, moment: Moment) -> Iterator[Violation]:
+def _decide_registered(state: State, event: VolunteerRegistered, moment: Moment) -> Iterator[Violation]:
     if state.get(Volunteer, event.subject):
         yield Violation("already-registered", f"{event.subject} is registered", "/subject")
     if isinstance(event.key, str):
@@ -224,7 +241,7 @@ def _decide_registered(state: State, event: e.VolunteerRegistered, moment: Momen
         yield from _check_claim(state, event, moment)
 
 
-def _evolve_registered(state: State, event: e.VolunteerRegistered, moment: Moment) -> Iterable[Record]:
+def _evolve_registered(state: State, event: VolunteerRegistered, moment: Moment) -> Iterable[Record]:
     own = event.issuer == event.subject
     status = "unverified" if own else "verified"
     verifier = None if own else event.issuer
@@ -235,7 +252,7 @@ def _evolve_registered(state: State, event: e.VolunteerRegistered, moment: Momen
         yield from _take_claim(event, moment)
 
 
-def _decide_verified(state: State, event: e.VolunteerVerified, moment: Moment) -> Iterator[Violation]:
+def _decide_verified(state: State, event: VolunteerVerified, moment: Moment) -> Iterator[Violation]:
     yield from _check_known(state, event)
     subject = state.get(Volunteer, event.subject)
     if subject is not None and subject.status != "unverified":
@@ -243,19 +260,19 @@ def _decide_verified(state: State, event: e.VolunteerVerified, moment: Moment) -
     yield from _check_claim(state, event, moment)
 
 
-def _evolve_verified(state: State, event: e.VolunteerVerified, moment: Moment) -> Iterable[Record]:
+def _evolve_verified(state: State, event: VolunteerVerified, moment: Moment) -> Iterable[Record]:
     subject = state.get(Volunteer, event.subject)
     if subject is not None:
         yield replace(subject, status="verified", verifier=event.issuer)
     yield from _take_claim(event, moment)
 
 
-def _needs_disclaimed(event: e.VolunteerDisclaimed) -> Iterable[Need]:
+def _needs_disclaimed(event: VolunteerDisclaimed) -> Iterable[Need]:
     yield _subject_need(event)
     yield Need(Entry, group=event.subject)
 
 
-def _decide_disclaimed(state: State, event: e.VolunteerDisclaimed, moment: Moment) -> Iterator[Violation]:
+def _decide_disclaimed(state: State, event: VolunteerDisclaimed, moment: Moment) -> Iterator[Violation]:
     yield from _check_known(state, event)
     subject = state.get(Volunteer, event.subject)
     if subject is not None and subject.alias_of is not None:
@@ -264,26 +281,26 @@ def _decide_disclaimed(state: State, event: e.VolunteerDisclaimed, moment: Momen
         yield Violation("wrong-status", f"{event.subject} is disclaimed", "/subject")
 
 
-def _evolve_disclaimed(state: State, event: e.VolunteerDisclaimed, moment: Moment) -> Iterable[Record]:
+def _evolve_disclaimed(state: State, event: VolunteerDisclaimed, moment: Moment) -> Iterable[Record]:
     subject = state.get(Volunteer, event.subject)
     if subject is not None:
         yield replace(subject, status="disclaimed")
     yield from _disputed(state.group(Entry, event.subject), event.issuer)
 
 
-RULES: dict[type[e.Event], Rule] = {
-    e.RegionEstablished: Rule(_needs_nothing, _decide_established, _evolve_established),
-    e.RegionKeyAdded: Rule(_needs_key, _decide_key_added, _evolve_key_added),
-    e.RegionKeyRevoked: Rule(_needs_revoked, _decide_revoked, _evolve_revoked),
-    e.OrganisationRegistered: Rule(_needs_subject, _decide_organisation, _evolve_organisation),
-    e.OrganisationKeyAdded: Rule(_needs_key, _decide_key_added, _evolve_key_added),
-    e.OrganisationKeyRevoked: Rule(_needs_revoked, _decide_revoked, _evolve_revoked),
-    e.OrganisationSuspended: Rule(_needs_status, _decide_status, _evolve_status),
-    e.OrganisationReinstated: Rule(_needs_status, _decide_status, _evolve_status),
-    e.OrganisationDissolved: Rule(_needs_status, _decide_status, _evolve_status),
-    e.VolunteerRegistered: Rule(_needs_registered, _decide_registered, _evolve_registered),
-    e.VolunteerKeyAdded: Rule(_needs_key, _decide_key_added, _evolve_key_added),
-    e.VolunteerKeyRevoked: Rule(_needs_revoked, _decide_revoked, _evolve_revoked),
-    e.VolunteerVerified: Rule(_needs_subject, _decide_verified, _evolve_verified),
-    e.VolunteerDisclaimed: Rule(_needs_disclaimed, _decide_disclaimed, _evolve_disclaimed),
+RULES: dict[type[Event], Rule] = {
+    RegionEstablished: Rule(_needs_nothing, _decide_established, _evolve_established),
+    RegionKeyAdded: Rule(_needs_key, _decide_key_added, _evolve_key_added),
+    RegionKeyRevoked: Rule(_needs_revoked, _decide_revoked, _evolve_revoked),
+    OrganisationRegistered: Rule(_needs_subject, _decide_organisation, _evolve_organisation),
+    OrganisationKeyAdded: Rule(_needs_key, _decide_key_added, _evolve_key_added),
+    OrganisationKeyRevoked: Rule(_needs_revoked, _decide_revoked, _evolve_revoked),
+    OrganisationSuspended: Rule(_needs_status, _decide_status, _evolve_status),
+    OrganisationReinstated: Rule(_needs_status, _decide_status, _evolve_status),
+    OrganisationDissolved: Rule(_needs_status, _decide_status, _evolve_status),
+    VolunteerRegistered: Rule(_needs_registered, _decide_registered, _evolve_registered),
+    VolunteerKeyAdded: Rule(_needs_key, _decide_key_added, _evolve_key_added),
+    VolunteerKeyRevoked: Rule(_needs_revoked, _decide_revoked, _evolve_revoked),
+    VolunteerVerified: Rule(_needs_subject, _decide_verified, _evolve_verified),
+    VolunteerDisclaimed: Rule(_needs_disclaimed, _decide_disclaimed, _evolve_disclaimed),
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ledger import authority
-from ledger.domain import exchange, hours, proofs, recovery, registration, transfer
+from ledger.domain import authority, hours, peers, proofs, recovery, registration, transfer
+from ledger.domain.rule import Rule, Violation
 from ledger.domain.state import (
     Arrived,
     Claim,
@@ -21,14 +21,15 @@ from ledger.domain.state import (
     Volunteer,
     person,
 )
-from ledger.domain.verdict import Rule, Violation
-from ledger.event_fields import Event, type_name
-from ledger.events import CATALOGUE, HoursFields, RegionEstablished
+from ledger.events.body import CATALOGUE
+from ledger.events.fields import Event, type_name
+from ledger.events.hours import HoursFields
+from ledger.events.registration import RegionEstablished
 from ledger.ids import instant, issuer_kind
 from ledger.limits import CLOCK_AHEAD_MAX
 
 RULES: dict[type[Event], Rule] = (
-    registration.RULES | hours.RULES | proofs.RULES | exchange.RULES | transfer.RULES | recovery.RULES
+    registration.RULES | hours.RULES | proofs.RULES | peers.RULES | transfer.RULES | recovery.RULES
 )
 BY_NAME = {type_name(kind): rule for kind, rule in RULES.items()}
 """The same by type name, for events that come from the log with some of their fields."""
@@ -61,7 +62,7 @@ def further_needs(state: State, arrived: Iterable[Arrived]) -> Iterable[Need]:
         if claim.kind == "identity":
             yield Need(Volunteer, claim.holder)
     for one in arrived:
-        yield from exchange.needs_of(one)
+        yield from peers.needs_of(one)
 
 
 def further_spans(state: State, events: Iterable[Event]) -> Iterable[Need]:

@@ -10,33 +10,36 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import UNSET
 
-from ledger import events as e
-from ledger.domain.arrival import (
-    arrived_keys,
-    arrived_people,
-    check_arrival,
-    check_record,
-    needs_arrival,
-    replay,
-)
-from ledger.domain.exchange import check_cited, check_peer, units
-from ledger.domain.moves import arriving, check_state, find_transfer, name_of, needs_transfer
+from ledger.domain.arrival import arrived_keys, arrived_people, check_arrival, check_record, needs_arrival, replay
+from ledger.domain.peers import check_cited, check_peer, units
 from ledger.domain.recovery import check_recovery
 from ledger.domain.registration import key_claim
+from ledger.domain.rule import Rule, Violation
 from ledger.domain.state import Claim, KeyRecord, Moment, Need, Peer, Record, State, Transfer, Volunteer, replace
-from ledger.domain.verdict import Rule, Violation
-from ledger.event_fields import Event
+from ledger.domain.transfer_state import arriving, check_state, find_transfer, name_of, needs_transfer
+from ledger.events.fields import Event
+from ledger.events.transfer import (
+    Cited,
+    Decision,
+    TransferAccepted,
+    TransferCancelled,
+    TransferClosed,
+    TransferExpired,
+    TransferOffered,
+    TransferRejected,
+    TransferRequested,
+)
 from ledger.ids import instant
 
 # -- at the home ----------------------------------------------------------------------------------
 
 
-def _needs_requested(event: e.TransferRequested) -> Iterable[Need]:
+def _needs_requested(event: TransferRequested) -> Iterable[Need]:
     yield from needs_transfer(event)
     yield Need(Peer, group=event.to_origin)
 
 
-def _decide_requested(state: State, event: e.TransferRequested, moment: Moment) -> Iterator[Violation]:
+def _decide_requested(state: State, event: TransferRequested, moment: Moment) -> Iterator[Violation]:
     if find_transfer(state, event):
         yield Violation("already-requested", f"{event.subject} is known here", "/subject")
     volunteer = state.get(Volunteer, event.volunteer)
@@ -54,7 +57,7 @@ def _decide_requested(state: State, event: e.TransferRequested, moment: Moment) 
         yield from check_peer(state, event.to_origin, event.to, "/to")
 
 
-def _evolve_requested(state: State, event: e.TransferRequested, moment: Moment) -> Iterable[Record]:
+def _evolve_requested(state: State, event: TransferRequested, moment: Moment) -> Iterable[Record]:
     yield Transfer(
         id=name_of(event),
         outgoing=True,
@@ -69,7 +72,7 @@ def _evolve_requested(state: State, event: e.TransferRequested, moment: Moment) 
         yield replace(volunteer, transfer=name_of(event))
 
 
-def _decide_offered(state: State, event: e.TransferOffered, moment: Moment) -> Iterator[Violation]:
+def _decide_offered(state: State, event: TransferOffered, moment: Moment) -> Iterator[Violation]:
     yield from check_state(state, event, "requested")
     found, volunteer = find_transfer(state, event), state.get(Volunteer, event.volunteer)
     if found is not None and (found.peer, found.peer_origin) != (event.to, event.to_origin):
@@ -82,7 +85,7 @@ def _decide_offered(state: State, event: e.TransferOffered, moment: Moment) -> I
         yield Violation("offer-expired", "the offer expires before it is made", "/expires")
 
 
-def _evolve_offered(state: State, event: e.TransferOffered, moment: Moment) -> Iterable[Record]:
+def _evolve_offered(state: State, event: TransferOffered, moment: Moment) -> Iterable[Record]:
     if found := find_transfer(state, event):
         yield replace(
             found,
@@ -98,10 +101,10 @@ def _evolve_offered(state: State, event: e.TransferOffered, moment: Moment) -> I
 
 
 def _check_outcome(
-    state: State, event: e.TransferClosed | e.TransferCancelled, moment: Moment, kinds: tuple[type[e.Decision], ...]
+    state: State, event: TransferClosed | TransferCancelled, moment: Moment, kinds: tuple[type[Decision], ...]
 ) -> Iterator[Violation]:
     """The destination decided on this offer, and so."""
-    assert isinstance(event.outcome, e.Cited)
+    assert isinstance(event.outcome, Cited)
     yield from check_cited(event.outcome, moment, "/outcome")
     found = find_transfer(state, event)
     if not moment.arrived or found is None:
@@ -113,19 +116,19 @@ def _check_outcome(
         yield Violation("wrong-outcome", "the decision is about another offer", "/outcome")
 
 
-def _decide_closed(state: State, event: e.TransferClosed, moment: Moment) -> Iterator[Violation]:
+def _decide_closed(state: State, event: TransferClosed, moment: Moment) -> Iterator[Violation]:
     yield from check_state(state, event, "offered")
-    yield from _check_outcome(state, event, moment, (e.TransferAccepted,))
+    yield from _check_outcome(state, event, moment, (TransferAccepted,))
 
 
-def _evolve_closed(state: State, event: e.TransferClosed, moment: Moment) -> Iterable[Record]:
+def _evolve_closed(state: State, event: TransferClosed, moment: Moment) -> Iterable[Record]:
     found, volunteer = find_transfer(state, event), state.get(Volunteer, event.volunteer)
     if found is not None and volunteer is not None:
         yield replace(found, state="closed", decided=moment.position)
         yield replace(volunteer, home=found.peer, transfer=None)
 
 
-def _decide_cancelled(state: State, event: e.TransferCancelled, moment: Moment) -> Iterator[Violation]:
+def _decide_cancelled(state: State, event: TransferCancelled, moment: Moment) -> Iterator[Violation]:
     yield from check_state(state, event, "requested", "offered")
     found = find_transfer(state, event)
     if found is None:
@@ -134,12 +137,12 @@ def _decide_cancelled(state: State, event: e.TransferCancelled, moment: Moment) 
         if event.outcome is not UNSET or event.closure is not UNSET:
             yield Violation("not-offered", "what was never offered needs no proof to be cancelled", "/subject")
     elif event.outcome is not UNSET:
-        yield from _check_outcome(state, event, moment, (e.TransferRejected, e.TransferExpired))
+        yield from _check_outcome(state, event, moment, (TransferRejected, TransferExpired))
     elif event.closure is UNSET or moment.arrived is None:
         yield Violation("evidence-missing", "an offer is cancelled with the other side's proof alone", "/outcome")
 
 
-def _evolve_cancelled(state: State, event: e.TransferCancelled, moment: Moment) -> Iterable[Record]:
+def _evolve_cancelled(state: State, event: TransferCancelled, moment: Moment) -> Iterable[Record]:
     found, volunteer = find_transfer(state, event), state.get(Volunteer, event.volunteer)
     if found is not None and volunteer is not None:
         yield replace(found, state="cancelled", decided=moment.position)
@@ -149,12 +152,12 @@ def _evolve_cancelled(state: State, event: e.TransferCancelled, moment: Moment) 
 # -- at the destination ---------------------------------------------------------------------------
 
 
-def _needs_decision(event: e.Decision) -> Iterable[Need]:
+def _needs_decision(event: Decision) -> Iterable[Need]:
     yield from needs_transfer(event)
     yield Need(Peer, group=event.basis.origin)
 
 
-def _needs_accepted(event: e.TransferAccepted) -> Iterable[Need]:
+def _needs_accepted(event: TransferAccepted) -> Iterable[Need]:
     yield from _needs_decision(event)
     yield from needs_arrival(event)
     if isinstance(event.joined, str):
@@ -164,7 +167,7 @@ def _needs_accepted(event: e.TransferAccepted) -> Iterable[Need]:
         yield Need(Claim, key_claim(text))
 
 
-def is_another(found: Transfer, event: e.Decision) -> bool:
+def is_another(found: Transfer, event: Decision) -> bool:
     """Whether the UUID was used for another move before: this one can only be rejected, which its home is told."""
     return found.outgoing or (found.peer_origin, found.volunteer, found.epoch) != (
         event.basis.origin,
@@ -173,17 +176,17 @@ def is_another(found: Transfer, event: e.Decision) -> bool:
     )
 
 
-def _check_undecided(state: State, event: e.Decision, moment: Moment) -> Iterator[Violation]:
+def _check_undecided(state: State, event: Decision, moment: Moment) -> Iterator[Violation]:
     """The offer is addressed to this ledger, and nothing was decided on it."""
     found = find_transfer(state, event)
-    if found is not None and not (isinstance(event, e.TransferRejected) and is_another(found, event)):
+    if found is not None and not (isinstance(event, TransferRejected) and is_another(found, event)):
         yield Violation("already-decided", f"{event.subject} is decided", "/subject")
     yield from check_peer(state, event.basis.origin, event.home, "/home")
     yield from check_cited(event.basis, moment, "/basis")
     if not moment.arrived:
         return
     offer = moment.arrived[0].event
-    if not isinstance(offer, e.TransferOffered) or offer.subject != event.subject:
+    if not isinstance(offer, TransferOffered) or offer.subject != event.subject:
         yield Violation("wrong-basis", "what is cited is not the offer of this transfer", "/basis")
     elif (offer.to, offer.to_origin) != (moment.region, moment.origin):
         yield Violation("wrong-region", f"the offer is to {offer.to} with the log {offer.to_origin}", "/basis")
@@ -191,11 +194,11 @@ def _check_undecided(state: State, event: e.Decision, moment: Moment) -> Iterato
         yield Violation("wrong-basis", "the offer is of another volunteer, epoch or home", "/basis")
 
 
-def _decide_accepted(state: State, event: e.TransferAccepted, moment: Moment) -> Iterator[Violation]:
+def _decide_accepted(state: State, event: TransferAccepted, moment: Moment) -> Iterator[Violation]:
     if event.recovery is UNSET:
         yield from _check_undecided(state, event, moment)
         offer = moment.arrived[0].event if moment.arrived else None
-        if isinstance(offer, e.TransferOffered) and moment.now >= instant(offer.expires):
+        if isinstance(offer, TransferOffered) and moment.now >= instant(offer.expires):
             yield Violation("offer-expired", f"the offer expired at {offer.expires}", "/basis")
     else:
         yield from check_recovery(state, event, moment)
@@ -203,7 +206,7 @@ def _decide_accepted(state: State, event: e.TransferAccepted, moment: Moment) ->
     yield from check_arrival(state, event, moment)
 
 
-def _evolve_accepted(state: State, event: e.TransferAccepted, moment: Moment) -> Iterable[Record]:
+def _evolve_accepted(state: State, event: TransferAccepted, moment: Moment) -> Iterable[Record]:
     here = event.joined if isinstance(event.joined, str) else event.volunteer
     yield from arrived_people(state, event, moment, here)
     yield from arrived_keys(state, event, moment)
@@ -212,29 +215,29 @@ def _evolve_accepted(state: State, event: e.TransferAccepted, moment: Moment) ->
     yield arriving(state, event, moment, "accepted")
 
 
-def _decide_rejected(state: State, event: e.TransferRejected, moment: Moment) -> Iterator[Violation]:
+def _decide_rejected(state: State, event: TransferRejected, moment: Moment) -> Iterator[Violation]:
     yield from _check_undecided(state, event, moment)
 
 
-def _decide_expired(state: State, event: e.TransferExpired, moment: Moment) -> Iterator[Violation]:
+def _decide_expired(state: State, event: TransferExpired, moment: Moment) -> Iterator[Violation]:
     yield from _check_undecided(state, event, moment)
     offer = moment.arrived[0].event if moment.arrived else None
-    if isinstance(offer, e.TransferOffered) and moment.now < instant(offer.expires):
+    if isinstance(offer, TransferOffered) and moment.now < instant(offer.expires):
         yield Violation("not-expired", f"the offer stands until {offer.expires}", "/basis")
 
 
-def _evolve_declined(state: State, event: e.TransferRejected | e.TransferExpired, moment: Moment) -> Iterable[Record]:
+def _evolve_declined(state: State, event: TransferRejected | TransferExpired, moment: Moment) -> Iterable[Record]:
     if find_transfer(state, event):
         return  # which was another move
-    yield arriving(state, event, moment, "rejected" if isinstance(event, e.TransferRejected) else "expired")
+    yield arriving(state, event, moment, "rejected" if isinstance(event, TransferRejected) else "expired")
 
 
 RULES: dict[type[Event], Rule] = {
-    e.TransferRequested: Rule(_needs_requested, _decide_requested, _evolve_requested),
-    e.TransferOffered: Rule(needs_transfer, _decide_offered, _evolve_offered),
-    e.TransferAccepted: Rule(_needs_accepted, _decide_accepted, _evolve_accepted),
-    e.TransferRejected: Rule(_needs_decision, _decide_rejected, _evolve_declined),
-    e.TransferExpired: Rule(_needs_decision, _decide_expired, _evolve_declined),
-    e.TransferClosed: Rule(needs_transfer, _decide_closed, _evolve_closed),
-    e.TransferCancelled: Rule(needs_transfer, _decide_cancelled, _evolve_cancelled),
+    TransferRequested: Rule(_needs_requested, _decide_requested, _evolve_requested),
+    TransferOffered: Rule(needs_transfer, _decide_offered, _evolve_offered),
+    TransferAccepted: Rule(_needs_accepted, _decide_accepted, _evolve_accepted),
+    TransferRejected: Rule(_needs_decision, _decide_rejected, _evolve_declined),
+    TransferExpired: Rule(_needs_decision, _decide_expired, _evolve_declined),
+    TransferClosed: Rule(needs_transfer, _decide_closed, _evolve_closed),
+    TransferCancelled: Rule(needs_transfer, _decide_cancelled, _evolve_cancelled),
 }

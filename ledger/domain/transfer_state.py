@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ledger import events as e
+from ledger.domain.rule import Violation
 from ledger.domain.state import Moment, Need, State, Transfer, Volunteer
-from ledger.domain.verdict import Violation
-from ledger.event_fields import Event
+from ledger.events.fields import Event
+from ledger.events.transfer import Decision, RecoveryAnnounced, TransferAccepted, TransferEvent, TransferOffered
 
 
 def name_of(event: Event) -> str:
@@ -20,13 +20,13 @@ def find_transfer(state: State, event: Event) -> Transfer | None:
     return state.get(Transfer, name_of(event))
 
 
-def needs_transfer(event: e.TransferEvent) -> Iterable[Need]:
+def needs_transfer(event: TransferEvent) -> Iterable[Need]:
     """What every event about a transfer asks for."""
     yield Need(Transfer, name_of(event))
     yield Need(Volunteer, event.volunteer)
 
 
-def check_state(state: State, event: e.TransferEvent, *states: str) -> Iterator[Violation]:
+def check_state(state: State, event: TransferEvent, *states: str) -> Iterator[Violation]:
     """The transfer is known here, of that volunteer, and in one of these states."""
     found = find_transfer(state, event)
     if found is None or found.volunteer != event.volunteer:
@@ -35,12 +35,12 @@ def check_state(state: State, event: e.TransferEvent, *states: str) -> Iterator[
         yield Violation("wrong-state", f"the transfer is {found.state}", "/subject")
 
 
-def ids_of(event: e.TransferAccepted | e.TransferOffered) -> tuple[str, ...]:
+def ids_of(event: TransferAccepted | TransferOffered) -> tuple[str, ...]:
     """All ids under which the person's entries were recorded, the record's own first."""
     return event.volunteer, *event.aliases
 
 
-def arriving(state: State, event: e.Decision | e.RecoveryAnnounced, moment: Moment, new_state: str) -> Transfer:
+def arriving(state: State, event: Decision | RecoveryAnnounced, moment: Moment, new_state: str) -> Transfer:
     """The transfer of a record to here, as the event leaves it; it goes on from an announcement, if there was one."""
     before = find_transfer(state, event)
     return Transfer(

@@ -8,8 +8,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ledger import canonical, events, identities
+from ledger.crypto import canonical
 from ledger.errors import Invalid
+from ledger.events import private_details
+from ledger.events.body import decode_event
 from ledger.ids import format_time, new_id
 
 
@@ -44,9 +46,9 @@ def body(draft: Mapping[str, Any], issuer: str, ledger: str) -> tuple[bytes, dic
         if not isinstance(private, dict):
             raise Invalid("the private details are an object", "/private")
         sealed = canonical.encode({"salt": salt(), **private})
-        made["identity"] = identities.identity_of(sealed)
-        identities.open_details(sealed, made["identity"])
+        made["identity"] = private_details.identity_of(sealed)
+        private_details.open_details(sealed, made["identity"])
         details[str(made["id"])] = sealed
     data = canonical.encode(made)
-    events.decode(data)
+    decode_event(data)
     return data, details

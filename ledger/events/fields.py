@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ledger.codes import CATEGORIES, EVIDENCE, ORGANISATION_KINDS, is_region
+from ledger.crypto.keys import parse_vkey
 from ledger.errors import Invalid
 from ledger.ids import (
     ISSUER_PATTERN,
@@ -18,7 +19,6 @@ from ledger.ids import (
     UUID_PATTERN,
     instant,
 )
-from ledger.keys import parse_vkey
 from ledger.limits import ENTRY_MINUTES_MAX, LONG_TEXT_MAX, ORIGIN_MAX, SHORT_TEXT_MAX
 
 
@@ -48,6 +48,7 @@ VKey = Annotated[str, Meta(max_length=400, description="C2SP verifier key `<name
 Multikey = Annotated[str, pattern("z[1-9A-HJ-NP-Za-km-z]{40,59}", "Multikey of Ed25519 or P-256, base58")]
 Did = Annotated[str, pattern("did:web:[A-Za-z0-9.%:_-]{1,200}", "`did:web:` + host + `:regions:` + code")]
 ListName = Annotated[str, pattern(LIST_PATTERN, "region code, `-`, `t` for tokens, and a number from 1")]
+Url = Annotated[str, Meta(max_length=400, pattern=r"\Ahttps?://[!-~]+\Z")]
 Origin = Annotated[str, Meta(max_length=ORIGIN_MAX, description="name of the region's log")]
 ShortText = Annotated[
     str,

@@ -22,10 +22,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ledger import canonical
 from ledger.codes import ID_TYPES, known_document, normal_id_number
+from ledger.crypto import canonical
 from ledger.errors import Corrupt, Invalid, Untrusted
-from ledger.event_fields import LongText, Salt, ShortText
+from ledger.events.fields import LongText, Salt, ShortText
 from ledger.limits import PRIVATE_BYTES_MAX
 
 KEY_BYTES: Final = 32

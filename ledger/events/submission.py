@@ -11,11 +11,14 @@ from typing import Final
 
 import msgspec
 
-from ledger import events, merkle, notes
+from ledger.crypto.keys import SigningKey, VerifyingKey, decode_base64, parse_vkey
 from ledger.errors import Invalid, Problem, Refused, TooLarge, Untrusted
-from ledger.events import AnyEvent
-from ledger.keys import SigningKey, VerifyingKey, decode_base64, parse_vkey
+from ledger.events.body import AnyEvent, decode_event
+from ledger.events.peers import VolunteerVisiting
+from ledger.events.registration import RegionEstablished, VolunteerRegistered
 from ledger.limits import SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX
+from ledger.tlog import merkle, notes
+from ledger.tlog.entries import commitment_to
 
 HEADER: Final = "yongzhi.submission/1"
 _COUNT: Final = re.compile("[1-9][0-9]{0,8}")
@@ -85,7 +88,7 @@ class Submission:
 
 def own_key(first: AnyEvent, issuer: str, key_id: str) -> VerifyingKey | None:
     """The key that a first event brings when it begins its issuer (docs/format.md, "Keys")."""
-    kinds = events.RegionEstablished | events.VolunteerRegistered | events.VolunteerVisiting
+    kinds = RegionEstablished | VolunteerRegistered | VolunteerVisiting
     if isinstance(first, kinds) and first.subject == issuer:
         key = parse_vkey(str(first.key))
         return key if key.id == key_id else None
@@ -104,7 +107,7 @@ def seal(bodies: Sequence[bytes], key: SigningKey, origin: str) -> str:
     """The signed note over canonical bodies addressed to the log of `origin`."""
     if not 1 <= len(bodies) <= SUBMISSION_EVENTS_MAX:
         raise Invalid(f"a submission holds 1 to {SUBMISSION_EVENTS_MAX} events")
-    root = base64.b64encode(root_of([events.commitment(body) for body in bodies])).decode()
+    root = base64.b64encode(root_of([commitment_to(body) for body in bodies])).decode()
     return notes.sign(f"{HEADER}\n{key.name}\n{origin}\n{len(bodies)}\n{root}\n", [key])
 
 
@@ -206,7 +209,7 @@ def _open_events(bodies: Sequence[bytes], issuer: str, region: str) -> tuple[Sig
     seen: set[str] = set()
     for index, body in enumerate(bodies):
         try:
-            event = events.decode(body)
+            event = decode_event(body)
         except Invalid as error:
             problems.append(_problem(index, _readable_id(body), error))
             continue
@@ -217,7 +220,7 @@ def _open_events(bodies: Sequence[bytes], issuer: str, region: str) -> tuple[Sig
         if event.id in seen:
             problems.append(_at(index, event, "duplicate-id", "the id stands twice in this submission", "/id"))
         seen.add(event.id)
-        opened.append(SignedEvent(body, event, events.commitment(body)))
+        opened.append(SignedEvent(body, event, commitment_to(body)))
     if problems:
         raise Refused(problems)
     return tuple(opened)

@@ -11,18 +11,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from ledger import events, merkle
+from ledger.crypto.keys import VerifyingKey, parse_vkey
 from ledger.errors import Invalid, LedgerError, Refused, Untrusted
-from ledger.events import AnyEvent
+from ledger.events.body import KEY_TYPES, AnyEvent, decode_event
+from ledger.events.fields import type_name
+from ledger.events.registration import RegionEstablished, Revocation
+from ledger.events.submission import SubmissionNote, own_key, read_note
 from ledger.ids import TIME_MAX, issuer_kind
-from ledger.keys import VerifyingKey, parse_vkey
 from ledger.limits import EVIDENCE_NOTES_KEPT, INTEGER_MAX
-from ledger.log import Checkpoint, open_checkpoint
-from ledger.submission import SubmissionNote, own_key, read_note
+from ledger.tlog import merkle
+from ledger.tlog.checkpoint import Checkpoint, open_checkpoint
+from ledger.tlog.entries import commitment_to
 
 PATH_MAX: Final = 64
 """Hashes of one path: more than any tree has levels."""
-LEARNED: Final = events.KEY_TYPES | {"organisation.registered/1", "organisation.dissolved/1", "transfer.offered/1"}
+LEARNED: Final = KEY_TYPES | {"organisation.registered/1", "organisation.dissolved/1", "transfer.offered/1"}
 """Types that `Checker.learn` takes: about keys, what an organisation is, and through whose hands a record went."""
 
 Keys = Callable[[str], Sequence[VerifyingKey]]
@@ -72,7 +75,7 @@ class Evidence:
     @property
     def entry(self) -> bytes:
         """The log entry: SHA-256 of the body and `recorded_at`, u64 big-endian; 40 bytes."""
-        return events.commitment(self.body) + self.recorded_at.to_bytes(8, "big")
+        return commitment_to(self.body) + self.recorded_at.to_bytes(8, "big")
 
     @property
     def leaf(self) -> bytes:
@@ -152,12 +155,12 @@ class Checker:
         event = None
         try:
             checkpoint = self._checkpoint(item.origin, item.checkpoint)  # 1, 2
-            commitment = events.commitment(item.body)  # 3
+            commitment = commitment_to(item.body)  # 3
             entry = commitment + item.recorded_at.to_bytes(8, "big")
             merkle.check_inclusion(
                 merkle.leaf_hash(entry), item.position, checkpoint.size, item.log_path, checkpoint.root
             )
-            event = events.decode(item.body)  # 4
+            event = decode_event(item.body)  # 4
             self._check_ledger(item, event)
             note = self._check_note(item, event, commitment)  # 5
             self._check_key(item, event, note)  # 6
@@ -238,12 +241,12 @@ class Checker:
 
     def _learn(self, found: Foreign) -> None:
         event = found.event
-        if events.type_name(event) not in LEARNED:
+        if type_name(event) not in LEARNED:
             raise Invalid("not an event about keys or organisations", "/type")
         _check_authority(found)
-        if isinstance(event, events.RegionEstablished):
+        if isinstance(event, RegionEstablished):
             self._regions[found.origin] = event.ledger
-        if isinstance(event, events.Revocation):
+        if isinstance(event, Revocation):
             self._revoke(found, event)
         for text in _added(event):
             self._add(found, parse_vkey(text))
@@ -255,7 +258,7 @@ class Checker:
             raise Forked(f"two keys of {key.name} have the id {key.id}")
         known.added = min(known.added, found.position)
 
-    def _revoke(self, found: Foreign, event: events.Revocation) -> None:
+    def _revoke(self, found: Foreign, event: Revocation) -> None:
         known = self._keys.get((found.origin, event.subject, event.key_id))
         if known is None or found.position <= known.added:
             raise Untrusted(f"no event here adds key {event.key_id} of {event.subject}, which this one revokes")
@@ -278,7 +281,7 @@ def _open_by_any(text: str, keys: Sequence[VerifyingKey]) -> Checkpoint:
 def _ends(event: AnyEvent, note: SubmissionNote, item: Evidence, known: _Key) -> bool:
     """Whether this is the very event that revokes the key: it may be signed by that key still."""
     return (
-        isinstance(event, events.Revocation)
+        isinstance(event, Revocation)
         and (event.subject, event.key_id) == (note.issuer, note.key_id)
         and item.position == known.revoked
     )
@@ -298,14 +301,14 @@ def _check_authority(found: Foreign) -> None:
     event = found.event
     region = f"region:{event.ledger}"
     allowed = event.issuer in (event.subject, region)
-    if event.subject.startswith("volunteer:") and not isinstance(event, events.Revocation):
+    if event.subject.startswith("volunteer:") and not isinstance(event, Revocation):
         allowed = allowed or issuer_kind(event.issuer) == "org"
     if event.subject.startswith("region:"):
         allowed = event.issuer == event.subject == region
-    if isinstance(event, events.RegionEstablished):
+    if isinstance(event, RegionEstablished):
         allowed = allowed and (found.position, event.origin) == (0, found.origin)
     if not allowed:
-        raise Untrusted(f"{event.issuer} may not issue {events.type_name(event)} about {event.subject} here")
+        raise Untrusted(f"{event.issuer} may not issue {type_name(event)} about {event.subject} here")
 
 
 def _located(error: LedgerError, item: Evidence, event: AnyEvent | None) -> LedgerError:

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from ledger import canonical, merkle
+from ledger.crypto import canonical
+from ledger.crypto.keys import decode_base64
 from ledger.errors import Invalid
-from ledger.exchange.evidence import PATH_MAX, Evidence
-from ledger.keys import decode_base64
+from ledger.evidence.evidence import PATH_MAX, Evidence
 from ledger.limits import INTEGER_MAX, NOTE_BYTES_MAX, ORIGIN_MAX
+from ledger.tlog import merkle
 
 Number = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
 _Origin = Annotated[str, Meta(min_length=1, max_length=ORIGIN_MAX)]

@@ -12,25 +12,22 @@ from typing import TypeAlias
 
 from msgspec import UNSET, Raw, UnsetType
 
-from ledger import canonical, events, merkle, notes
+from ledger.crypto import canonical
+from ledger.crypto.keys import decode_base64url
 from ledger.errors import Invalid, LedgerError, TooLarge, Untrusted
-from ledger.event_fields import type_name
-from ledger.events import AnyEvent
-from ledger.exchange import form
-from ledger.exchange.evidence import LEARNED, Evidence, Keys, UnknownOrigin
-from ledger.exchange.misconduct_form import (
-    ForkedLog,
-    KeyLeftOut,
-    LeftOut,
-    Shown,
-    TwoAcceptances,
-    TwoOffers,
-    files,
-)
-from ledger.exchange.misconduct_form import entries as entries_in
-from ledger.keys import decode_base64url
+from ledger.events.body import RECORD_TYPES, AnyEvent, decode_event
+from ledger.events.fields import type_name
+from ledger.events.peers import EntryReceived, RecordStated
+from ledger.events.transfer import TransferAccepted, TransferOffered
+from ledger.evidence import form
+from ledger.evidence.evidence import LEARNED, Evidence, Keys, UnknownOrigin
+from ledger.evidence.misconduct_form import ForkedLog, KeyLeftOut, LeftOut, Shown, TwoAcceptances, TwoOffers, files
+from ledger.evidence.misconduct_form import entries as entries_in
 from ledger.limits import MISCONDUCT_BYTES_MAX
-from ledger.log import PROOF_HEADER, Checkpoint, check_receipt, open_checkpoint, parse_checkpoint
+from ledger.tlog import merkle, notes
+from ledger.tlog.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
+from ledger.tlog.entries import commitment_to
+from ledger.tlog.receipt import PROOF_HEADER, check_receipt
 
 
 class NotProven(Untrusted):
@@ -160,8 +157,8 @@ def _open(shown: Shown, keys: Keys) -> _Standing:
         except (Invalid, Untrusted) as error:
             reason = error
             continue
-        entry = events.commitment(body) + receipt.recorded_at.to_bytes(8, "big")
-        return _Standing(receipt.checkpoint.origin, receipt.position, entry, events.decode(body))
+        entry = commitment_to(body) + receipt.recorded_at.to_bytes(8, "big")
+        return _Standing(receipt.checkpoint.origin, receipt.position, entry, decode_event(body))
     raise reason
 
 
@@ -190,7 +187,7 @@ def _check_fork(one: Checkpoint, other: Checkpoint) -> Finding:
 
 def _check_offers(one: _Standing, other: _Standing) -> Finding:
     first, second = one.event, other.event
-    if not isinstance(first, events.TransferOffered) or not isinstance(second, events.TransferOffered):
+    if not isinstance(first, TransferOffered) or not isinstance(second, TransferOffered):
         raise NotProven("not two offers")
     if one.origin != other.origin:
         raise NotProven("the offers are of two logs")
@@ -201,7 +198,7 @@ def _check_offers(one: _Standing, other: _Standing) -> Finding:
 
 def _check_acceptances(one: _Standing, other: _Standing) -> Finding:
     first, second = one.event, other.event
-    if not isinstance(first, events.TransferAccepted) or not isinstance(second, events.TransferAccepted):
+    if not isinstance(first, TransferAccepted) or not isinstance(second, TransferAccepted):
         raise NotProven("not two acceptances")
     _check_one_move(first, second)
     facts: dict[str, str | int] = {"volunteer": first.volunteer, "epoch": first.epoch, **_positions(one, other)}
@@ -210,7 +207,7 @@ def _check_acceptances(one: _Standing, other: _Standing) -> Finding:
     return Finding(kind="two-acceptances", against=tuple(dict.fromkeys([one.origin, other.origin])), facts=facts)
 
 
-_Move: TypeAlias = events.TransferOffered | events.TransferAccepted
+_Move: TypeAlias = TransferOffered | TransferAccepted
 
 
 def _check_one_move(first: _Move, second: _Move) -> None:
@@ -228,9 +225,9 @@ def _check_left_out(statement: _Standing, entries: Sequence[bytes], missing: _St
     said = _statement(statement, missing)
     _check_list(entries, said.events, said.root)
     event, named = missing.event, missing.entry
-    if isinstance(event, events.EntryReceived):
+    if isinstance(event, EntryReceived):
         named = decode_base64url(event.event.entry)
-    elif type_name(event) not in events.RECORD_TYPES:
+    elif type_name(event) not in RECORD_TYPES:
         raise NotProven(f"{type_name(event)} belongs to no record")
     if event.subject not in _ids(said):
         raise NotProven("the event is about somebody else")
@@ -240,7 +237,7 @@ def _check_left_out(statement: _Standing, entries: Sequence[bytes], missing: _St
 def _check_key_left_out(found: KeyLeftOut, keys: Keys) -> Finding:
     statement, missing, listed = _open(found.statement, keys), _open(found.missing, keys), entries_in(found.keys)
     said = _statement(statement, missing)
-    if not isinstance(said, events.TransferOffered):
+    if not isinstance(said, TransferOffered):
         raise NotProven("only an offer states which key events there are")
     _check_list(listed, said.key_events, said.key_root)
     if type_name(missing.event) not in LEARNED:
@@ -250,7 +247,7 @@ def _check_key_left_out(found: KeyLeftOut, keys: Keys) -> Finding:
     return _finding("key-left-out", statement, missing, said, missing.entry in listed)
 
 
-def _check_signer(found: KeyLeftOut, said: events.TransferOffered, origin: str, issuer: str, keys: Keys) -> None:
+def _check_signer(found: KeyLeftOut, said: TransferOffered, origin: str, issuer: str, keys: Keys) -> None:
     """The record has an event of that log by this issuer."""
     if isinstance(found.signed, UnsetType) or isinstance(found.entries, UnsetType):
         raise NotProven(f"nothing shows that {issuer} signed an event of the record")
@@ -260,13 +257,13 @@ def _check_signer(found: KeyLeftOut, said: events.TransferOffered, origin: str, 
         raise NotProven(f"what is shown is not an event of the record by {issuer}")
 
 
-_Statement: TypeAlias = events.TransferOffered | events.RecordStated
+_Statement: TypeAlias = TransferOffered | RecordStated
 
 
 def _statement(statement: _Standing, missing: _Standing) -> _Statement:
     """A list that was signed as complete, of the log in which the missing event stood by then."""
     said = statement.event
-    if not isinstance(said, events.TransferOffered | events.RecordStated):
+    if not isinstance(said, TransferOffered | RecordStated):
         raise NotProven(f"{type_name(said)} does not state what a record consists of")
     if missing.origin != statement.origin:
         raise NotProven("the event stands in another log, which the statement need not know")
@@ -276,7 +273,7 @@ def _statement(statement: _Standing, missing: _Standing) -> _Statement:
 
 
 def _ids(said: _Statement) -> tuple[str, ...]:
-    return said.subject if isinstance(said, events.RecordStated) else said.volunteer, *said.aliases
+    return said.subject if isinstance(said, RecordStated) else said.volunteer, *said.aliases
 
 
 def _check_list(entries: Sequence[bytes], count: int, root: str) -> None:

@@ -14,11 +14,11 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from ledger import canonical
+from ledger.crypto import canonical
+from ledger.crypto.keys import decode_base64
 from ledger.errors import Invalid, TooLarge
-from ledger.exchange import form
-from ledger.exchange.evidence import Evidence
-from ledger.keys import decode_base64
+from ledger.evidence import form
+from ledger.evidence.evidence import Evidence
 from ledger.limits import (
     BUNDLE_EVENTS_MAX,
     BUNDLE_LINE_BYTES_MAX,

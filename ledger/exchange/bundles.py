@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ledger import canonical, events, identities
-from ledger.domain.moves import name_of
+from ledger.crypto import canonical
+from ledger.crypto.keys import decode_base64url, encode_base64url
+from ledger.domain.record import sums_of
 from ledger.domain.state import Arrived
+from ledger.domain.transfer_state import name_of
 from ledger.errors import Invalid, LedgerError, TooLarge, Untrusted
-from ledger.event_fields import type_name
-from ledger.exchange import wire
-from ledger.exchange.evidence import Checker, Evidence, Foreign, Verified
-from ledger.exchange.form import Listed
+from ledger.events import private_details
+from ledger.events.body import RECORD_TYPES
+from ledger.events.fields import type_name
+from ledger.events.hours import EntryChange, HoursApproved, HoursCorrected, HoursDisputed, HoursRecorded
+from ledger.events.registration import OrganisationDissolved
+from ledger.events.transfer import Objection, StateSum, TransferOffered
+from ledger.evidence import wire
+from ledger.evidence.evidence import Checker, Evidence, Foreign, Verified
+from ledger.evidence.form import Listed
 from ledger.exchange.manifest import root_of
-from ledger.exchange.records import sums_of
 from ledger.ids import issuer_kind
-from ledger.keys import decode_base64url, encode_base64url
 from ledger.limits import TRANSFER_KEYS_MAX, TRANSFER_REASONS_MAX
 
 
@@ -25,7 +30,7 @@ class Objected(LedgerError):
 
     code = "objected"
 
-    def __init__(self, reasons: Sequence[events.Objection]) -> None:
+    def __init__(self, reasons: Sequence[Objection]) -> None:
         super().__init__("; ".join(one.detail for one in reasons))
         self.reasons = tuple(reasons)
 
@@ -39,7 +44,7 @@ class Received:
     details: bytes | None = None
     keys: tuple[str, ...] = ()
     """The volunteer's own, valid at home when the record was offered."""
-    sums: tuple[events.StateSum, ...] = ()
+    sums: tuple[StateSum, ...] = ()
 
     @property
     def entries(self) -> int:
@@ -52,7 +57,7 @@ class Received:
         return sum(one.minutes for one in self.sums)
 
 
-def manifest_of(offer: events.TransferOffered) -> bytes:
+def manifest_of(offer: TransferOffered) -> bytes:
     """The first line of a bundle: which transfer it belongs to. Everything else stands in the offer."""
     return canonical.encode({"kind": "yongzhi.transfer/1", "transfer": offer.subject, "epoch": offer.epoch})
 
@@ -67,9 +72,9 @@ class Receiver:
     sealing_key: bytes
 
     @property
-    def offered(self) -> events.TransferOffered:
+    def offered(self) -> TransferOffered:
         """What the offer says."""
-        assert isinstance(self.offer.event, events.TransferOffered)
+        assert isinstance(self.offer.event, TransferOffered)
         return self.offer.event
 
     def read(self, chunks: Iterable[bytes]) -> Received:
@@ -85,10 +90,10 @@ class Receiver:
             raise Objected([objection(error.code, error.detail)]) from None
 
 
-def objection(code: str, detail: str) -> events.Objection:
+def objection(code: str, detail: str) -> Objection:
     """A reason as a body holds it: details may quote what a peer sent, so they are cut and cleaned."""
     clean = "".join(char if char.isprintable() else "�" for char in detail)[:1500]
-    return events.Objection(code=code, detail=clean or code)
+    return Objection(code=code, detail=clean or code)
 
 
 class _Reading:
@@ -102,7 +107,7 @@ class _Reading:
         self._keys: list[Evidence] = []
         self._learned = False
         self._found = Received()
-        self._wrong: list[events.Objection] = []
+        self._wrong: list[Objection] = []
         self._next = 0
 
     def take(self, part: wire.Part) -> None:
@@ -156,7 +161,7 @@ class _Reading:
         foreign = self._checker.check(item)
         if encode_base64url(foreign.entry) != named.entry:
             self._object("wrong-entry", f"position {item.position} of {item.origin} is another event than listed")
-        if type_name(foreign.event) not in events.RECORD_TYPES or foreign.event.subject not in self._ids:
+        if type_name(foreign.event) not in RECORD_TYPES or foreign.event.subject not in self._ids:
             self._object("not-of-the-record", f"position {item.position} of {item.origin} is not about the volunteer")
         self._found.record.append((item, foreign))
 
@@ -170,9 +175,11 @@ class _Reading:
         )
 
     def _open(self, sealed: bytes) -> None:
-        info = identities.sealing_info(name_of(self._offer), self._receiver.offer.origin, self._receiver.own_origin)
-        details = identities.open_sealed(self._receiver.sealing_key, sealed, info)
-        identities.open_foreign_details(details, str(self._offer.details))
+        info = private_details.sealing_info(
+            name_of(self._offer), self._receiver.offer.origin, self._receiver.own_origin
+        )
+        details = private_details.open_sealed(self._receiver.sealing_key, sealed, info)
+        private_details.open_foreign_details(details, str(self._offer.details))
         self._found.details = details
 
     def finish(self) -> Received:
@@ -232,28 +239,28 @@ def check_authors(record: Sequence[Foreign], support: Sequence[Foreign], ids: Se
     heirs = {
         (one.origin, one.event.subject): one.event.successor
         for one in support
-        if isinstance(one.event, events.OrganisationDissolved)
+        if isinstance(one.event, OrganisationDissolved)
     }
     for one in record:
         event = one.event
-        if isinstance(event, events.HoursRecorded):
+        if isinstance(event, HoursRecorded):
             if issuer_kind(event.issuer) != "org":
                 raise Untrusted(f"position {one.position} of {one.origin}: {event.issuer} records no hours")
             recorders[one.origin, event.id] = event.issuer
             continue
-        assert isinstance(event, events.HoursCorrected | events.EntryChange)
+        assert isinstance(event, HoursCorrected | EntryChange)
         origin = getattr(event, "origin", None)
         log = origin if isinstance(origin, str) else one.origin
         recorder = recorders.get((log, event.entry))
         allowed = {f"region:{event.ledger}", recorder, heirs.get((log, recorder or ""))}
-        if isinstance(event, events.HoursApproved | events.HoursDisputed):
+        if isinstance(event, HoursApproved | HoursDisputed):
             allowed |= set(ids)
         if recorder is None or event.issuer not in allowed:
             raise Untrusted(f"position {one.position} of {one.origin}: {event.issuer} may not change that entry")
 
 
 def lines(
-    offer: events.TransferOffered,
+    offer: TransferOffered,
     listed: Sequence[Listed],
     keys: Iterable[Evidence],
     items: Iterable[Evidence],

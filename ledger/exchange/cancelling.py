@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ledger import events
-from ledger.arrivals import Brought
+from ledger.app.arrivals import Brought
+from ledger.app.intake import Accepted
+from ledger.crypto.keys import encode_base64url
 from ledger.domain.state import Transfer
 from ledger.errors import Conflict, NotFound, Untrusted
+from ledger.events.transfer import Closure, TransferAccepted, TransferCancelled
 from ledger.exchange import mirror
 from ledger.exchange.desk import Desk
-from ledger.federation import Trust
-from ledger.intake import Accepted
-from ledger.keys import encode_base64url
+from ledger.federation.trust_bundle import Trust
 
 
 def withdraw(desk: Desk, transfer: str) -> Accepted:
@@ -22,7 +22,7 @@ def withdraw(desk: Desk, transfer: str) -> Accepted:
         raise NotFound(f"no transfer {transfer} here")
     if found.state != "requested":
         raise Conflict(f"the transfer is {found.state}: an offer is cancelled with the other side's proof alone")
-    return desk.issue(events.TransferCancelled(**desk.common(f"transfer:{transfer}"), volunteer=found.volunteer))
+    return desk.issue(TransferCancelled(**desk.common(f"transfer:{transfer}"), volunteer=found.volunteer))
 
 
 def cancel(desk: Desk, transfer: str, trust: Trust, lines: Iterable[bytes]) -> Accepted:
@@ -41,13 +41,13 @@ def cancel(desk: Desk, transfer: str, trust: Trust, lines: Iterable[bytes]) -> A
     for position, event in mirror.events_of(lines, last):
         if event is None:
             raise Untrusted(f"what stood at position {position} was erased there, so the mirror cannot show it")
-        if isinstance(event, events.TransferAccepted) and event.subject == f"transfer:{transfer}":
+        if isinstance(event, TransferAccepted) and event.subject == f"transfer:{transfer}":
             raise Conflict(f"the record was accepted at position {position} before the log ended")
     federation = trust.federation
-    made = events.TransferCancelled(
+    made = TransferCancelled(
         **desk.common(f"transfer:{transfer}"),
         volunteer=found.volunteer,
-        closure=events.Closure(
+        closure=Closure(
             federation=federation.name, serial=federation.serial, size=last.size, root=encode_base64url(last.root)
         ),
     )

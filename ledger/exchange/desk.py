@@ -8,22 +8,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ledger import events, notes
-from ledger.app import Ledger
-from ledger.arrivals import Brought
+from ledger.app.arrivals import Brought
+from ledger.app.intake import Accepted, Prepared
+from ledger.app.ledger import Ledger
+from ledger.crypto.keys import SigningKey, VerifyingKey, encode_base64url, parse_vkey
 from ledger.domain.state import Need, Peer, Region, State
 from ledger.errors import LedgerError, NotYet, Unavailable
-from ledger.exchange.evidence import Checker, Evidence
+from ledger.events.body import encode_event
+from ledger.events.fields import Event
+from ledger.events.submission import pack, seal
+from ledger.evidence.evidence import Checker, Evidence
 from ledger.exchange.manifest import Proofs
-from ledger.exchange.watching import Report, Watch
-from ledger.federation import Trust
+from ledger.exchange.peer_watch import Report, Watch
+from ledger.federation.trust_bundle import Trust
 from ledger.ids import format_time, new_id
-from ledger.intake import Accepted, Prepared
-from ledger.keys import SigningKey, VerifyingKey, encode_base64url, parse_vkey
-from ledger.log import parse_checkpoint
 from ledger.store import decisions
-from ledger.store.evidence import Prover, SubmissionTrees
-from ledger.submission import pack, seal
+from ledger.store.exchange.evidence import Prover, SubmissionTrees
+from ledger.tlog import notes
+from ledger.tlog.checkpoint import parse_checkpoint
 
 Federation = Callable[[], Trust | None]
 """The federation that is installed, if one is."""
@@ -130,16 +132,16 @@ class Desk:
         }
 
     def issue(
-        self, event: events.Event, brought: Brought | None = None, private: Mapping[str, bytes] | None = None
+        self, event: Event, brought: Brought | None = None, private: Mapping[str, bytes] | None = None
     ) -> Accepted:
         """Sign and submit an event of the region with what it relies on; raises what is wrong with it."""
-        body = events.encode(event)
+        body = encode_event(event)
         prepared = self.ledger.prepare(pack(seal([body], self._issuing, self.origin), [body], private))
         return self._submit(replace(prepared, brought={event.id: brought} if brought else {}))
 
-    def issue_all(self, made: Sequence[events.Event]) -> Accepted:
+    def issue_all(self, made: Sequence[Event]) -> Accepted:
         """Sign and submit events of the region that rely on nothing but its own log, all or none."""
-        bodies = [events.encode(event) for event in made]
+        bodies = [encode_event(event) for event in made]
         return self._submit(self.ledger.prepare(pack(seal(bodies, self._issuing, self.origin), bodies)))
 
     def _commit(self, prepared: Prepared) -> Accepted:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ledger import events
+from ledger.events.hours import HoursDisputed
 from ledger.exchange.desk import Desk
 from ledger.limits import SUBMISSION_EVENTS_MAX
 
@@ -55,6 +55,6 @@ def _say(desk: Desk, whose: str, ids: Sequence[str]) -> int:
         rows = cursor.fetchall()
     if rows:
         desk.issue_all(
-            [events.HoursDisputed(**desk.common(volunteer), entry=entry, reason=REASON) for volunteer, entry in rows]
+            [HoursDisputed(**desk.common(volunteer), entry=entry, reason=REASON) for volunteer, entry in rows]
         )
     return len(rows)

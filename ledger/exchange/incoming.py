@@ -8,18 +8,34 @@ from typing import Any, Literal, Protocol
 
 from msgspec import UNSET
 
-from ledger import events, identities
-from ledger.arrivals import Brought
+from ledger.app.arrivals import Brought
+from ledger.crypto.keys import encode_base64url
 from ledger.domain.arrival import joined_by
-from ledger.domain.moves import ids_of, name_of
 from ledger.domain.state import Claim, Moment, Need, State, Transfer, Volunteer, replace
+from ledger.domain.transfer_state import ids_of, name_of
 from ledger.errors import NotYet, Refused, Unavailable, Untrusted
-from ledger.event_fields import type_name
-from ledger.exchange import bundles, wire
+from ledger.events import private_details
+from ledger.events.body import RECORD_TYPES, decode_event
+from ledger.events.fields import type_name
+from ledger.events.peers import EntryReceived
+from ledger.events.transfer import (
+    Cited,
+    Decision,
+    Objection,
+    RecoveryAnnounced,
+    RecoveryAnswered,
+    TransferAccepted,
+    TransferCancelled,
+    TransferClosed,
+    TransferExpired,
+    TransferOffered,
+    TransferRejected,
+)
+from ledger.evidence import wire
+from ledger.evidence.evidence import Foreign, Verified
+from ledger.exchange import bundles
 from ledger.exchange.desk import Desk
-from ledger.exchange.evidence import Foreign, Verified
 from ledger.ids import instant
-from ledger.keys import encode_base64url
 from ledger.limits import TRANSFER_REASONS_MAX
 from ledger.store import decisions
 
@@ -90,15 +106,15 @@ def handle(desk: Desk, message: Message, sender: str) -> Answer:
     event = message.foreign.event
     try:
         match event:
-            case events.TransferOffered():
+            case TransferOffered():
                 return _already(desk, message.foreign) or Answer("waiting", None, "the bundle is to be fetched")
-            case events.TransferAccepted() | events.TransferRejected() | events.TransferExpired():
+            case TransferAccepted() | TransferRejected() | TransferExpired():
                 return _end(desk, message, event)
-            case events.RecoveryAnnounced():
+            case RecoveryAnnounced():
                 return Answer("waiting", None, "the recovery is to be answered")
-            case events.RecoveryAnswered():
+            case RecoveryAnswered():
                 return Answer("done")  # it is kept, and found when the recovery is completed
-            case _ if type_name(event) in events.RECORD_TYPES:
+            case _ if type_name(event) in RECORD_TYPES:
                 return _receive(desk, message, sender)
             case _:
                 return Answer("aside", None, f"{type_name(event)} is no business of another region")
@@ -124,7 +140,7 @@ def _receive(desk: Desk, message: Message, sender: str) -> Answer:
     known = _receipt(desk, foreign)
     if known is not None:
         return Answer("done", known)
-    made = events.EntryReceived(
+    made = EntryReceived(
         **desk.common(foreign.event.subject),
         event=cite(foreign),
         sender=sender,
@@ -132,9 +148,9 @@ def _receive(desk: Desk, message: Message, sender: str) -> Answer:
     return Answer("done", desk.issue(made, message.brought(sender)).first)
 
 
-def cite(foreign: Foreign) -> events.Cited:
+def cite(foreign: Foreign) -> Cited:
     """The name of a verified event, as a body holds it."""
-    return events.Cited(origin=foreign.origin, position=foreign.position, entry=encode_base64url(foreign.entry))
+    return Cited(origin=foreign.origin, position=foreign.position, entry=encode_base64url(foreign.entry))
 
 
 def _receipt(desk: Desk, foreign: Foreign) -> int | None:
@@ -148,11 +164,11 @@ def _receipt(desk: Desk, foreign: Foreign) -> int | None:
 # -- the end of a transfer, at the home ------------------------------------------------------------
 
 
-def _end(desk: Desk, message: Message, event: events.Decision) -> Answer:
+def _end(desk: Desk, message: Message, event: Decision) -> Answer:
     found = desk.ledger.record(Transfer, name_of(event))
     if found is not None and found.state in ("closed", "cancelled"):
         return Answer("done", found.decided)
-    kind = events.TransferClosed if isinstance(event, events.TransferAccepted) else events.TransferCancelled
+    kind = TransferClosed if isinstance(event, TransferAccepted) else TransferCancelled
     made = kind(**desk.common(event.subject), volunteer=event.volunteer, outcome=cite(message.foreign))
     return Answer("done", desk.issue(made, message.brought(event.ledger)).first)
 
@@ -163,8 +179,8 @@ def _end(desk: Desk, message: Message, event: events.Decision) -> Answer:
 def _already(desk: Desk, foreign: Foreign) -> Answer | None:
     """What was decided on this very offer, if anything was."""
     for row in desk.ledger.stream(foreign.event.subject):
-        event = events.decode(row.body or b"")
-        if isinstance(event, events.Decision) and event.basis == cite(foreign):
+        event = decode_event(row.body or b"")
+        if isinstance(event, Decision) and event.basis == cite(foreign):
             return Answer("done", row.position)
     return None
 
@@ -175,14 +191,14 @@ def decide(desk: Desk, message: Message, fetch: Fetch, sealing_key: bytes) -> An
     Raise Unavailable or NotYet when that cannot be told yet: the offer goes on waiting.
     """
     offer = message.foreign.event
-    assert isinstance(offer, events.TransferOffered)
+    assert isinstance(offer, TransferOffered)
     if done := _already(desk, message.foreign):
         return done
     if desk.ledger.record(Transfer, name_of(offer)) is not None:
         taken = bundles.objection("already-decided", f"another move was made under {offer.subject}")
         return _reject(desk, message, (taken,))
     if desk.ledger.now() >= instant(offer.expires):
-        return _decline(desk, message, events.TransferExpired(**_decision(desk, message)))
+        return _decline(desk, message, TransferExpired(**_decision(desk, message)))
     _check_free(desk, offer)
     receiver = bundles.Receiver(
         offer=message.foreign, own_origin=desk.origin, checker=desk.checker(), sealing_key=sealing_key
@@ -204,7 +220,7 @@ def decide(desk: Desk, message: Message, fetch: Fetch, sealing_key: bytes) -> An
     return _accept(desk, message, received)
 
 
-def _check_free(desk: Desk, offer: events.TransferOffered) -> None:
+def _check_free(desk: Desk, offer: TransferOffered) -> None:
     """Raise NotYet while a move of theirs from here is open: how that ended has to be known first."""
     for name in (offer.volunteer, *offer.aliases):
         known = desk.ledger.record(Volunteer, name)
@@ -214,7 +230,7 @@ def _check_free(desk: Desk, offer: events.TransferOffered) -> None:
 
 def _decision(desk: Desk, message: Message) -> dict[str, Any]:
     offer = message.foreign.event
-    assert isinstance(offer, events.TransferOffered)
+    assert isinstance(offer, TransferOffered)
     return {
         **desk.common(offer.subject),
         "volunteer": offer.volunteer,
@@ -224,22 +240,22 @@ def _decision(desk: Desk, message: Message) -> dict[str, Any]:
     }
 
 
-def _decline(desk: Desk, message: Message, event: events.Decision) -> Answer:
+def _decline(desk: Desk, message: Message, event: Decision) -> Answer:
     try:
         return Answer("done", desk.issue(event, message.brought(message.sender)).first)
     except Refused as refused:
         return _refused(refused)
 
 
-def _reject(desk: Desk, message: Message, reasons: tuple[events.Objection, ...]) -> Answer:
-    return _decline(desk, message, events.TransferRejected(**_decision(desk, message), reasons=reasons))
+def _reject(desk: Desk, message: Message, reasons: tuple[Objection, ...]) -> Answer:
+    return _decline(desk, message, TransferRejected(**_decision(desk, message), reasons=reasons))
 
 
 def _accept(desk: Desk, message: Message, received: bundles.Received) -> Answer:
     offer = message.foreign.event
-    assert isinstance(offer, events.TransferOffered)
+    assert isinstance(offer, TransferOffered)
     details = received.details
-    event = events.TransferAccepted(
+    event = TransferAccepted(
         **_decision(desk, message),
         aliases=offer.aliases,
         events=offer.events,
@@ -247,7 +263,7 @@ def _accept(desk: Desk, message: Message, received: bundles.Received) -> Answer:
         entries=received.entries,
         minutes=received.minutes,
         keys=received.keys,
-        identity=identities.identity_of(details) if details else UNSET,
+        identity=private_details.identity_of(details) if details else UNSET,
     )
     here = joined(desk, event, details)
     if here is not None:
@@ -263,12 +279,12 @@ def _accept(desk: Desk, message: Message, received: bundles.Received) -> Answer:
             raise NotYet("the person was registered here meanwhile") from None
         _check_free(desk, offer)
         if codes == {"offer-expired"}:
-            return _decline(desk, message, events.TransferExpired(**_decision(desk, message)))
+            return _decline(desk, message, TransferExpired(**_decision(desk, message)))
         reasons = [bundles.objection(one.code, one.detail) for one in refused.problems]
         return _reject(desk, message, tuple(reasons[:TRANSFER_REASONS_MAX]))
 
 
-def joined(desk: Desk, event: events.TransferAccepted, details: bytes | None) -> str | None:
+def joined(desk: Desk, event: TransferAccepted, details: bytes | None) -> str | None:
     """By which other id the person is known here, as far as it can be told before the lock."""
     claim = desk.ledger.claim(details, str(event.identity)) if details else None
     state = State()

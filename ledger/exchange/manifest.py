@@ -6,15 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ledger import events, merkle
-from ledger.arrivals import as_arrived
-from ledger.exchange.evidence import LEARNED, Evidence
-from ledger.exchange.form import Listed
-from ledger.exchange.records import sums_of
-from ledger.keys import encode_base64url
-from ledger.store import imports, log
-from ledger.store.evidence import Prover
-from ledger.store.postgres import Cursor
+from ledger.app.arrivals import as_arrived
+from ledger.crypto.keys import encode_base64url
+from ledger.domain.record import sums_of
+from ledger.events.body import issuer_of
+from ledger.events.transfer import StateSum
+from ledger.evidence.evidence import LEARNED, Evidence
+from ledger.evidence.form import Listed
+from ledger.store import log
+from ledger.store.exchange import imports
+from ledger.store.exchange.evidence import Prover
+from ledger.store.postgres.database import Cursor
+from ledger.tlog import merkle
 
 _PAGE = 1024
 """Events whose evidence is in memory together."""
@@ -35,7 +38,7 @@ class Record:
     """The id it goes by here, then the aliases."""
     size: int
     kept: tuple[imports.Kept, ...]
-    sums: tuple[events.StateSum, ...]
+    sums: tuple[StateSum, ...]
 
     @property
     def root(self) -> str:
@@ -57,7 +60,7 @@ class Record:
 
         `origin` is that of the region's ledger.
         """
-        found = {(one.origin or origin, events.issuer_of(one.body)) for one in self.kept}
+        found = {(one.origin or origin, issuer_of(one.body)) for one in self.kept}
         return found | {(origin, name) for name in (*self.ids, f"region:{region}")}
 
     def listed(self, origin: str) -> list[Listed]:
@@ -148,7 +151,7 @@ def custody(cursor: Cursor, schema: str, origin: str, ids: Sequence[str], size: 
 
 def signers(items: Iterable[Evidence]) -> set[tuple[str, str]]:
     """(origin, issuer) of everyone who signed one of these events."""
-    return {(item.origin, events.issuer_of(item.body)) for item in items}
+    return {(item.origin, issuer_of(item.body)) for item in items}
 
 
 def _own_support(cursor: Cursor, schema: str, issuers: set[str], size: int) -> list[Row]:
@@ -157,7 +160,7 @@ def _own_support(cursor: Cursor, schema: str, issuers: set[str], size: int) -> l
     while wanted := issuers - asked:
         for row in _key_events(cursor, schema, sorted(wanted), size):
             found[row.position] = row
-            issuers.add(events.issuer_of(row.body or b""))
+            issuers.add(issuer_of(row.body or b""))
         asked |= wanted
     return [found[position] for position in sorted(found)]
 

@@ -13,13 +13,16 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from ledger import canonical, events, merkle
+from ledger.crypto import canonical
+from ledger.crypto.keys import decode_base64url, encode_base64url
 from ledger.errors import Invalid, Untrusted
-from ledger.keys import decode_base64url, encode_base64url
+from ledger.events.body import AnyEvent, decode_event
 from ledger.limits import BUNDLE_LINE_BYTES_MAX
-from ledger.log import Checkpoint
 from ledger.store import log
-from ledger.store.postgres import Cursor
+from ledger.store.postgres.database import Cursor
+from ledger.tlog import merkle
+from ledger.tlog.checkpoint import Checkpoint
+from ledger.tlog.entries import commitment_to, make_entry
 
 _PAGE: Final = 5_000
 
@@ -46,21 +49,21 @@ def write(cursor: Cursor, schema: str) -> Iterator[bytes]:
         first = rows[-1].position + 1
 
 
-def events_of(lines: Iterable[bytes], last: Checkpoint) -> list[tuple[int, events.AnyEvent | None]]:
+def events_of(lines: Iterable[bytes], last: Checkpoint) -> list[tuple[int, AnyEvent | None]]:
     """Position and event (None where no body is left) of everything in a mirrored log that is about transfers.
 
     Raise Invalid for what is no mirror, Untrusted when it is not the log that `last` ends.
     """
     size = 0
     frontier: merkle.Frontier = ()
-    found: list[tuple[int, events.AnyEvent | None]] = []
+    found: list[tuple[int, AnyEvent | None]] = []
     for number, data in enumerate(lines):
         line, entry = _read(number, data.removesuffix(b"\n"))
         size, frontier, _ = merkle.append(size, frontier, [merkle.leaf_hash(entry)])
         if isinstance(line.body, UnsetType):
             found.append((number, None))
         elif b'"type":"transfer.' in bytes(line.body):
-            found.append((number, events.decode(bytes(line.body))))
+            found.append((number, decode_event(bytes(line.body))))
     if (size, merkle.root(frontier)) != (last.size, last.root):
         raise Untrusted(f"the mirror has {size} events, and is not the log that ended with {last.size}")
     return found
@@ -75,7 +78,7 @@ def _read(number: int, data: bytes) -> tuple[_Line, bytes]:
             entry = decode_base64url(str(line.entry))
         else:
             recorded_at = line.recorded_at if isinstance(line.recorded_at, int) else -1
-            entry = log.make_entry(events.commitment(bytes(line.body)), recorded_at)
+            entry = make_entry(commitment_to(bytes(line.body)), recorded_at)
     except (msgspec.DecodeError, UnicodeDecodeError, OverflowError, Invalid) as error:
         raise Invalid(f"line {number + 1} of the mirror: {error}") from None
     if len(entry) != 40:

@@ -12,15 +12,15 @@ from typing import Protocol
 
 from msgspec import UNSET
 
-from ledger import events
 from ledger.domain.state import Transfer
 from ledger.errors import Busy, LedgerError, NotYet, Unavailable
-from ledger.event_fields import type_name
-from ledger.exchange import explaining, incoming, outgoing, recovering
-from ledger.exchange.delivery import retry_at
+from ledger.events.fields import type_name
+from ledger.events.transfer import RecoveryAnnounced, TransferOffered
+from ledger.exchange import doubts, incoming, outgoing, recovery
 from ledger.exchange.desk import Desk, Federation
 from ledger.exchange.incoming import Answer, Message
-from ledger.store import inbox, transfers
+from ledger.exchange.retries import retry_at
+from ledger.store.exchange import inbox, transfers
 
 logger = logging.getLogger("yongzhi.exchange")
 
@@ -104,7 +104,7 @@ class Node:
         Raise Unavailable while the log cannot go on.
         """
         self.desk.check_whole()
-        worked = explaining.explain_away(self.desk) > 0
+        worked = doubts.explain_away(self.desk) > 0
         for requested in self._transfers("requested"):
             worked |= self._offer(requested)
         ledger = self.desk.ledger
@@ -153,10 +153,10 @@ class Node:
     def _proceed(self, message: Message, waiting: Answer) -> Answer:
         """What takes longer, and is not done while a peer waits for the answer."""
         match message.foreign.event:
-            case events.TransferOffered():
+            case TransferOffered():
                 return incoming.decide(self.desk, message, self._peers.fetch, self._sealing_key)
-            case events.RecoveryAnnounced():
-                return recovering.answer(self.desk, message)
+            case RecoveryAnnounced():
+                return recovery.answer(self.desk, message)
         return waiting
 
     def _settle(self, row: inbox.Row, answer: Answer) -> Answer:

@@ -6,17 +6,20 @@ from collections.abc import Iterator
 
 from msgspec import UNSET
 
-from ledger import events, identities
+from ledger.app.intake import Accepted
 from ledger.domain.state import Transfer, Volunteer
 from ledger.errors import Conflict, Corrupt, NotFound, NotYet
-from ledger.exchange import bundles, explaining, manifest, wire
+from ledger.events import private_details
+from ledger.events.body import decode_event
+from ledger.events.transfer import TransferOffered
+from ledger.evidence import wire
+from ledger.evidence.evidence import Evidence
+from ledger.exchange import bundles, doubts, manifest
 from ledger.exchange.desk import Desk
-from ledger.exchange.evidence import Evidence
 from ledger.exchange.manifest import Proofs, Record
 from ledger.ids import format_time
-from ledger.intake import Accepted
 from ledger.limits import TRANSFER_OFFER_SECONDS
-from ledger.store import imports
+from ledger.store.exchange import imports
 
 
 def offer(desk: Desk, requested: Transfer, seconds: int = TRANSFER_OFFER_SECONDS) -> Accepted:
@@ -27,16 +30,16 @@ def offer(desk: Desk, requested: Transfer, seconds: int = TRANSFER_OFFER_SECONDS
     volunteer = desk.ledger.record(Volunteer, requested.volunteer)
     if volunteer is None or requested.state != "requested":
         raise Conflict(f"transfer {requested.id} is {requested.state}")
-    if explaining.explain(desk, [volunteer.id]):
+    if doubts.explain(desk, [volunteer.id]):
         raise NotYet("what is in doubt was said of each entry, and no checkpoint covers that yet")
     with desk.proofs() as (proofs, size):
-        if max(requested.opened, explaining.last(desk, volunteer.id)) >= size:
+        if max(requested.opened, doubts.last(desk, volunteer.id)) >= size:
             raise NotYet("no published checkpoint covers the request yet")
         record = manifest.collect_all(proofs.cursor, desk.ledger.schema, desk.origin, volunteer.id, size)
         keys = _keys(desk, proofs, record)
     details = _details(desk, volunteer.id)
     return desk.issue(
-        events.TransferOffered(
+        TransferOffered(
             **desk.common(f"transfer:{requested.id}"),
             volunteer=volunteer.id,
             aliases=record.ids[1:],
@@ -51,7 +54,7 @@ def offer(desk: Desk, requested: Transfer, seconds: int = TRANSFER_OFFER_SECONDS
             key_events=len(keys),
             key_root=manifest.root_of(key.entry for key in keys),
             expires=format_time(desk.ledger.now() + seconds),
-            details=identities.identity_of(details) if details else UNSET,
+            details=private_details.identity_of(details) if details else UNSET,
         )
     )
 
@@ -70,12 +73,12 @@ def _details(desk: Desk, volunteer: str) -> bytes | None:
     return kept[-1].details if kept else None
 
 
-def offered(desk: Desk, transfer: str) -> tuple[events.TransferOffered, int]:
+def offered(desk: Desk, transfer: str) -> tuple[TransferOffered, int]:
     """The offer of a transfer, and its position; raise NotFound."""
     for row in desk.ledger.stream(f"transfer:{transfer}"):
         if row.topic == "transfer.offered/1":
-            event = events.decode(row.body or b"")
-            assert isinstance(event, events.TransferOffered)
+            event = decode_event(row.body or b"")
+            assert isinstance(event, TransferOffered)
             return event, row.position
     raise NotFound(f"no offer of transfer {transfer} here")
 
@@ -89,8 +92,8 @@ def bundle(desk: Desk, transfer: str, sealing_key: str | None) -> Iterator[bytes
     details = _details(desk, offer_made.volunteer) if isinstance(offer_made.details, str) else None
     sealed = None
     if details is not None and sealing_key is not None:
-        info = identities.sealing_info(transfer, desk.origin, offer_made.to_origin)
-        sealed = identities.seal_for(sealing_key, details, info)
+        info = private_details.sealing_info(transfer, desk.origin, offer_made.to_origin)
+        sealed = private_details.seal_for(sealing_key, details, info)
     with desk.proofs() as (proofs, _):
         ids = (offer_made.volunteer, *offer_made.aliases)
         record = manifest.collect(proofs.cursor, desk.ledger.schema, desk.origin, ids, offer_made.size)
@@ -116,7 +119,7 @@ def message(desk: Desk, origin: str, position: int) -> bytes:
 
 def _custody(desk: Desk, proofs: Proofs, told: Evidence, size: int) -> list[imports.Name]:
     """Through whose hands the record went, when what is told changes an entry of another log: homes alone may."""
-    event = events.decode(told.body)
+    event = decode_event(told.body)
     if not isinstance(getattr(event, "origin", None), str):
         return []
     known = desk.ledger.record(Volunteer, event.subject)

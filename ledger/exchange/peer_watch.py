@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from ledger import events, notes
-from ledger.event_fields import type_name
-from ledger.exchange import manifest, misconduct
-from ledger.exchange.evidence import Evidence, Foreign, Forked
-from ledger.log import parse_checkpoint
-from ledger.store import imports, sightings
-from ledger.store.postgres import Cursor, Database
-from ledger.store.sightings import Sighting
+from ledger.events.body import decode_event, issuer_of
+from ledger.events.fields import type_name
+from ledger.events.registration import Revocation
+from ledger.events.transfer import TransferAccepted, TransferOffered
+from ledger.evidence import misconduct
+from ledger.evidence.evidence import Evidence, Foreign, Forked
+from ledger.exchange import manifest
+from ledger.store.exchange import imports, sightings
+from ledger.store.exchange.sightings import Sighting
+from ledger.store.postgres.database import Cursor, Database
+from ledger.tlog import notes
+from ledger.tlog.checkpoint import parse_checkpoint
 
 Report = Callable[[str, bytes], None]
 """Keeps a file of evidence of a kind; the same file may come again."""
@@ -50,17 +54,17 @@ class Watch:
         Of two acceptances in two logs either may be the true one: what decides is which offer they cite.
         """
         event = foreign.event
-        if not isinstance(event, events.TransferOffered | events.TransferAccepted):
+        if not isinstance(event, TransferOffered | TransferAccepted):
             return
         with self._database.read() as cursor:
             known = imports.moves(cursor, self._schema, event.volunteer, type_name(event))
         for one in known:
-            other = events.decode(one.body)
-            assert isinstance(other, events.TransferOffered | events.TransferAccepted)
+            other = decode_event(one.body)
+            assert isinstance(other, TransferOffered | TransferAccepted)
             if other.epoch != event.epoch or (one.origin, one.position) == (item.origin, item.position):
                 continue
             same = one.origin == item.origin
-            if isinstance(event, events.TransferAccepted):
+            if isinstance(event, TransferAccepted):
                 self._report("two-acceptances", misconduct.two_acceptances(one, item))
             elif same:
                 self._report("two-offers", misconduct.two_offers(one, item))
@@ -69,7 +73,7 @@ class Watch:
 
     def keys(self, found: Iterable[tuple[Evidence, Foreign]]) -> None:
         """Compare revocations with the lists of keys that offers from the same log signed as complete."""
-        revocations = [one for one in found if isinstance(one[1].event, events.Revocation)]
+        revocations = [one for one in found if isinstance(one[1].event, Revocation)]
         if not revocations:
             return
         names = {(item.origin, item.position) for item, _ in revocations}
@@ -88,14 +92,12 @@ class Watch:
         )
         names = [(item.origin, position) for (position,) in cursor.fetchall()]
         for offer in imports.evidence(cursor, self._schema, names).values():
-            said = events.decode(offer.body)
-            assert isinstance(said, events.TransferOffered)
+            said = decode_event(offer.body)
+            assert isinstance(said, TransferOffered)
             if item.position < said.size:
                 self._accuse(cursor, offer, said, item, foreign)
 
-    def _accuse(
-        self, cursor: Cursor, offer: Evidence, said: events.TransferOffered, item: Evidence, foreign: Foreign
-    ) -> None:
+    def _accuse(self, cursor: Cursor, offer: Evidence, said: TransferOffered, item: Evidence, foreign: Foreign) -> None:
         cursor.execute(
             f"SELECT decided FROM {self._schema}.transfers WHERE id = %s AND state = 'accepted'",
             (said.subject.removeprefix("transfer:"),),
@@ -104,7 +106,7 @@ class Watch:
         if row is None:
             return
         kept = imports.received(cursor, self._schema, [row[0]])[row[0]][: said.events]
-        signed = [one for one in kept if events.issuer_of(one.body) == foreign.event.subject]
+        signed = [one for one in kept if issuer_of(one.body) == foreign.event.subject]
         own = foreign.event.subject in (said.volunteer, *said.aliases, said.issuer)
         if not (signed or own):
             return
@@ -121,11 +123,11 @@ class Watch:
         self,
         cursor: Cursor,
         origin: str,
-        said: events.TransferOffered,
+        said: TransferOffered,
         kept: Sequence[imports.Kept],
         decided: int,
     ) -> list[Evidence]:
-        signers = {(one.origin or self._origin, events.issuer_of(one.body)) for one in kept}
+        signers = {(one.origin or self._origin, issuer_of(one.body)) for one in kept}
         signers |= {(origin, name) for name in (said.volunteer, *said.aliases, said.issuer)}
         ids = (said.volunteer, *said.aliases)
         names = manifest.custody(cursor, self._schema, self._origin, ids, decided + 1)

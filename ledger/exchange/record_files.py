@@ -1,6 +1,6 @@
 """A record as a file that its owner keeps: whole by the home's signed word, checked by anyone, offline.
 
-It is a bundle (`ledger.exchange.wire`) whose manifest brings the home's `record.stated/1` along; docs/transfer.md,
+It is a bundle (`ledger.evidence.wire`) whose manifest brings the home's `record.stated/1` along; docs/transfer.md,
 "The record as a file", has the steps of checking one.
 """
 
@@ -13,17 +13,19 @@ from typing import Annotated, Final, Literal, Protocol, TypeAlias
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from ledger import canonical, events
+from ledger.crypto import canonical
+from ledger.crypto.keys import VerifyingKey
+from ledger.domain.record import sums_of
 from ledger.errors import Invalid, Untrusted
-from ledger.event_fields import Code, Digest, Origin, Position, VKey, VolunteerId, type_name
-from ledger.exchange import form, misconduct, wire
+from ledger.events.body import RECORD_TYPES
+from ledger.events.fields import Code, Digest, Origin, Position, VKey, VolunteerId, type_name
+from ledger.events.peers import RecordStated
+from ledger.events.transfer import Aliases, StateSum, Sums
+from ledger.evidence import form, misconduct, wire
+from ledger.evidence.evidence import Checker, Evidence, Foreign, Verified
 from ledger.exchange.bundles import arrived, check_authors
-from ledger.exchange.evidence import Checker, Evidence, Foreign, Verified
 from ledger.exchange.manifest import root_of
-from ledger.exchange.records import sums_of
-from ledger.keys import VerifyingKey
-from ledger.log import Checkpoint
-from ledger.transfer_events import Aliases, Sums
+from ledger.tlog.checkpoint import Checkpoint
 
 KIND: Final = "yongzhi.record/1"
 _LOGS_MAX: Final = 256
@@ -55,7 +57,7 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 _manifests: Final = msgspec.json.Decoder(Manifest)
-_Said: TypeAlias = tuple[tuple[str, ...], int, int, str, int, tuple[events.StateSum, ...]]
+_Said: TypeAlias = tuple[tuple[str, ...], int, int, str, int, tuple[StateSum, ...]]
 
 
 class Logs(Protocol):
@@ -82,7 +84,7 @@ class RecordFile:
 
 
 def lines(
-    stated: tuple[Evidence, events.RecordStated],
+    stated: tuple[Evidence, RecordStated],
     log_keys: Iterable[VerifyingKey],
     keys: Iterable[Evidence],
     items: Iterable[Evidence],
@@ -149,7 +151,7 @@ def _read(chunks: Iterable[bytes]) -> tuple[Manifest, list[Evidence], list[Evide
 def _check_statement(manifest: Manifest, found: Foreign) -> None:
     """The home signed what the manifest says, of this person, and over events that its log had by then."""
     event = found.event
-    if not isinstance(event, events.RecordStated):
+    if not isinstance(event, RecordStated):
         raise Untrusted(f"the statement is a {type_name(event)}")
     if (found.origin, event.ledger, event.issuer) != (manifest.origin, manifest.region, f"region:{manifest.region}"):
         raise Untrusted(f"the statement is by {event.issuer} in {found.origin!r:.80}")
@@ -161,7 +163,7 @@ def _check_statement(manifest: Manifest, found: Foreign) -> None:
         raise Untrusted("the manifest says something else than the statement that it brings along")
 
 
-def _said(one: events.RecordStated | Manifest) -> _Said:
+def _said(one: RecordStated | Manifest) -> _Said:
     return one.aliases, one.size, one.events, one.root, one.entries, one.sums
 
 
@@ -173,7 +175,7 @@ def _check_record(manifest: Manifest, record: Sequence[Foreign], support: Sequen
         raise Untrusted("an event stands there twice")
     for one in record:
         place = f"position {one.position} of {one.origin!r:.80}"
-        if type_name(one.event) not in events.RECORD_TYPES or one.event.subject not in manifest.ids:
+        if type_name(one.event) not in RECORD_TYPES or one.event.subject not in manifest.ids:
             raise Untrusted(f"{place} is no event of this record")
         if one.origin == manifest.origin and one.position >= manifest.size:
             raise Untrusted(f"{place} came later than what was stated")

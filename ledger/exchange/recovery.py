@@ -5,22 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from dataclasses import replace as with_changes
 
-from ledger import events
-from ledger.arrivals import Brought
+from ledger.app.arrivals import Brought
+from ledger.crypto.keys import encode_base64url
 from ledger.domain.recovery import RECOVERY_STEP, may_endorse
 from ledger.domain.state import Need, State, Transfer, Volunteer, replace
 from ledger.errors import Conflict, NotYet, Untrusted
+from ledger.events.peers import RecordStated
+from ledger.events.transfer import Closure, RecoveryAnnounced, RecoveryAnswered, TransferAccepted
+from ledger.evidence.evidence import Verified
 from ledger.exchange import incoming
 from ledger.exchange.desk import Desk
-from ledger.exchange.evidence import Verified
 from ledger.exchange.incoming import Answer, Message
 from ledger.exchange.record_files import RecordFile
-from ledger.federated import Region
-from ledger.federation import Trust
+from ledger.federation.members import Region
+from ledger.federation.trust_bundle import Trust
 from ledger.ids import new_id
-from ledger.keys import encode_base64url
 from ledger.limits import TRANSFER_KEYS_MAX
-from ledger.store import decisions, inbox
+from ledger.store import decisions
+from ledger.store.exchange import inbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +90,14 @@ def _announced(desk: Desk, found: RecordFile) -> Transfer | None:
 def _announce(desk: Desk, trust: Trust, region: Region, found: RecordFile) -> None:
     last, stated = region.last_checkpoint(), found.stated[1]
     assert last is not None
-    assert isinstance(stated.event, events.RecordStated)
+    assert isinstance(stated.event, RecordStated)
     now = desk.ledger.now()
-    event = events.RecoveryAnnounced(
+    event = RecoveryAnnounced(
         **desk.common(f"transfer:{new_id()}"),
         volunteer=found.manifest.volunteer,
         aliases=found.manifest.aliases,
         home=region.region,
-        closure=events.Closure(
+        closure=Closure(
             federation=trust.federation.name,
             serial=trust.federation.serial,
             size=last.size,
@@ -117,7 +119,7 @@ def _accept(desk: Desk, found: RecordFile, known: Transfer, answers: list[Messag
     checker.learn(item for item, _ in found.support)
     ids = (found.manifest.volunteer, *found.manifest.aliases)
     keys = [key for name in ids for key in checker.valid_keys(found.manifest.origin, name, found.manifest.size)]
-    event = events.TransferAccepted(
+    event = TransferAccepted(
         **desk.common(f"transfer:{known.id}"),
         volunteer=found.manifest.volunteer,
         aliases=found.manifest.aliases,
@@ -152,7 +154,7 @@ def _answers(desk: Desk, known: Transfer) -> list[Message]:
 
 def _outcome(message: Message) -> str:
     event = message.foreign.event
-    assert isinstance(event, events.RecoveryAnswered)
+    assert isinstance(event, RecoveryAnswered)
     return event.outcome
 
 
@@ -165,7 +167,7 @@ def answer(desk: Desk, message: Message) -> Answer:
     Raise NotYet while the federation that is installed here does not know that the home has ended.
     """
     announced = message.foreign.event
-    assert isinstance(announced, events.RecoveryAnnounced)
+    assert isinstance(announced, RecoveryAnnounced)
     known = _answered(desk, message)
     if known is not None:
         return Answer("done", known)
@@ -175,7 +177,7 @@ def answer(desk: Desk, message: Message) -> Answer:
     if last is None or (last.size, encode_base64url(last.root)) != (announced.closure.size, announced.closure.root):
         raise NotYet("the federation that is installed here does not say that this log ended, and there")
     outcome = "endorsed" if may_endorse(_people(desk, announced), announced) else "objected"
-    made = events.RecoveryAnswered(
+    made = RecoveryAnswered(
         **desk.common(announced.subject),
         announcement=incoming.cite(message.foreign),
         outcome=outcome,  # type: ignore[arg-type]
@@ -190,7 +192,7 @@ def _answered(desk: Desk, message: Message) -> int | None:
     return None
 
 
-def _people(desk: Desk, announced: events.RecoveryAnnounced) -> State:
+def _people(desk: Desk, announced: RecoveryAnnounced) -> State:
     state = State()
     with desk.ledger.database.read() as cursor:
         needs = [Need(Volunteer, name) for name in (announced.volunteer, *announced.aliases)]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ledger import events
 from ledger.domain.state import Volunteer
 from ledger.errors import Conflict, Corrupt, NotFound, NotYet
-from ledger.exchange import explaining, manifest, record_files
+from ledger.events.body import decode_event
+from ledger.events.peers import RecordStated
+from ledger.exchange import doubts, manifest, record_files
 from ledger.exchange.desk import Desk
 from ledger.exchange.manifest import Proofs
 from ledger.store import log
 
-Stated = tuple[events.RecordStated, int]
+Stated = tuple[RecordStated, int]
 """A statement, and its position."""
 
 
@@ -35,13 +36,13 @@ def state(desk: Desk, volunteer: str, check_writable: Callable[[], None] = lambd
     `check_writable` raises, before one is made.
     """
     found = person(desk, volunteer)
-    explaining.explain(desk, [found.id])
+    doubts.explain(desk, [found.id])
     with desk.proofs() as (proofs, size):
-        if explaining.last(desk, found.id) >= size:
+        if doubts.last(desk, found.id) >= size:
             raise NotYet("no published checkpoint covers what was disputed yet")
         record = manifest.collect_all(proofs.cursor, desk.ledger.schema, desk.origin, found.id, size)
         last = _last(desk, proofs, found.id)
-    event = events.RecordStated(
+    event = RecordStated(
         **desk.common(found.id),
         aliases=record.ids[1:],
         epoch=found.epoch,
@@ -57,7 +58,7 @@ def state(desk: Desk, volunteer: str, check_writable: Callable[[], None] = lambd
     return event, desk.issue(event).first
 
 
-def _said(event: events.RecordStated) -> tuple[object, ...]:
+def _said(event: RecordStated) -> tuple[object, ...]:
     """What makes another statement necessary: all of it but up to where it looked."""
     return event.aliases, event.epoch, event.events, event.root, event.sums
 
@@ -66,8 +67,8 @@ def _last(desk: Desk, proofs: Proofs, volunteer: str) -> Stated | None:
     rows = log.read_stream(proofs.cursor, desk.ledger.schema, volunteer, ["record.stated/1"])
     if not rows:
         return None
-    event = events.decode(rows[-1].body or b"")
-    assert isinstance(event, events.RecordStated)
+    event = decode_event(rows[-1].body or b"")
+    assert isinstance(event, RecordStated)
     return event, rows[-1].position
 
 

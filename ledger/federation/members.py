@@ -8,17 +8,17 @@ from typing import Annotated, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ledger import notes
-from ledger.credentials.did import check_base, did_of
-from ledger.credentials.keys import MULTIKEY_MAX
-from ledger.credentials.model import Did, Url
+from ledger.credentials.model import Did
+from ledger.crypto.did import check_base, did_of
+from ledger.crypto.keys import parse_vkey
+from ledger.crypto.multikey import MULTIKEY_MAX
 from ledger.errors import LedgerError
-from ledger.event_fields import Code, Origin, RegionName, Time, VKey
-from ledger.identities import check_sealing_key
+from ledger.events.fields import Code, Origin, RegionName, Time, Url, VKey
+from ledger.events.private_details import check_sealing_key
 from ledger.ids import ORIGIN_PATTERN, check_origin, check_region, instant
-from ledger.keys import parse_vkey
 from ledger.limits import NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, ORIGIN_MAX, RECOVERY_DAYS_MAX
-from ledger.log import Checkpoint, open_checkpoint
+from ledger.tlog import notes
+from ledger.tlog.checkpoint import Checkpoint, open_checkpoint
 
 RECOVERY_DAYS: Final = 30
 """How long a recovery is announced for before it may be done, where a federation says nothing else."""

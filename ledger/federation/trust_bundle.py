@@ -18,15 +18,16 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from ledger import canonical, notes
-from ledger.credentials.keys import parse_multikey
-from ledger.credentials.model import Url
+from ledger.crypto import canonical
+from ledger.crypto.keys import SigningKey, VerifyingKey, parse_vkey
+from ledger.crypto.multikey import parse_multikey
 from ledger.errors import Invalid, LedgerError, TooLarge, Untrusted
-from ledger.federated import RECOVERY_DAYS, Federation, Policy, Region
+from ledger.events.fields import Url
+from ledger.federation.members import RECOVERY_DAYS, Federation, Policy, Region
 from ledger.ids import instant, parse_list_name
-from ledger.keys import SigningKey, VerifyingKey, parse_vkey
 from ledger.limits import BUNDLE_BYTES_MAX, CLOCK_AHEAD_MAX, FEDERATION_BYTES_MAX
-from ledger.log import Checkpoint, open_checkpoint
+from ledger.tlog import notes
+from ledger.tlog.checkpoint import Checkpoint, open_checkpoint
 
 HEADER: Final = "yongzhi.federation/1"
 

@@ -1,7 +1,7 @@
 """What a level of an award scheme may ask for. Each kind measures one whole number, which must be `at_least` so much.
 
 The kinds together carry the schemes known to us (national, 博罗, 龙岗, 四川, 启东, Hong Kong, Macau). What they measure
-is in `ledger.recognition`, how they are put in words in `ledger.schemes.wording`.
+is in `ledger.schemes.recognition`, how they are put in words in `ledger.schemes.scheme.wording`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 from msgspec import Meta, Struct
 
-from ledger.event_fields import Category, Kind
+from ledger.events.fields import Category, Kind
 
 SchemeId = Annotated[str, Meta(max_length=40, pattern=r"\A[a-z0-9]+(?:-[a-z0-9]+)*\Z", description="such as `cn-2012`")]
 Number = Annotated[int, Meta(ge=1, le=2**53 - 1)]

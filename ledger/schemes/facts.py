@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from ledger.errors import Invalid
-from ledger.schemes import Counts
 from ledger.schemes.conditions import (
     AnyCondition,
     AwardsHeld,
@@ -24,6 +23,7 @@ from ledger.schemes.conditions import (
     Trainings,
     Years,
 )
+from ledger.schemes.scheme import Counts
 
 _Value = TypeVar("_Value")
 _NO_KINDS: Final[Mapping[str, str]] = MappingProxyType({})

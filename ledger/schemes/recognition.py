@@ -9,12 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from ledger.codes import writes_traditional
-from ledger.credentials import model
-from ledger.errors import Invalid
-from ledger.schemes import Language, Level, Scheme, facts, wording
+from ledger.schemes import facts, wording
 from ledger.schemes.conditions import Condition
-from ledger.schemes.facts import Held, Service, Tally, of_entries, of_totals
+from ledger.schemes.facts import Service
+from ledger.schemes.scheme import Language, Level, Scheme
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,46 +118,3 @@ def _gap(line: Line, year: int, language: Language) -> str:
         condition=wording.condition(line.condition, year, language),
         missing=wording.amount(line.missing, line.condition.unit, language),
     )
-
-
-def to_star_level(found: Recognised, region: str) -> model.StarLevel:
-    """The level as a credential of the region states it; raise Invalid when none is reached."""
-    if found.reached is None:
-        raise Invalid(f"no level of {found.scheme.reference} is reached")
-    return model.StarLevel(
-        scheme=found.scheme.reference,
-        level=found.level,
-        title=found.reached.title.to(_chinese(region)),
-        title_en=found.reached.title.en,
-        minutes=found.minutes,
-    )
-
-
-def _chinese(region: str) -> Language:
-    return "zh_hant" if writes_traditional(region) else "zh"
-
-
-def to_statement(found: Recognised, region: str) -> model.StarStatement:
-    """What a region states about the level, with its explanation; raise Invalid when none is reached."""
-    return model.StarStatement(
-        region=region,
-        day=found.day.isoformat(),
-        star=to_star_level(found, region),
-        explanation=explain(found, _chinese(region)),
-        explanation_en=explain(found, "en"),
-    )
-
-
-__all__ = [
-    "Held",
-    "Line",
-    "Recognised",
-    "Service",
-    "Tally",
-    "explain",
-    "of_entries",
-    "of_totals",
-    "star_level",
-    "to_star_level",
-    "to_statement",
-]

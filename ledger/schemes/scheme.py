@@ -1,6 +1,6 @@
 """Award schemes: what a region recognises volunteers for, as versioned data in the JSON files beside this module.
 
-Nothing here or in `ledger.recognition` knows any one scheme. A file `<id>.<version>.json` is one version for good: a
+Nothing here or in `recognition` knows any one scheme. A file `<id>.<version>.json` is one version for good: a
 statement names it, so what changes is a new version. All texts are in simplified and traditional Chinese and English.
 """
 
@@ -18,20 +18,11 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ledger import canonical
+from ledger.crypto import canonical
 from ledger.errors import Invalid, NotFound, TooLarge
-from ledger.event_fields import Category, Evidence, ShortText
+from ledger.events.fields import Category, Evidence, ShortText
 from ledger.limits import SCHEME_BYTES_MAX, SCHEME_LEVELS_MAX
-from ledger.schemes.conditions import (
-    AnyCondition,
-    AwardsHeld,
-    Form,
-    LevelHeld,
-    Number,
-    SchemeId,
-    check_distinct,
-    more,
-)
+from ledger.schemes.conditions import AnyCondition, AwardsHeld, Form, LevelHeld, Number, SchemeId, check_distinct, more
 
 Language = Literal["zh", "zh_hant", "en"]
 LANGUAGES: Final[tuple[Language, ...]] = ("zh", "zh_hant", "en")
@@ -200,7 +191,7 @@ def load(folder: Traversable) -> tuple[Scheme, ...]:
 @cache
 def shipped() -> tuple[Scheme, ...]:
     """The schemes that come with this package."""
-    schemes = load(resources.files(__name__))
+    schemes = load(resources.files("ledger.schemes"))
     check(schemes)
     return schemes
 

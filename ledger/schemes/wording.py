@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ledger.codes import CATEGORIES, EVIDENCE, ORGANISATION_KINDS, TRADITIONAL, Labels
-from ledger.schemes import Counts, Language, Scheme
 from ledger.schemes.conditions import AwardsHeld, Condition, LevelHeld, MinutesAtKinds, MinutesInCategories, Unit, Years
+from ledger.schemes.scheme import Counts, Language, Scheme
 
 SENTENCES: Final[Mapping[Language, Mapping[str, str]]] = {
     "zh": {

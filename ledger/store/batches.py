@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from psycopg2.extensions import cursor as Cursor
 
-from ledger.store import copying
-from ledger.store.copying import INTEGER, TEXT, UUID, VOLUNTEER
+from ledger.store.postgres import copying
+from ledger.store.postgres.copying import INTEGER, TEXT, UUID, VOLUNTEER
 
 
 class Batch(NamedTuple):

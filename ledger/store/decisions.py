@@ -33,8 +33,8 @@ from ledger.domain.state import (
     Volunteer,
 )
 from ledger.limits import ENTRY_MINUTES_MAX
-from ledger.store import copying
-from ledger.store.copying import BIGINT, BOOLEAN, DATE, LABEL, TEXT, UUID, VOLUNTEER
+from ledger.store.postgres import copying
+from ledger.store.postgres.copying import BIGINT, BOOLEAN, DATE, LABEL, TEXT, UUID, VOLUNTEER
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from psycopg2.extensions import cursor as Cursor
 
 from ledger.domain.state import CredentialKeyRecord, Proof
-from ledger.store import copying
-from ledger.store.copying import VOLUNTEER
 from ledger.store.decisions import TABLES
+from ledger.store.postgres import copying
+from ledger.store.postgres.copying import VOLUNTEER
 
 
 class Access(NamedTuple):

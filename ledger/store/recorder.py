@@ -36,8 +36,8 @@ from psycopg2.extensions import cursor as Cursor
 
 from ledger.errors import Unavailable
 from ledger.store import log, schema
-from ledger.store.listen import Listener
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
+from ledger.store.postgres.listener import Listener
 
 _ERRORS: Final = (
     (psycopg2.IntegrityError, IntegrityError),

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from hashlib import sha256
 from typing import Final
 
-from ledger.merkle import HASH_BYTES
+from ledger.tlog.merkle import HASH_BYTES
 
 TREES_BYTES: Final = 128 * 1024 * 1024
 """What the trees that are kept take together: the submissions and the tiles of a million events."""

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from psycopg2.extensions import cursor as Cursor
 
-from ledger import identities
 from ledger.errors import NotFound
-from ledger.store import copying
-from ledger.store.copying import BIGINT, BYTEA, UUID, VOLUNTEER
+from ledger.events import private_details
+from ledger.store.postgres import copying
+from ledger.store.postgres.copying import BIGINT, BYTEA, UUID, VOLUNTEER
 
 
 class Private(NamedTuple):
@@ -39,7 +39,7 @@ def keep(cursor: Cursor, schema: str, items: Sequence[Private]) -> None:
     """Seal and store details; a volunteer without a key gets one."""
     keys = _keys(cursor, schema, [item.volunteer for item in items])
     rows = [
-        (item.volunteer, item.event_id, identities.seal(item.details, keys[item.volunteer], item.event_id))
+        (item.volunteer, item.event_id, private_details.seal(item.details, keys[item.volunteer], item.event_id))
         for item in items
     ]
     copying.copy(cursor, f"{schema}.identities", {"volunteer": VOLUNTEER, "event_id": UUID, "sealed": BYTEA}, rows)
@@ -63,7 +63,7 @@ def keep_holdings(cursor: Cursor, schema: str, items: Sequence[Held]) -> None:
             item.event_id,
             item.of,
             item.seen,
-            identities.seal(item.holding, keys[item.volunteer], item.event_id),
+            private_details.seal(item.holding, keys[item.volunteer], item.event_id),
         )
         for item in items
     ]
@@ -82,7 +82,7 @@ def read(cursor: Cursor, schema: str, volunteer: str) -> list[Private]:
         (VOLUNTEER.bind(volunteer),),
     )
     return [
-        Private(volunteer, event_id, identities.unseal(bytes(sealed), bytes(key), event_id))
+        Private(volunteer, event_id, private_details.unseal(bytes(sealed), bytes(key), event_id))
         for event_id, sealed, key in cursor.fetchall()
     ]
 
@@ -95,7 +95,7 @@ def read_holdings(cursor: Cursor, schema: str, proofs: Sequence[str]) -> list[He
         (list(proofs),),
     )
     return [
-        Held(volunteer, event_id, proof, of, seen, identities.unseal(bytes(sealed), bytes(key), event_id))
+        Held(volunteer, event_id, proof, of, seen, private_details.unseal(bytes(sealed), bytes(key), event_id))
         for volunteer, event_id, proof, of, seen, sealed, key in cursor.fetchall()
     ]
 
@@ -116,10 +116,10 @@ def finish(cursor: Cursor, schema: str, proof: str, data: bytes, instead_of: byt
     if row is None:
         raise NotFound("what was kept of this proof was erased")
     event_id, finished, key = row
-    kept = None if finished is None else identities.unseal(bytes(finished), bytes(key), event_id)
+    kept = None if finished is None else private_details.unseal(bytes(finished), bytes(key), event_id)
     if kept is not None and kept != instead_of:
         return kept
-    sealed = identities.seal(data, bytes(key), event_id)
+    sealed = private_details.seal(data, bytes(key), event_id)
     cursor.execute(f"UPDATE {schema}.holdings SET finished = %s WHERE proof = %s", (sealed, proof))
     return data
 
@@ -132,7 +132,7 @@ def finished(cursor: Cursor, schema: str, proof: str) -> bytes | None:
         (proof,),
     )
     row = cursor.fetchone()
-    return None if row is None else identities.unseal(bytes(row[1]), bytes(row[2]), row[0])
+    return None if row is None else private_details.unseal(bytes(row[1]), bytes(row[2]), row[0])
 
 
 def erase(cursor: Cursor, schema: str, volunteer: str) -> int:
@@ -154,7 +154,7 @@ def _keys(cursor: Cursor, schema: str, volunteers: Sequence[str]) -> dict[str, b
     """Their keys, made where there were none."""
     names = sorted(set(volunteers))
     call, values = copying.arrays(
-        {"volunteer": VOLUNTEER, "key": BYTEA}, [(volunteer, identities.new_key()) for volunteer in names]
+        {"volunteer": VOLUNTEER, "key": BYTEA}, [(volunteer, private_details.new_key()) for volunteer in names]
     )
     cursor.execute(f"INSERT INTO vault.{schema} SELECT * FROM {call} ON CONFLICT DO NOTHING", values)
     cursor.execute(

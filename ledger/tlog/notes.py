@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from ledger.crypto.keys import SIGNATURE_BYTES, SigningKey, VerifyingKey, decode_base64
 from ledger.errors import Invalid, Untrusted
-from ledger.keys import SIGNATURE_BYTES, SigningKey, VerifyingKey, decode_base64
 from ledger.limits import NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX
 
 _SIGNATURE_LINE: Final = re.compile(r"— ([^\s+\x00-\x1f\x7f]+) ([A-Za-z0-9+/]+={0,2})")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from api import service
-from ledger.store.postgres import Database
+from api.service import publishing
+from ledger.store.postgres.database import Database
 from tests.api.site import Site
 from tests.integration.world import World, check
 
@@ -22,7 +22,7 @@ def database(database_url: str) -> Iterator[Database]:
 def by_hand() -> Iterator[None]:
     """Checkpoints are signed when a test asks, and when a server starts and stops."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service, "CHECKPOINT_INTERVAL", 3600)
+        patch.setattr(publishing, "CHECKPOINT_INTERVAL", 3600)
         yield
 
 

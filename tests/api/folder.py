@@ -6,12 +6,12 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from api.client import Client
-from api.deployment import Deployment
+from api.client.client import Client
+from api.deployment.data_folder import Deployment
+from ledger.crypto.keys import SigningKey
 from ledger.ids import new_id
-from ledger.keys import SigningKey
 from ledger.store import log
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
 from tests import builders
 from tests.api.process import free_port, run
 from tests.api.site import wipe

@@ -14,15 +14,17 @@ from msgspec import UNSET
 from psycopg2.extensions import make_dsn, parse_dsn
 
 from api.app import create_app
-from api.exchanging import Exchange, exchanges
-from api.federation_folder import install
-from api.service import Service
-from ledger import events, federation, identities
+from api.deployment.installed_federation import install
+from api.peers.exchange import Exchange, exchanges
+from api.service.service import Service
 from ledger.domain.state import Transfer, Volunteer
-from ledger.federated import Region
+from ledger.events import private_details
+from ledger.events.fields import RegionName
+from ledger.federation import trust_bundle as federation
+from ledger.federation.members import Region
 from ledger.ids import format_time
-from ledger.store import inbox, outbox
-from ledger.store.postgres import Database
+from ledger.store.exchange import inbox, outbox
+from ledger.store.postgres.database import Database
 from tests import issuing
 from tests.api import process
 from tests.api.site import OTHER, Deployed, place_keys, serving_app
@@ -74,7 +76,7 @@ class Party:
         return Region(
             region=self.code,
             origin=self.world.origin,
-            name=events.RegionName(zh=self.code, en=self.code),
+            name=RegionName(zh=self.code, en=self.code),
             log_keys=(vkey(self.world.origin),),
             did=f"did:web:r{self.code}.example:regions:{self.code}",
             base=host,
@@ -179,7 +181,7 @@ class Pair:
         """The file that both install; not `sealed`: without the keys that details are sealed to."""
         now = int(self.a.world.now)
         stated = [
-            party.stated(identities.sealing_public(party.deployment.sealing_key(party.code)) if sealed else None)
+            party.stated(private_details.sealing_public(party.deployment.sealing_key(party.code)) if sealed else None)
             for party in self.parties
         ]
         fields = {"issued": format_time(now - DAY), "expires": format_time(now + 30 * DAY), **changes}

@@ -12,9 +12,10 @@ import httpx2
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from ledger import events, holdings
-from ledger.credentials import model
-from ledger.credentials.keys import digest
+from ledger.credentials import holdings, model
+from ledger.crypto.multikey import digest
+from ledger.events.body import decode_event
+from ledger.events.proofs import ProofIssued
 from ledger.store import proofs as queries
 from tests import builders, proofs
 from tests.builders import AUTHORITY, REGION, SALT, STATION, VOLUNTEER, vkey
@@ -55,9 +56,9 @@ class Draft:
     data: bytes
 
     @property
-    def event(self) -> events.ProofIssued:
-        found = events.decode(self.body)
-        assert isinstance(found, events.ProofIssued)
+    def event(self) -> ProofIssued:
+        found = decode_event(self.body)
+        assert isinstance(found, ProofIssued)
         return found
 
     @property

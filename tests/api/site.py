@@ -21,17 +21,19 @@ import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec
 from openapi_schema_validator import OAS31Validator
 
-from api import sessions
 from api.app import create_app
-from api.deployment import Deployment
-from api.service import Service
-from ledger import keys, merkle
-from ledger.app import Ledger
-from ledger.credentials.did import did_of
-from ledger.credentials.keys import CredentialKey, TokenKey, save_token_key
-from ledger.keys import SigningKey
-from ledger.log import Checkpoint, CheckpointFile, Publisher, open_checkpoint
-from ledger.store.postgres import Database
+from api.deployment.data_folder import Deployment
+from api.http import sessions
+from api.service.service import Service
+from ledger.app.ledger import Ledger
+from ledger.app.publisher import CheckpointFile, Publisher
+from ledger.crypto import keys
+from ledger.crypto.did import did_of
+from ledger.crypto.keys import SigningKey
+from ledger.crypto.multikey import CredentialKey, TokenKey, save_token_key
+from ledger.store.postgres.database import Database
+from ledger.tlog import merkle
+from ledger.tlog.checkpoint import Checkpoint, open_checkpoint
 from tests import builders
 from tests.builders import REGION
 from tests.integration.waiting import DEADLINE_SECONDS, eventually

@@ -6,13 +6,17 @@ from hashlib import sha256
 
 import pytest
 
-from ledger import events, merkle, submission
-from ledger.audit import FINDINGS_MAX, Finding, Report, audit, audit_published
-from ledger.events import commitment
-from ledger.keys import SigningKey
-from ledger.log import Checkpoint
+from ledger.audit.log import FINDINGS_MAX, Finding, Report, audit, audit_published
+from ledger.crypto.keys import SigningKey
+from ledger.events import submission
+from ledger.events.body import decode_event
+from ledger.events.fields import type_name
 from ledger.store import log
-from ledger.store.postgres import Cursor, Database
+from ledger.store.postgres.database import Cursor, Database
+from ledger.store.tiles import Tiles
+from ledger.tlog import merkle
+from ledger.tlog.checkpoint import Checkpoint
+from ledger.tlog.entries import commitment_to
 from tests import builders
 from tests.api.site import revoke, signed, wipe
 from tests.builders import AUTHORITY, GROUP, ORIGIN, REGION, STATION, event_id, signing_key
@@ -63,7 +67,7 @@ def rotate(world: World) -> None:
 def checkpoint_of(world: World, size: int | None = None) -> Checkpoint:
     with world.database.read() as cursor:
         size = size or world.size
-        return Checkpoint(ORIGIN, size, log.Tiles(cursor, world.schema, size).root())
+        return Checkpoint(ORIGIN, size, Tiles(cursor, world.schema, size).root())
 
 
 def audited(cursor: Cursor, world: World, signed: Checkpoint | None = None) -> Report:
@@ -404,8 +408,8 @@ def append(cursor: Cursor, world: World, bodies: list[bytes], *, by: SigningKey 
     """Events that nobody decided, with the tree, the head and a note in order; without a key, without a note."""
     new = []
     for body in bodies:
-        event = events.decode(body)
-        new.append(log.NewEvent(commitment(body), event.id, event.subject, events.type_name(event), body))
+        event = decode_event(body)
+        new.append(log.NewEvent(commitment_to(body), event.id, event.subject, type_name(event), body))
     head = log.read_head(cursor, world.schema, lock=True)
     if by is not None:
         cursor.execute(
@@ -447,7 +451,7 @@ def test_events_forged_with_care_are_found_and_named(world, name):
     make, detail = FORGERS[name]
     bodies, key = make(world)
     found = after(world, lambda cursor, world: append(cursor, world, bodies, by=key))
-    assert (found[0].position, found[0].event_id) == (world.size, events.decode(bodies[0]).id)
+    assert (found[0].position, found[0].event_id) == (world.size, decode_event(bodies[0]).id)
     assert any(detail in one.detail for one in found)
 
 

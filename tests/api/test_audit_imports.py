@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
-from ledger import audit_imports, events, submission
-from ledger.audit import Finding, Report, audit
+from ledger.audit import imports
+from ledger.audit.log import Finding, Report, audit
 from ledger.domain import transfer as transfer_rules
+from ledger.events import submission
+from ledger.events.body import decode_event
+from ledger.events.fields import type_name
 from ledger.store import log
-from ledger.store.postgres import Cursor, Database
+from ledger.store.postgres.database import Cursor, Database
+from ledger.tlog.entries import commitment_to
 from tests import builders
 from tests.builders import GROUP, VOLUNTEER, signing_key, vkey
 from tests.exchanging import GROUP_ACTIVITY, Regions
@@ -100,7 +104,7 @@ def details(findings: list[Finding]) -> str:
 
 @pytest.mark.parametrize("page", [1, 2, 1_000])
 def test_ledgers_that_exchanged_are_whole(regions, page, monkeypatch):
-    monkeypatch.setattr(audit_imports, "_PAGE", page)
+    monkeypatch.setattr(imports, "_PAGE", page)
     for world in regions.worlds:
         with world.database.read() as cursor:
             report = audited(cursor, world)
@@ -178,7 +182,7 @@ def test_what_was_erased_is_still_the_entry_that_it_was(there, change):
 
 def test_a_log_that_nobody_recognised_is_not_believed(there):
     """Recognising is an event of the log: to believe more, one would have to sign it."""
-    checker = audit_imports.ImportsAudit
+    checker = imports.ImportsAudit
     seen: list[str] = []
     with there.database.read() as cursor:
         audit_only = checker(cursor, there.schema, there.origin, lambda detail, *_: seen.append(detail))
@@ -261,11 +265,11 @@ def test_a_region_that_accepts_another_record_than_it_received_is_found(database
 def forged(world: World, kind: str, cursor: Cursor, **members: Any) -> None:
     """An event that nobody decided, signed by the volunteer's first key, with the tree and a note in order."""
     body, by = world.body(kind, **members), signing_key(VOLUNTEER)
-    event = events.decode(body)
+    event = decode_event(body)
     head = log.read_head(cursor, world.schema, lock=True)
     note = submission.seal([body], by, world.origin)
     cursor.execute(f"INSERT INTO {world.schema}.submissions VALUES (%s, 1, %s, %s)", (head.size, by.id, note))
-    new = log.NewEvent(events.commitment(body), event.id, event.subject, events.type_name(event), body)
+    new = log.NewEvent(commitment_to(body), event.id, event.subject, type_name(event), body)
     log.append(cursor, world.schema, head, int(world.now), [new])
 
 

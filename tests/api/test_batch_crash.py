@@ -1,6 +1,6 @@
 """A server is killed over a batch of proofs: each is issued once."""
 
-from api.client import Client
+from api.client.client import Client
 from tests.api.folder import Folder, begun
 from tests.api.process import Server
 from tests.builders import REGION, STATION, signing_key

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from api import batches as batching
-from api import proving as issuing
-from ledger import submission
+from api.service import batches as batching
+from api.service import proving as issuing
+from ledger.events import submission
 from ledger.limits import BATCH_BYTES_MAX, BATCH_VOLUNTEERS_MAX, SUBMISSION_BYTES_MAX
 from tests.api.proving import CONSENT, YEAR, Holder, newcomer
 from tests.api.site import Site

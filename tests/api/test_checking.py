@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from api.cli import main
+from api.cli.main import main
 from ledger.ids import format_time
 from ledger.limits import STATUS_LIST_SECONDS
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
 from tests.api.site import Site
 from tests.builders import VOLUNTEER
 from tests.integration.waiting import eventually

@@ -22,13 +22,15 @@ import httpx2
 import pytest
 from click.testing import CliRunner, Result
 
-from api import cli, cli_common, submitting
-from ledger import keys
+from api.cli import audit, common, main, totals
+from api.cli import serving as serving_commands
+from api.cli import submit as submitting
+from ledger.crypto import keys
+from ledger.crypto.keys import SigningKey
 from ledger.ids import new_id
-from ledger.keys import SigningKey
-from ledger.log import open_checkpoint
 from ledger.store import log
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
+from ledger.tlog.checkpoint import open_checkpoint
 from tests.api import process
 from tests.api.process import free_port, run, serving, start
 from tests.api.site import wipe
@@ -43,7 +45,15 @@ SCHEMA = f"r_{REGION}"
 def wide() -> Iterator[None]:
     """Messages on one line each."""
     with pytest.MonkeyPatch.context() as patch:
-        for console in (cli.console, cli.errors, cli_common.errors, submitting.console, submitting.errors):
+        for console in (
+            serving_commands.console,
+            totals.console,
+            audit.console,
+            audit.errors,
+            common.errors,
+            submitting.console,
+            submitting.errors,
+        ):
             patch.setattr(console, "width", 400)
         yield
 
@@ -92,7 +102,7 @@ class Folder:
 
 def invoke(database_url: str, *arguments: object, **environment: str) -> Result:
     env = {"YONGZHI_DATABASE_URL": database_url, **environment}
-    return CliRunner().invoke(cli.main, [str(one) for one in arguments], env=env)
+    return CliRunner().invoke(main.main, [str(one) for one in arguments], env=env)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +157,7 @@ def populate(folder: Folder) -> None:
 
 def folder_free(*arguments: object) -> Result:
     """A command that needs no data folder."""
-    return CliRunner().invoke(cli.main, [str(one) for one in arguments])
+    return CliRunner().invoke(main.main, [str(one) for one in arguments])
 
 
 def moment(days: int) -> str:
@@ -623,7 +633,7 @@ def test_wrong_usage_is_2(arguments):
 
 def test_help_is_0():
     assert folder_free("--help").exit_code == 0
-    for name in cli.main.list_commands(click.Context(cli.main)):
+    for name in main.main.list_commands(click.Context(main.main)):
         assert folder_free(name, "--help").exit_code == 0
 
 

@@ -6,14 +6,14 @@ import httpx2
 import pytest
 from click.testing import CliRunner, Result
 
-from api import cli
-from api.client import Client
+from api.cli import main
+from api.client.client import Client
 from tests.api.process import free_port, run
 
 
 def demo(*arguments: object) -> Result:
     """Run it in this process."""
-    return CliRunner().invoke(cli.main, ["demo", "--no-serve", *map(str, arguments)])
+    return CliRunner().invoke(main.main, ["demo", "--no-serve", *map(str, arguments)])
 
 
 def test_the_demonstration_holds(tmp_path):

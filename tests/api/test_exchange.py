@@ -15,19 +15,23 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from api import bodies, bundle_requests, peers, service, sessions
-from api.client import Told
-from api.exchanging import Exchange
-from api.routes import exchange as routes
-from ledger import events, notes
+from api.client.client import Told
+from api.client.sign_in import answer_challenge
+from api.http import bodies
+from api.http.routes import peers as routes
+from api.peers import bundle_requests, http_peers, peer_keys
+from api.peers.exchange import Exchange
+from api.service import publishing
+from ledger.crypto.keys import SigningKey, parse_vkey
 from ledger.domain.state import Entry
 from ledger.errors import Busy, Invalid, Unavailable, Untrusted
-from ledger.exchange import wire
-from ledger.exchange.evidence import Checker
+from ledger.events.body import decode_event
+from ledger.evidence import wire
+from ledger.evidence.evidence import Checker
 from ledger.ids import format_time
-from ledger.keys import SigningKey, parse_vkey
 from ledger.limits import BUNDLE_REQUEST_SECONDS, BUNDLES_AT_ONCE, INTEGER_MAX, MESSAGE_BYTES_MAX
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
+from ledger.tlog import notes
 from tests import builders
 from tests.api.pair import Pair, Party, paired
 from tests.api.site import OTHER
@@ -43,7 +47,7 @@ PERSON = volunteer(7)
 def quick() -> Iterator[None]:
     """Checkpoints as soon as anything was logged."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service, "CHECKPOINT_INTERVAL", 0.05)
+        patch.setattr(publishing, "CHECKPOINT_INTERVAL", 0.05)
         yield
 
 
@@ -116,7 +120,7 @@ def test_what_happens_later_is_told_to_where_the_record_is(moving: Pair):
     home.world.submit(late)
     moving.wait(lambda: minutes(to, VOLUNTEER) == 90)
 
-    entry = events.decode(late).id
+    entry = decode_event(late).id
     to.world.record("hours.disputed/1", issuer=VOLUNTEER, entry=entry, origin=home.world.origin)
 
     def disputed() -> bool:
@@ -166,7 +170,7 @@ def test_what_is_aside_is_told_by_the_metrics(apart: Pair):
 def signed_in(party: Party, name: str) -> dict[str, str]:
     key = signing_key(name)
     text = party.http.post("/v1/challenges", json={"issuer": name, "region": party.code}).json()["text"]
-    note = sessions.answer(text, key, f"127.0.0.1:{party.port}")
+    note = answer_challenge(text, key, f"127.0.0.1:{party.port}")
     answer = httpx2.post(f"{party.url}/v1/sessions", json={"note": note})
     return {"authorization": f"Bearer {answer.json()['token']}"}
 
@@ -243,7 +247,7 @@ def test_the_region_that_it_is_offered_to_gets_the_bundle(offered: tuple[Pair, s
     assert answer.headers["content-type"] == routes.JSON_LINES
     parts = list(wire.BundleReader([answer.content]))
     told = [part.evidence.body for part in parts if isinstance(part, wire.EventItem)]
-    assert [events.decode(body).subject for body in told] == [VOLUNTEER]
+    assert [decode_event(body).subject for body in told] == [VOLUNTEER]
     assert answer.content.splitlines()[-1].startswith(b'{"end":')
     again = pair.a.bundle(transfer, asking(transfer))
     assert again.content == answer.content
@@ -374,11 +378,11 @@ def test_a_key_that_the_peer_revoked_asks_for_nothing(offered: tuple[Pair, str],
     authority = pair.b.world.authority
     assert pair.a.bundle(transfer, asking(transfer, second)).status_code == 401
     pair.b.world.record("region.key_added/1", issuer=authority, subject=authority, key=str(second.verifier))
-    monkeypatch.setattr(peers, "_ASKED_AGAIN_SECONDS", 0)
+    monkeypatch.setattr(peer_keys, "_ASKED_AGAIN_SECONDS", 0)
     pair.wait(lambda: pair.a.bundle(transfer, asking(transfer, second)).status_code == 200)
     fields: dict[str, Any] = {"key_id": second.id, "suspect_from": 0, "reason": "丢失"}
     pair.b.world.record("region.key_revoked/1", issuer=authority, subject=authority, **fields)
-    monkeypatch.setattr(peers, "PEER_KEYS_SECONDS", 0)
+    monkeypatch.setattr(peer_keys, "PEER_KEYS_SECONDS", 0)
     pair.wait(lambda: pair.a.bundle(transfer, asking(transfer, second)).status_code == 401)
     assert pair.a.bundle(transfer, asking(transfer)).status_code == 200
 
@@ -695,7 +699,7 @@ def test_nobody_is_asked_whom_the_federation_does_not_name(stopped: Sender):
 
 
 def test_whoever_waits_for_a_peer_is_told_when_the_server_stops(stopped: Sender, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(peers, "_TIMEOUT", 3600)
+    monkeypatch.setattr(http_peers, "_TIMEOUT", 3600)
     asking_ones = stopped.a.exchange_offline().peers
 
     def ask() -> None:

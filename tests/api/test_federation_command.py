@@ -12,17 +12,23 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from api import cli, cli_common, federation_checks, federation_folder
-from api.deployment import Deployment
-from api.federation_folder import install, installed
-from ledger import federation, keys, notes
+from api.cli import common, main
+from api.cli.federation import checks
+from api.deployment import installed_federation
+from api.deployment.data_folder import Deployment
+from api.deployment.installed_federation import install, installed
+from ledger import files
+from ledger.crypto import keys
+from ledger.crypto.keys import SigningKey
 from ledger.errors import Invalid, TooLarge, Unavailable, Untrusted
-from ledger.federation import Expired, Federation, Region, Trust
-from ledger.identities import open_sealed, seal_for, sealing_public
+from ledger.events.private_details import open_sealed, seal_for, sealing_public
+from ledger.federation import trust_bundle
+from ledger.federation.members import Federation, Region
+from ledger.federation.trust_bundle import Expired, Trust
 from ledger.ids import format_time
-from ledger.keys import SigningKey
-from ledger.log import Checkpoint
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
+from ledger.tlog import notes
+from ledger.tlog.checkpoint import Checkpoint
 from tests import issuing
 from tests.api.process import free_port, run, serving
 from tests.api.site import wipe
@@ -41,7 +47,7 @@ DAY = 24 * 3600
 def wide() -> Iterator[None]:
     """Messages on one line each."""
     with pytest.MonkeyPatch.context() as patch:
-        for console in (federation_checks.console, cli_common.errors):
+        for console in (checks.console, common.errors):
             patch.setattr(console, "width", 400)
         yield
 
@@ -70,7 +76,7 @@ def served(signer: SigningKey, *regions: Region, **changes: Any) -> bytes:
     """The trust bundle of a server of these regions."""
     own = {"name": signer.name, "keys": (str(signer.verifier),), **dates(), **changes}
     lists = {LIST_URL: issuing.bits()} if signer is HERE else {}
-    return federation.seal(issuing.federated(*regions, **own), [signer], lists)
+    return trust_bundle.seal(issuing.federated(*regions, **own), [signer], lists)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ class Desk:
         """Run a command, by default as the first signer does, on the federation file here."""
         signing = () if key is None else ("--key", self.key(key))
         words = ["federation", command, self.file, *arguments, *signing]
-        return CliRunner().invoke(cli.main, [str(word) for word in words])
+        return CliRunner().invoke(main.main, [str(word) for word in words])
 
     @property
     def file(self) -> Path:
@@ -95,7 +101,7 @@ class Desk:
 
     def opened(self, *signers: SigningKey) -> Trust:
         pinned = [key.verifier for key in signers or (SIGNER,)]
-        return federation.open_bundle(self.file.read_bytes(), pinned, int(time.time()))
+        return trust_bundle.open_bundle(self.file.read_bytes(), pinned, int(time.time()))
 
     def key(self, key: SigningKey) -> Path:
         path = self.folder / key.name.replace("/", "-")
@@ -166,11 +172,11 @@ def test_a_federation_of_two_servers_is_made_by_hand(both):
 
 def test_a_signers_key_is_made(tmp_path):
     out = tmp_path / "key"
-    result = CliRunner().invoke(cli.main, ["federation", "keygen", f"{NAME}/x", "--out", str(out)])
+    result = CliRunner().invoke(main.main, ["federation", "keygen", f"{NAME}/x", "--out", str(out)])
     assert str(keys.load(out).verifier) in done(result)
     assert (keys.load(out).name, stat.S_IMODE(out.stat().st_mode)) == (f"{NAME}/x", 0o600)
     for name in ("org:1", "a b", "a+b"):
-        refused(CliRunner().invoke(cli.main, ["federation", "keygen", name, "--out", f"{out}2"]), "malformed")
+        refused(CliRunner().invoke(main.main, ["federation", "keygen", name, "--out", f"{out}2"]), "malformed")
 
 
 def test_nothing_is_begun_over_a_file(desk):
@@ -312,7 +318,7 @@ def test_several_sign_one_after_the_other(tmp_path):
     assert "signatures 签名 1/2" in done(desk("add", *desk.server(HERE, issuing.region())))
     refused(desk("check", *pinned, key=None), "signed by 1")
     asked = CliRunner().invoke(
-        cli.main, ["federation", "sign", str(desk.file), "--key", str(desk.key(SECOND))], input="n"
+        main.main, ["federation", "sign", str(desk.file), "--key", str(desk.key(SECOND))], input="n"
     )
     assert (asked.exit_code, "441300 惠州市" in asked.output) == (1, True)
     signed = desk("sign", "--yes", "--after", before, key=SECOND)
@@ -324,7 +330,7 @@ def test_nobody_signs_what_does_not_come_after(both):
     served_to_all = both.write("served", both.file.read_bytes())
     own = {**dates(), "keys": (str(SIGNER.verifier),)}
     for changes, message in (({"serial": 2}, "does not come after"), ({"name": "evil.example", "serial": 9}, "not of")):
-        data = federation.seal(issuing.federated(**{"name": NAME, **own, **changes}), [SECOND])
+        data = trust_bundle.seal(issuing.federated(**{"name": NAME, **own, **changes}), [SECOND])
         both.write("federation.json", data)
         refused(both("sign", "--yes", "--after", served_to_all), message)
         assert both.file.read_bytes() == data
@@ -337,13 +343,13 @@ def test_keys_change_hands_by_double_signing(both):
     done(both("rotate-keys", "--next", next_file, "--threshold", 1, "--key", second))
     assert both.now.keys == (str(SECOND.verifier), str(THIRD.verifier))
     assert both.opened(SECOND).federation == both.now  # who pinned the new one opens it already
-    old = federation.open_old(before.read_bytes(), [SIGNER.verifier])
-    rotated = federation.follow(old, both.file.read_bytes(), int(time.time()))
+    old = trust_bundle.open_old(before.read_bytes(), [SIGNER.verifier])
+    rotated = trust_bundle.follow(old, both.file.read_bytes(), int(time.time()))
     done(both("renew", key=SECOND))
     after = both.file.read_bytes()
-    assert federation.follow(rotated, after, int(time.time())).federation.serial == 5
+    assert trust_bundle.follow(rotated, after, int(time.time())).federation.serial == 5
     with pytest.raises(Untrusted):
-        federation.follow(old, after, int(time.time()))
+        trust_bundle.follow(old, after, int(time.time()))
     refused(both("renew"), "0 of the pinned keys")
     refused(both("renew", "--known", SECOND.verifier), "none of these keys signs for")
 
@@ -358,7 +364,7 @@ def test_who_renews_also_says_what_was_agreed_on(both):
 
 
 def test_nobody_signs_a_file_that_others_changed(both):
-    forged = federation.seal(issuing.federated(**dates(), name=NAME), [THIRD])
+    forged = trust_bundle.seal(issuing.federated(**dates(), name=NAME), [THIRD])
     both.write("federation.json", forged)
     refused(both("renew"), "0 of the pinned keys")
     assert both.file.read_bytes() == forged
@@ -415,7 +421,7 @@ def test_each_federation_names_who_signs_the_next_one_installed(both, data):
     trust = installed(data, now())
     assert trust is not None
     assert (trust.federation.serial, [one.region for one in trust.federation.regions]) == (5, [REGION])
-    assert (data / federation_folder.PINS).read_text() == f"{SECOND.verifier}\n"
+    assert (data / installed_federation.PINS).read_text() == f"{SECOND.verifier}\n"
     with pytest.raises(Untrusted):  # the first signer signs no more
         install(data, first, now())
     with pytest.raises(Untrusted, match="does not come after"):  # nor does one that is pinned bring back the old one
@@ -446,24 +452,24 @@ def test_a_folder_whose_region_is_not_in_it_yet(both, data):
 
 
 def _swapped(data: Path, both: Desk) -> None:
-    (data / federation_folder.FILE).write_bytes(federation.seal(both.now, [THIRD]))
+    (data / installed_federation.FILE).write_bytes(trust_bundle.seal(both.now, [THIRD]))
 
 
 def _cut(data: Path, both: Desk) -> None:
-    path = data / federation_folder.FILE
+    path = data / installed_federation.FILE
     path.write_bytes(path.read_bytes()[:-1])
 
 
 def _unpinned(data: Path, both: Desk) -> None:
-    (data / federation_folder.PINS).unlink()
+    (data / installed_federation.PINS).unlink()
 
 
 def _noise(data: Path, both: Desk) -> None:
-    (data / federation_folder.PINS).write_bytes(b"\xff")
+    (data / installed_federation.PINS).write_bytes(b"\xff")
 
 
 def _huge(data: Path, both: Desk) -> None:
-    (data / federation_folder.PINS).write_bytes(b"x" * 100_000)
+    (data / installed_federation.PINS).write_bytes(b"x" * 100_000)
 
 
 @pytest.mark.parametrize("spoil", [_swapped, _cut, _unpinned, _noise, _huge])
@@ -479,7 +485,7 @@ def test_an_installation_that_was_cut_short_is_finished(both, data, monkeypatch)
     done(both("install", "--data", data, "--pin", SIGNER.verifier, key=None))
     done(both("rotate-keys", "--next", SECOND.verifier))
     done(both("renew", "--known", SIGNER.verifier, key=SECOND))
-    write, bundle = federation_folder.write, both.file.read_bytes()
+    write, bundle = files.write, both.file.read_bytes()
     for steps in (1, 2):
         before = installed(data, now())
         taken: list[Path] = []
@@ -491,7 +497,7 @@ def test_an_installation_that_was_cut_short_is_finished(both, data, monkeypatch)
             write(path, content)
 
         with monkeypatch.context() as patch:
-            patch.setattr(federation_folder, "write", cut)
+            patch.setattr(files, "write", cut)
             with pytest.raises(Unavailable):
                 install(data, bundle, now(), [SECOND.verifier])
         found = installed(data, now())

@@ -5,12 +5,14 @@ import json
 import httpx2
 import pytest
 
-from ledger.credentials import status_list, token_status, verify
-from ledger.credentials.did import did_of
-from ledger.credentials.keys import multikey, parse_multikey
+from ledger.credentials import status_list
+from ledger.credentials.checking import verify
+from ledger.credentials.sd_jwt import token_status
+from ledger.crypto.did import did_of
+from ledger.crypto.keys import VerifyingKey
+from ledger.crypto.multikey import multikey, parse_multikey
 from ledger.errors import Untrusted
-from ledger.federation import open_bundle
-from ledger.keys import VerifyingKey
+from ledger.federation.trust_bundle import open_bundle
 from ledger.limits import STATUS_LIST_SECONDS
 from tests.api.proving import Holder, listed, newcomer
 from tests.api.site import OTHER, Site

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api import bodies
+from api.http import bodies
 from ledger.limits import BODY_BYTES_MAX, SUBMISSION_BYTES_MAX
 from ledger.store import log
 from tests import builders

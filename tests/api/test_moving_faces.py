@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from api import reports
+from api.wording import totals as reports
 from ledger.ids import format_time, instant
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
 from tests import builders
 from tests.api.proving import YEAR, Holder, settled
 from tests.api.site import OTHER, Site

@@ -10,9 +10,10 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import validate
 from starlette.routing import Route
 
-from api import pages, problems
-from api.routes import submissions
-from ledger.events import CATALOGUE
+from api.http import problems
+from api.http.routes import submissions
+from api.pages import routes
+from ledger.events.body import CATALOGUE
 from ledger.limits import SUBMISSION_EVENTS_MAX
 from tests import builders
 from tests.api.site import Site
@@ -93,7 +94,7 @@ def test_every_agreed_call_is_in_it(document):
 
 def test_every_route_is_in_it(site, document):
     undocumented = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
-    undocumented |= {route.path for route in pages.router.routes if isinstance(route, Route)}
+    undocumented |= {route.path for route in routes.router.routes if isinstance(route, Route)}
     served = {
         f"{method} {str(context.path).replace(':path', '')}"
         for context in iter_route_contexts(site.app.routes)

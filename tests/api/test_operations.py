@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from api import problems, service
-from api.logs import JsonFormatter
+from api.http import problems
+from api.service import publishing, service
+from api.service.logs import JsonFormatter
 from ledger.errors import Problem, Refused, Unavailable
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
 from tests import builders
 from tests.api.site import OTHER, Site
 from tests.builders import AUTHORITY, REGION, STATION, VOLUNTEER
@@ -24,7 +25,7 @@ from tests.integration.world import span, volunteer
 @pytest.fixture
 def stopped(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A site, and a way to let one region's projection stumble over an event."""
-    monkeypatch.setattr(service, "CHECKPOINT_INTERVAL", 0.02)
+    monkeypatch.setattr(publishing, "CHECKPOINT_INTERVAL", 0.02)
     with Site(tmp_path / "data", database) as site:
         projection = site.service.regions[REGION].runner.projection
         apply = projection.apply

@@ -10,7 +10,7 @@ import pytest
 from ledger.credentials import model
 from ledger.errors import Refused
 from ledger.ids import instant
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
 from tests.api.folder import Folder, begun
 from tests.api.process import serving
 from tests.api.proving import YEAR, listed, newcomer

@@ -7,7 +7,7 @@ import pytest
 
 from ledger.errors import Conflict
 from ledger.store import proofs
-from ledger.store.postgres import Cursor, Database
+from ledger.store.postgres.database import Cursor, Database
 from tests.api.proving import YEAR, Holder, newcomer
 from tests.api.site import Site
 from tests.builders import AUTHORITY, REGION, STATION

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from api import proving as issuing
-from ledger.credentials.keys import jwk_of
+from api.service import proving as issuing
+from ledger.crypto.multikey import jwk_of
 from ledger.ids import format_time
 from ledger.limits import LONG_TEXT_MAX, PROOF_LINES_MAX, REQUEST_BYTES_MAX
 from tests import builders

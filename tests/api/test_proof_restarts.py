@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from api import service, statuses
-from api.proving import Ask
+from api.service import service, status_lists
+from api.service.proving import Ask
 from ledger.credentials import model
-from ledger.credentials.did import did_of
-from ledger.credentials.keys import multikey
+from ledger.credentials.holdings import Request
+from ledger.crypto.did import did_of
+from ledger.crypto.multikey import multikey
 from ledger.errors import Refused
-from ledger.federation import open_bundle
-from ledger.holdings import Request
+from ledger.federation.trust_bundle import open_bundle
 from ledger.ids import instant
-from ledger.schemes import find
-from ledger.store.postgres import Database
+from ledger.schemes.scheme import find
+from ledger.store.postgres.database import Database
 from projections import statements
 from tests.api.proving import CONSENT, YEAR, Holder, listed, newcomer, revocation, settled
 from tests.api.site import Site
@@ -207,7 +207,7 @@ def list_of(site: Site, proof: str) -> str:
 
 
 def test_a_list_is_left_when_half_of_it_is_given_to_proofs(alone, monkeypatch):
-    monkeypatch.setattr(statuses, "STATUS_LIST_SIZE", SIZE)
+    monkeypatch.setattr(status_lists, "STATUS_LIST_SIZE", SIZE)
     holder, proving = newcomer(alone, ("09:00", "10:00")), alone.service.regions[REGION].proofs.proving
     first = holder.ask()["id"]
     with pytest.raises(Refused):  # only what was revoked is replaced, as the log finds when all is made
@@ -232,7 +232,7 @@ def test_a_list_is_left_when_half_of_it_is_given_to_proofs(alone, monkeypatch):
 
 
 def test_after_a_restart_a_list_is_gone_on_with(closed, monkeypatch):
-    monkeypatch.setattr(statuses, "STATUS_LIST_SIZE", 8)
+    monkeypatch.setattr(status_lists, "STATUS_LIST_SIZE", 8)
     with closed as site:
         holder = newcomer(site, ("09:00", "10:00"))
         made = [holder.ask()["id"] for _ in range(5)]

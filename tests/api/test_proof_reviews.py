@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 from msgspec import UNSET
 
-from api import batches as batching
-from api import checking, service, statuses
-from api.proving import Proving
-from api.service import Region
-from ledger.credentials import sd_jwt
+from api.service import batches as batching
+from api.service import checking, status_lists
+from api.service import region as region_module
+from api.service.proving import Proving
+from api.service.region import Region
+from ledger.credentials.sd_jwt import token
 from ledger.errors import Busy, Invalid, Unavailable
 from ledger.limits import ACCESSES_SHOWN_MAX, LONG_TEXT_MAX
-from ledger.schemes import find
+from ledger.schemes.scheme import find
 from ledger.store import proofs as queries
 from projections.statements import Statements
 from tests.api.proving import CONSENT, YEAR, Holder, newcomer, revocation
@@ -179,13 +180,13 @@ def test_a_holder_fetches_what_is_to_be_shown_and_no_more(proving, holder):
     proof = holder.proof(named=True)
     made = token_of(holder, proof)
     choices = made["choices"]
-    assert choices == sd_jwt.choices(made["token"])
+    assert choices == token.choices(made["token"])
     assert (choices["minutes"], choices["name"]) == (60, "林小明")
     line = next(path for path in choices if path.startswith("lines/"))
     place = f"proofs/{made['id']}/sd-jwt"
     shown = holder.get(place, show=["minutes", line]).text
-    assert set(sd_jwt.choices(shown)) == {"minutes", "lines", *(path for path in choices if path.startswith(line))}
-    assert "林小明" not in str(sd_jwt.choices(shown))
+    assert set(token.choices(shown)) == {"minutes", "lines", *(path for path in choices if path.startswith(line))}
+    assert "林小明" not in str(token.choices(shown))
     assert shown.count("~") < made["token"].count("~")
     verdict = proving.service.check_upload(shown.encode())
     assert (verdict.outcome, verdict.proof) == ("valid", proving.service.check_upload(made["token"].encode()).proof)
@@ -253,7 +254,7 @@ def test_other_awards_stand_beside_the_star_level(proving, holder, monkeypatch):
             raise Invalid("it asks for trainings, which are not known here")
         return recognise(self, volunteer, day, scheme)
 
-    monkeypatch.setattr(service, "awards_for", lambda region, day: given)
+    monkeypatch.setattr(region_module, "awards_for", lambda region, day: given)
     monkeypatch.setattr(Statements, "recognise", without)
     found = proving.json(f"volunteers/{holder.name}/star", holder.name)
     assert found["scheme"] == "cn-2012/1"
@@ -263,13 +264,13 @@ def test_other_awards_stand_beside_the_star_level(proving, holder, monkeypatch):
 
 
 def test_what_is_refused_before_it_is_made_takes_no_index(proving, holder, monkeypatch):
-    taken, take = [], statuses.Indexes.take
+    taken, take = [], status_lists.Indexes.take
 
-    def noted(self: statuses.Indexes, kind: str) -> tuple[str, int]:
+    def noted(self: status_lists.Indexes, kind: str) -> tuple[str, int]:
         taken.append(kind)
         return take(self, kind)
 
-    monkeypatch.setattr(statuses.Indexes, "take", noted)
+    monkeypatch.setattr(status_lists.Indexes, "take", noted)
     unnamed = newcomer(proving, ("09:00", "10:00"))
     assert holder.post("proofs", **YEAR, note="\U000e0041").json()["pointer"] == "/note"
     assert unnamed.post("proofs", **YEAR, named=True).json()["pointer"] == "/named"

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from api import cli, cli_common, proof_commands
-from api.client import Client
-from ledger import keys
+from api.cli import common, main, prove
+from api.client.client import Client
 from ledger.credentials import model
-from ledger.store.postgres import Database
+from ledger.crypto import keys
+from ledger.store.postgres.database import Database
 from tests.api.folder import Folder, begun
 from tests.api.process import serving
 from tests.builders import PROOF, REGION, STATION, VOLUNTEER, signing_key
@@ -26,9 +26,9 @@ CONSENT = ("--consent", "名单 2026-7")
 def wide() -> Iterator[None]:
     """Messages on one line each."""
     with pytest.MonkeyPatch.context() as patch:
-        for console in (cli_common.errors, proof_commands.console, proof_commands.errors):
+        for console in (common.errors, prove.console, prove.errors):
             patch.setattr(console, "width", 400)
-        patch.setattr(proof_commands, "_POLL_SECONDS", 0.02)
+        patch.setattr(prove, "_POLL_SECONDS", 0.02)
         yield
 
 
@@ -45,7 +45,7 @@ def served(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def command(folder: Folder, name: str, *options: object, by: str = VOLUNTEER) -> Result:
     key = folder.data.parent / by.replace(":", "-")
     words = [name, "--region", REGION, "--url", folder.url, "--key", key, *options]
-    return CliRunner().invoke(cli.main, [str(word) for word in words])
+    return CliRunner().invoke(main.main, [str(word) for word in words])
 
 
 def told(result: Result, status: int = 0) -> Any:

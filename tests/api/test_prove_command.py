@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from api import cli, cli_common, proof_commands
-from api.client import Client, Told
-from ledger import keys
+from api.cli import common, main
+from api.cli import prove as proof_commands
+from api.client.client import Client, Told
 from ledger.credentials import model
-from ledger.store.postgres import Database
+from ledger.crypto import keys
+from ledger.store.postgres.database import Database
 from tests.api.folder import Folder, begun
 from tests.api.process import serving
 from tests.builders import AUTHORITY, REGION, STATION, VOLUNTEER, signing_key
@@ -28,7 +29,7 @@ CONSENT = ("--consent", "名单 2026-7")
 def wide() -> Iterator[None]:
     """Messages on one line each."""
     with pytest.MonkeyPatch.context() as patch:
-        for console in (cli_common.errors, proof_commands.console, proof_commands.errors):
+        for console in (common.errors, proof_commands.console, proof_commands.errors):
             patch.setattr(console, "width", 400)
         patch.setattr(proof_commands, "_POLL_SECONDS", 0.02)
         yield
@@ -52,7 +53,7 @@ def served(folder: Folder) -> Iterator[Folder]:
 def prove(folder: Folder, out: Path, *options: object, by: str = VOLUNTEER) -> Result:
     key = folder.data / "keys" / f"{REGION}.issuing" if by == AUTHORITY else folder.data.parent / by.replace(":", "-")
     words = ["prove", "--region", REGION, "--url", folder.url, "--key", key, "--out", out, *options]
-    return CliRunner().invoke(cli.main, [str(word) for word in words])
+    return CliRunner().invoke(main.main, [str(word) for word in words])
 
 
 # -- one ------------------------------------------------------------------------------------------------
@@ -116,7 +117,7 @@ def test_a_class_is_saved_as_a_zip(served, tmp_path):
     listing, out = tmp_path / "class.txt", tmp_path / "class.zip"
     listing.write_text("\n".join(["", *names, "  "]), encoding="utf-8")
     done = prove(served, out, *YEAR, *CONSENT, "--named", "--volunteers", listing, "--json", by=STATION)
-    assert done.exit_code == cli_common.REFUSED, done.output
+    assert done.exit_code == common.REFUSED, done.output
     assert f"5 {VOLUNTEER}: not registered by whoever asks" in done.stderr
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["class.txt", "class.zip"]
     with zipfile.ZipFile(out) as archive:
@@ -166,7 +167,7 @@ def test_the_erase_command_revokes_first(served, tmp_path):
     batch = json.loads(done.stdout)["id"]
     words = ["erase", name, "--data", served.data, "--region", REGION, "--yes"]
     gone = CliRunner().invoke(
-        cli.main, [str(word) for word in words], env={"YONGZHI_DATABASE_URL": served.database.dsn}
+        main.main, [str(word) for word in words], env={"YONGZHI_DATABASE_URL": served.database.dsn}
     )
     assert gone.exit_code == 0, gone.output
     assert "1 proofs revoked" in gone.output

@@ -9,14 +9,17 @@ from typing import Any
 import httpx2
 import pytest
 
-from api import service
-from api.service import Region, Service
-from ledger import merkle
+from api.service import publishing
+from api.service.region import Region
+from api.service.service import Service
+from ledger.crypto.keys import SigningKey
 from ledger.ids import format_time
-from ledger.keys import SigningKey
-from ledger.log import Checkpoint, check_receipt, open_checkpoint
 from ledger.store import log
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
+from ledger.store.tiles import Tiles
+from ledger.tlog import merkle
+from ledger.tlog.checkpoint import Checkpoint, open_checkpoint
+from ledger.tlog.receipt import check_receipt
 from tests.api.process import run, serving
 from tests.api.site import OTHER, Site, place_keys, wipe
 from tests.api.site import signed as note_of
@@ -31,7 +34,7 @@ PART = f"{REGION} log"
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody has a second to wait."""
-    monkeypatch.setattr(service, "CHECKPOINT_INTERVAL", 0.02)
+    monkeypatch.setattr(publishing, "CHECKPOINT_INTERVAL", 0.02)
 
 
 @pytest.fixture
@@ -321,6 +324,6 @@ def test_a_server_killed_between_commit_and_checkpoint_goes_on(database, databas
 
 def check_consistent(world: World, old: Checkpoint, new: Checkpoint) -> None:
     with world.database.read() as cursor:
-        tiles = log.Tiles(cursor, world.schema, new.size)
+        tiles = Tiles(cursor, world.schema, new.size)
         proof = merkle.prove_consistency(old.size, new.size, tiles.subtree)
     merkle.check_consistency(old.size, new.size, proof, old.root, new.root)

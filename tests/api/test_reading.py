@@ -8,7 +8,7 @@ import pytest
 
 from ledger.errors import Untrusted
 from ledger.ids import format_time
-from ledger.log import check_receipt
+from ledger.tlog.receipt import check_receipt
 from tests import builders
 from tests.api.site import OTHER, Site, revoke, unbase64
 from tests.builders import AUTHORITY, GROUP, ORIGIN, REGION, STATION, VOLUNTEER, event_id, signing_key

@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from api import cli, cli_common, misconduct_command, record_commands
-from api.fetching import fetch, fetch_bundle
-from ledger import keys, notes
-from ledger.exchange import misconduct
+from api.cli import common, main
+from api.cli import misconduct as misconduct_command
+from api.cli import records as record_commands
+from api.client.fetching import fetch, fetch_bundle
+from ledger.crypto import keys
+from ledger.evidence import misconduct
 from ledger.ids import format_time
-from ledger.log import Checkpoint
 from ledger.store import log
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
+from ledger.tlog import notes
+from ledger.tlog.checkpoint import Checkpoint
 from tests import issuing, records
 from tests.api.folder import Folder, begun
 from tests.api.process import serving
@@ -34,14 +37,14 @@ DAY = 24 * 3600
 def wide() -> Iterator[None]:
     """Messages on one line each, and no waiting."""
     with pytest.MonkeyPatch.context() as patch:
-        for console in (cli_common.errors, record_commands.console, misconduct_command.console):
+        for console in (common.errors, record_commands.console, misconduct_command.console):
             patch.setattr(console, "width", 400)
         patch.setattr(record_commands, "_POLL_SECONDS", 0.02)
         yield
 
 
 def run(*words: object) -> Result:
-    return CliRunner().invoke(cli.main, [str(word) for word in words])
+    return CliRunner().invoke(main.main, [str(word) for word in words])
 
 
 def done(result: Result, status: int = 0) -> str:

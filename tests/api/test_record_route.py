@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from ledger.crypto.keys import SigningKey
+from ledger.evidence.evidence import UnknownOrigin
 from ledger.exchange import record_files
-from ledger.exchange.evidence import UnknownOrigin
-from ledger.keys import SigningKey
 from tests import issuing
 from tests.api.proving import newcomer
 from tests.api.site import OTHER, Site

@@ -6,22 +6,12 @@ from typing import Any
 
 import pytest
 
-from ledger import submission
+from ledger.crypto.keys import SigningKey
+from ledger.events import submission
 from ledger.ids import format_time
-from ledger.keys import SigningKey
 from tests import builders
 from tests.api.site import Site, signed
-from tests.builders import (
-    ABSENT,
-    AUTHORITY,
-    GROUP,
-    ORIGIN,
-    STATION,
-    VOLUNTEER,
-    canonical,
-    event_id,
-    signing_key,
-)
+from tests.builders import ABSENT, AUTHORITY, GROUP, ORIGIN, STATION, VOLUNTEER, canonical, event_id, signing_key
 from tests.integration.world import World, at, organisation, span, volunteer
 
 Told = tuple[int | None, str, str]

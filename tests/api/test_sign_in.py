@@ -8,13 +8,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from api import problems
-from api.client import Client
-from api.routes import sessions as routes
-from api.sessions import Sessions, verify_answer
+from api.client.client import Client
+from api.http import problems
+from api.http.routes import sessions as routes
+from api.http.sessions import Sessions, verify_answer
+from ledger.crypto.keys import SigningKey
 from ledger.errors import Untrusted
 from ledger.ids import format_time, parse_time
-from ledger.keys import SigningKey
 from ledger.limits import SESSION_SECONDS, SIGN_IN_SECONDS
 from tests.api.site import OTHER, Site, revoke, signed
 from tests.builders import AUTHORITY, GROUP, REGION, STATION, VOLUNTEER, signing_key

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ledger.keys import SigningKey
+from ledger.crypto.keys import SigningKey
 from tests import builders
 from tests.api.site import OTHER, revoke, signed
 from tests.builders import AUTHORITY, GROUP, ORIGIN, REGION, STATION, canonical, event_id, signing_key

@@ -6,9 +6,10 @@ from hashlib import sha256
 
 import pytest
 
-from ledger import merkle
 from ledger.errors import NotFound
-from ledger.log import Checkpoint, parse_tile_path, tile_path
+from ledger.tlog import merkle
+from ledger.tlog.checkpoint import Checkpoint
+from ledger.tlog.tile_paths import parse_tile_path, tile_path
 from tests.api.site import OTHER, Site, fetch_entries, fetch_tree, tile_name
 from tests.builders import ORIGIN, REGION, event_id, signing_key
 from tests.contract.conftest import go  # noqa: F401 - a fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.routes import volunteers
+from api.http.routes import volunteers
 from ledger.ids import format_time, instant
 from ledger.limits import SMALL_CELL_MIN
 from tests import builders

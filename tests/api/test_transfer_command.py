@@ -9,10 +9,13 @@ from uuid import uuid4
 import pytest
 from click.testing import CliRunner, Result
 
-from api import cli, cli_common, federation_checks, service, transfer_commands, transfer_queue
-from ledger import keys
+from api.cli import common, main, messages
+from api.cli import transfer as transfer_commands
+from api.cli.federation import checks
+from api.service import publishing
+from ledger.crypto import keys
 from ledger.domain.state import Entry, Volunteer
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
 from projections.engine import catch_up
 from projections.totals import Totals
 from projections.views import TotalsView
@@ -28,13 +31,13 @@ def wide() -> Iterator[None]:
     """Messages on one line each, and checkpoints as soon as anything was logged."""
     with pytest.MonkeyPatch.context() as patch:
         for console in (
-            federation_checks.console,
-            cli_common.errors,
+            checks.console,
+            common.errors,
             transfer_commands.console,
-            transfer_queue.console,
+            messages.console,
         ):
             patch.setattr(console, "width", 400)
-        patch.setattr(service, "CHECKPOINT_INTERVAL", 0.05)
+        patch.setattr(publishing, "CHECKPOINT_INTERVAL", 0.05)
         yield
 
 
@@ -71,7 +74,7 @@ def run(party: Party, *words: object, data: bool = True, region: bool = True) ->
     place: list[object] = ["--data", party.data] if data else []
     place += ["--region", party.code] if region else []
     environment = {"YONGZHI_DATABASE_URL": party.world.database.dsn, "NO_COLOR": "1"}
-    return CliRunner().invoke(cli.main, [str(word) for word in (*words, *place)], env=environment)
+    return CliRunner().invoke(main.main, [str(word) for word in (*words, *place)], env=environment)
 
 
 def told(result: Result, status: int = 0) -> Any:
@@ -295,7 +298,7 @@ def test_what_waits_in_the_inbox_is_shown_by_the_event_that_it_tells_of(both: Pa
 def test_a_peer_that_is_out_of_reach_is_named(split: Pair):
     split.recognised()
     transfer = split.request(split.a, split.b)
-    found = told(run(split.a, "transfer", "receive", "--json"), cli_common.OUT_OF_REACH)
+    found = told(run(split.a, "transfer", "receive", "--json"), common.OUT_OF_REACH)
     assert found == {"messages": 0, "waiting": 1, "aside": 0, "out_of_reach": [OTHER]}
     (row,) = told(run(split.a, "transfer", "pending", "--json"))
     assert "out of reach" in row["reason"]
@@ -307,7 +310,7 @@ def test_a_peer_that_is_out_of_reach_is_named(split: Pair):
 def test_a_region_that_is_not_there_has_nothing(both: Pair):
     for words in (("pending",), ("receive",), ("retry", "all"), ("status",), ("cancel", str(uuid4()))):
         result = run(both.a, "transfer", *words, "--region", "820000", region=False)
-        assert failed(result, cli_common.OUT_OF_REACH), words
+        assert failed(result, common.OUT_OF_REACH), words
 
 
 # -- of a server --------------------------------------------------------------------------------------
@@ -335,4 +338,4 @@ def test_a_server_is_asked(split: Pair, key: Callable[[str], Path]):
 
 def test_a_server_that_is_out_of_reach_is_told(split: Pair, key: Callable[[str], Path]):
     asked = ("transfer", "request", VOLUNTEER, "--to", OTHER, "--key", key(VOLUNTEER), "--url", split.a.url)
-    assert "out of reach" in failed(run(split.a, *asked, data=False), cli_common.OUT_OF_REACH)
+    assert "out of reach" in failed(run(split.a, *asked, data=False), common.OUT_OF_REACH)

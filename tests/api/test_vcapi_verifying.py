@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ledger.credentials import did
 from ledger.credentials.data_integrity import JCS, RDFC, sign
+from ledger.crypto import did
 from tests.api.vc_client import EXAMPLES, ISSUER, KEY, Document, issue, v1, v2, verify
 from tests.contract.javascript import ask
 from tests.vcapi import documents, proofs

@@ -16,17 +16,19 @@ from fastapi.responses import Response
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api import pages, presented, problems
-from api.routes import verify as route
-from ledger import federation
-from ledger.credentials.sd_jwt import Binding, bind
-from ledger.credentials.verdict import Verdict
-from ledger.credentials.verify import check_data
+from api.http import problems, uploads
+from api.http.routes import verify as route
+from api.pages import routes
+from ledger.credentials.checking.verdict import Verdict
+from ledger.credentials.checking.verify import check_data
+from ledger.credentials.sd_jwt.token import Binding, bind
 from ledger.errors import LedgerError
+from ledger.federation import trust_bundle
 from ledger.limits import VERIFY_BYTES_MAX
 from tests import issuing
+from tests.builders import PROOF
 from tests.issuing import LIST_URL, NOW, SIGNER, TOKEN_LIST_URL, encoded
-from tests.proofs import PROOF, token_key
+from tests.proofs import token_key
 
 LISTS = {LIST_URL: issuing.bits(), TOKEN_LIST_URL: issuing.token_bits()}
 DOCUMENT = encoded(issuing.document())
@@ -59,7 +61,7 @@ async def _problem(request: Request, error: Exception) -> Response:
 def app() -> FastAPI:
     app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False})
     app.include_router(route.router)
-    app.include_router(pages.router)
+    app.include_router(routes.router)
     app.add_exception_handler(LedgerError, _problem)
     app.state.service = Issuer()
     return app
@@ -171,14 +173,14 @@ async def stalling(begun: asyncio.Event, go_on: asyncio.Event) -> AsyncIterator[
 
 @ADDRESSES
 def test_whoever_sends_too_slowly_is_given_up(app, path, monkeypatch):
-    monkeypatch.setattr(presented, "SUBMISSION_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(uploads, "SUBMISSION_SECONDS_MAX", 0.05)
     answer = ask(app, path=path, content=stalling(asyncio.Event(), asyncio.Event()), headers=FORM)
     assert (answer.status_code, answer.headers["connection"], app.state.presented_bytes) == (408, "close", 0)
 
 
 @ADDRESSES
 def test_all_requests_together_hold_so_much(app, path, monkeypatch):
-    monkeypatch.setattr(presented, "HELD_BYTES_MAX", len(WHOLE) + 9)
+    monkeypatch.setattr(uploads, "HELD_BYTES_MAX", len(WHOLE) + 9)
 
     async def asked() -> list[httpx2.Response]:
         begun, go_on = asyncio.Event(), asyncio.Event()
@@ -266,5 +268,5 @@ def test_any_bytes_as_a_form(app, data, kind):
 def test_the_bundle(app):
     answer = ask(app, "GET", "/v1/trust-bundle")
     assert answer.headers["cache-control"] == "public, max-age=300"
-    trust = federation.open_bundle(answer.content, [SIGNER.verifier], NOW)
+    trust = trust_bundle.open_bundle(answer.content, [SIGNER.verifier], NOW)
     assert (trust.federation, trust.lists) == (issuing.federated(), LISTS)

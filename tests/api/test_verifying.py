@@ -17,18 +17,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from api import cli_common, fetching, verifying
-from ledger import federation, keys
-from ledger.credentials import certificate, model
-from ledger.credentials.sd_jwt import Binding, bind
+from api.cli import common as cli_common
+from api.cli import verify as verifying
+from api.client import fetching
+from ledger.credentials import model
+from ledger.credentials.certificate import certificate
+from ledger.credentials.sd_jwt.token import Binding, bind
+from ledger.crypto import keys
 from ledger.errors import TooLarge, Unavailable, Untrusted
-from ledger.federation import Region, Trust
+from ledger.federation import trust_bundle
+from ledger.federation.members import Region
+from ledger.federation.trust_bundle import Trust
 from ledger.ids import format_time
 from tests import issuing
 from tests.api.process import free_port
-from tests.builders import REGION, signing_key
+from tests.builders import PROOF, REGION, signing_key
 from tests.issuing import LIST_URL, NOW, SIGNER, TOKEN_LIST_URL, WEEK, encoded
-from tests.proofs import INDEX, LIST, PROOF, credential, credential_key, token_key
+from tests.proofs import INDEX, LIST, credential, credential_key, token_key
 
 AT = ("--at", format_time(NOW))
 PIN = ("--key", str(SIGNER.verifier))
@@ -189,7 +194,7 @@ def test_a_bundle_signed_by_another(work):
 
 def other_bundle(work: Path) -> Path:
     file = work / "forged.json"
-    file.write_bytes(federation.seal(issuing.federated(), [signing_key("evil.example")], LISTS))
+    file.write_bytes(trust_bundle.seal(issuing.federated(), [signing_key("evil.example")], LISTS))
     return file
 
 
@@ -340,7 +345,9 @@ def test_a_server_is_not_believed(server, work):
     """Not for what it serves: only under the key that was pinned."""
     result = online(server, work, "--key", str(SIGNER.verifier))
     assert result.exit_code == 0
-    server.pages["/v1/trust-bundle"] = federation.seal(issuing.federated(server.region), [signing_key("evil.example")])
+    server.pages["/v1/trust-bundle"] = trust_bundle.seal(
+        issuing.federated(server.region), [signing_key("evil.example")]
+    )
     result = online(server, work)
     assert (result.exit_code, "untrusted" in result.stderr) == (5, True)
 
@@ -438,11 +445,11 @@ def test_the_next_signers_are_followed(server, work):
     old.write_bytes(server.bundle(keys=(str(later.verifier),)))
     dates = {"issued": "2020-01-01T00:00:00Z", "expires": "2100-01-01T00:00:00Z"}
     after = issuing.federated(server.region, serial=8, keys=(str(later.verifier),), **dates)
-    server.pages["/v1/trust-bundle"] = federation.seal(after, [later])
+    server.pages["/v1/trust-bundle"] = trust_bundle.seal(after, [later])
     assert invoke(verifying.trust, server.base, *PIN, "--out", out).exit_code == 1
     assert invoke(verifying.trust, server.base, *PIN, "--out", out, "--after", old).exit_code == 0
     for serial, status, kept in ((9, 0, 9), (8, 1, 9), (6, 1, 9)):
-        server.pages["/v1/trust-bundle"] = federation.seal(replace(after, serial=serial), [later])
+        server.pages["/v1/trust-bundle"] = trust_bundle.seal(replace(after, serial=serial), [later])
         assert invoke(verifying.trust, server.base, *PIN, "--out", out, "--after", old).exit_code == status
         assert json.loads(out.read_bytes())["federation"]["serial"] == kept
 
@@ -467,7 +474,7 @@ def test_an_older_bundle_replaces_no_newer_one(server, work):
 def test_nothing_but_a_bundle_of_the_same_keys_is_replaced(server, work):
     server.pages["/v1/trust-bundle"] = fresh(server)
     out = work / "kept.json"
-    strangers = federation.seal(issuing.federated(server.region), [signing_key("evil.example")])
+    strangers = trust_bundle.seal(issuing.federated(server.region), [signing_key("evil.example")])
     for there in (b"a letter", b"", strangers):
         out.write_bytes(there)
         result = invoke(verifying.trust, server.base, *PIN, "--out", out)

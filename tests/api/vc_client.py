@@ -5,8 +5,8 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
-from ledger.credentials.keys import CredentialKey
-from ledger.keys import SigningKey
+from ledger.crypto.keys import SigningKey
+from ledger.crypto.multikey import CredentialKey
 from tests import vcapi
 from tests.vcapi import documents
 

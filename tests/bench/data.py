@@ -15,10 +15,12 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from api.deployment import RegionKeys
-from ledger import codes, identities, keys, submission
-from ledger.app import Ledger
-from ledger.keys import SigningKey
+from api.deployment.data_folder import RegionKeys
+from ledger import codes
+from ledger.app.ledger import Ledger
+from ledger.crypto import keys
+from ledger.crypto.keys import SigningKey
+from ledger.events import private_details, submission
 from tests.builders import canonical
 
 ORGANISATIONS = 8
@@ -76,7 +78,7 @@ class People:
             details = canonical(person)
             event_id = self._uuid()
             private[event_id] = details
-            members = {"id": event_id, "consent": consent, "identity": identities.identity_of(details)}
+            members = {"id": event_id, "consent": consent, "identity": private_details.identity_of(details)}
             bodies.append(self._body("volunteer.registered/1", station.name, volunteer, **members))
         self._submit(ledger, station, bodies, private)
 

@@ -16,9 +16,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from api import deployment
-from ledger.app import Ledger
-from ledger.store import embedded
+from api.deployment import data_folder
+from ledger.app.ledger import Ledger
+from ledger.store.postgres import embedded
 from tests.bench import load
 from tests.bench.data import People
 
@@ -37,7 +37,7 @@ class Machine:
     def region(self, code: str) -> Iterator[tuple[Path, Ledger, People]]:
         """A settled region in a data folder of its own."""
         data = self.folder / code
-        with deployment.opened(data, self.dsn) as opened:
+        with data_folder.opened(data, self.dsn) as opened:
             people = People(code, opened.create_region(code, f"bench.example/{code}"))
             ledger = opened.ledger(code)
             people.settle(ledger)

@@ -14,15 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from api import deployment, drafts
-from ledger import events, submission
-from ledger.app import Ledger
+from api.deployment import data_folder
+from ledger.app.ledger import Ledger
+from ledger.app.publisher import Publisher
 from ledger.domain.state import Transfer
+from ledger.events import drafts, submission
+from ledger.events.body import encode_event
+from ledger.events.fields import Event
+from ledger.events.peers import PeerRecognised
+from ledger.events.private_details import sealing_public
+from ledger.events.transfer import TransferRequested
 from ledger.exchange import incoming, outgoing
 from ledger.exchange.desk import Desk
-from ledger.identities import sealing_public
 from ledger.ids import new_id
-from ledger.log import Publisher
 from tests.bench.data import BLOCKS, People
 from tests.bench.machines import Machine
 from tests.bench.report import Report
@@ -43,7 +47,7 @@ class End:
     sealing: bytes
 
     @classmethod
-    def of(cls, opened: deployment.Deployment, code: str) -> End:
+    def of(cls, opened: data_folder.Deployment, code: str) -> End:
         publisher, ledger = opened.publisher(code), opened.ledger(code)
         desk = Desk(ledger, opened.region_keys(code).issuing, lambda: publisher.published)
         return cls(ledger, publisher, desk, opened.sealing_key(code))
@@ -69,17 +73,17 @@ class Side:
         key = self.people.authority
         self.ledger.submit(submission.pack(submission.seal(bodies, key, self.people.origin), bodies))
 
-    def make(self, kind: type[events.Event], subject: str, **members: Any) -> bytes:
+    def make(self, kind: type[Event], subject: str, **members: Any) -> bytes:
         """The body of an event of the region, or of its first organisation, which is a station."""
-        issuer = self.people.organisations[0] if kind is events.TransferRequested else self.people.authority
-        return events.encode(kind(**drafts.common(issuer.name, self.people.region, subject), **members))
+        issuer = self.people.organisations[0] if kind is TransferRequested else self.people.authority
+        return encode_event(kind(**drafts.common(issuer.name, self.people.region, subject), **members))
 
     def recognise(self, other: Side) -> None:
         """Trust the log of the other region."""
         log_key = str(other.publisher.key)
         members = {"peer": other.people.region, "peer_origin": other.people.origin, "log_key": log_key}
         subject = f"region:{self.people.region}"
-        self.submit([self.make(events.PeerRecognised, subject, federation="bench#1", **members)])
+        self.submit([self.make(PeerRecognised, subject, federation="bench#1", **members)])
 
 
 def measure(report: Report, machine: Machine, life: int, movers: int, entries: int) -> None:
@@ -108,7 +112,7 @@ def measure(report: Report, machine: Machine, life: int, movers: int, entries: i
 
 def _move_all(folder: Path, dsn: str, transfers: Sequence[str]) -> None:
     """A share of the moves, one after the other, in a process of its own."""
-    with deployment.opened(folder / _HERE, dsn) as home, deployment.opened(folder / _THERE, dsn) as destination:
+    with data_folder.opened(folder / _HERE, dsn) as home, data_folder.opened(folder / _THERE, dsn) as destination:
         here, there = End.of(home, _HERE), End.of(destination, _THERE)
         for transfer in transfers:
             _move(here, there, transfer)
@@ -116,7 +120,7 @@ def _move_all(folder: Path, dsn: str, transfers: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def _side(machine: Machine, code: str) -> Iterator[Side]:
-    with machine.region(code) as (data, _, people), deployment.opened(data, machine.dsn) as opened:
+    with machine.region(code) as (data, _, people), data_folder.opened(data, machine.dsn) as opened:
         yield Side(people, End.of(opened, code))
 
 
@@ -126,7 +130,7 @@ def _requested(here: Side, there: Side, volunteers: Sequence[str]) -> list[str]:
     for volunteer in volunteers:
         found.append(new_id())
         to = {"to": there.people.region, "to_origin": there.people.origin, "reference": "档案 2026-19"}
-        bodies.append(here.make(events.TransferRequested, f"transfer:{found[-1]}", volunteer=volunteer, **to))
+        bodies.append(here.make(TransferRequested, f"transfer:{found[-1]}", volunteer=volunteer, **to))
     key = here.people.organisations[0]
     here.ledger.submit(submission.pack(submission.seal(bodies, key, here.people.origin), bodies))
     here.publisher.publish()

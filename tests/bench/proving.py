@@ -7,11 +7,12 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 
-from api import deployment
-from api.proving import Ask
-from api.service import Region, Service
-from ledger.credentials import reading, verify
-from ledger.holdings import Request
+from api.deployment import data_folder
+from api.service.proving import Ask
+from api.service.region import Region
+from api.service.service import Service
+from ledger.credentials.checking import reading, verify
+from ledger.credentials.holdings import Request
 from projections.engine import catch_up
 from projections.totals import Totals
 from tests.bench.machines import Machine
@@ -24,7 +25,7 @@ _BASE = "https://bench.example"
 
 def measure(report: Report, machine: Machine, singly: int, many: int) -> None:
     """Proofs over the record of a region that runs as a server runs it, but without HTTP."""
-    with machine.region("441500") as (data, ledger, people), deployment.opened(data, machine.dsn) as opened:
+    with machine.region("441500") as (data, ledger, people), data_folder.opened(data, machine.dsn) as opened:
         for sheet in people.sheets(20):
             ledger.submit(sheet)
         opened.change_proof_keys(people.region, _BASE)

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from api import sessions
-from ledger import audit
-from ledger.app import Ledger
+from api.client.sign_in import answer_challenge
+from ledger.app.ledger import Ledger
+from ledger.audit import log as audit
 from projections import engine
 from projections.totals import Totals
 from tests.bench.data import SHEET, People
@@ -118,7 +118,7 @@ def _sign_in(port: int, people: People) -> str:
     key = people.authority
     asked = json.dumps({"issuer": key.name, "region": people.region})
     text = json.loads(call(port, "/v1/challenges", asked.encode()))["text"]
-    note = sessions.answer(text, key, f"127.0.0.1:{port}")
+    note = answer_challenge(text, key, f"127.0.0.1:{port}")
     token: str = json.loads(call(port, "/v1/sessions", json.dumps({"note": note}).encode()))["token"]
     return token
 

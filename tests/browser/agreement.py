@@ -4,8 +4,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from ledger.credentials import data_integrity, reading, status_list, verify
-from ledger.credentials.keys import digest
+from ledger.credentials import data_integrity, status_list
+from ledger.credentials.checking import reading, verify
+from ledger.crypto.multikey import digest
 from tests.browser.modules import call, values
 from tests.browser.site import LIST, VALID, Proofs
 from tests.builders import canonical

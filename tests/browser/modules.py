@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import pytest
 
-from api import page_views
+from api.pages import rendering
 
 _RUNNER: Final = Path(__file__).with_name("modules.mjs")
 _SECONDS_MAX: Final = 60
@@ -39,7 +39,7 @@ def run(calls: Sequence[Mapping[str, Any]]) -> list[Answer]:
     with tempfile.TemporaryDirectory() as text:
         # Outside a browser it is package.json that says that the files are modules.
         folder = Path(text)
-        for name, script in page_views.scripts().items():
+        for name, script in rendering.scripts().items():
             (folder / name).write_bytes(script)
         (folder / "package.json").write_text('{"type": "module"}')
         question = json.dumps({"folder": text, "calls": list(calls)})

@@ -20,17 +20,22 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from msgspec.structs import replace
 
-from api import pages, verdicts
-from ledger import federation, merkle, notes
-from ledger.credentials import code, issuing, model, reading, status_list, verify
-from ledger.credentials.did import did_of
-from ledger.credentials.keys import CredentialKey, digest
-from ledger.credentials.verdict import Verdict
+from api.pages import routes
+from api.wording import verdicts
+from ledger.credentials import issuing, model, status_list
+from ledger.credentials import qr_code as code
+from ledger.credentials.checking import reading, verify
+from ledger.credentials.checking.verdict import Verdict
+from ledger.crypto.did import did_of
+from ledger.crypto.multikey import CredentialKey, digest
 from ledger.errors import Invalid, NotFound
-from ledger.event_fields import RegionName
-from ledger.events import commitment
+from ledger.events.fields import RegionName
+from ledger.federation import trust_bundle
 from ledger.limits import STATUS_LIST_SECONDS
-from ledger.log import PROOF_HEADER, Checkpoint
+from ledger.tlog import merkle, notes
+from ledger.tlog.checkpoint import Checkpoint
+from ledger.tlog.entries import commitment_to
+from ledger.tlog.receipt import PROOF_HEADER
 from tests.builders import AUTHORITY, ORIGIN, REGION, SALT, canonical, signing_key
 from tests.proofs import line, service, token_key
 
@@ -59,7 +64,7 @@ class Log:
 
     def append(self, body: bytes) -> int:
         """Add an event's entry and give its position."""
-        self.entries.append(commitment(body) + self.now.to_bytes(8, "big"))
+        self.entries.append(commitment_to(body) + self.now.to_bytes(8, "big"))
         return len(self.entries) - 1
 
     def receipt(self, position: int) -> str:
@@ -75,7 +80,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A proof as the pages ask for it (`api.pages.ShownProof`)."""
+    """A proof as the pages ask for it (`api.pages.routes.ShownProof`)."""
 
     verdict: Verdict
     credential: model.Credential | None
@@ -87,7 +92,7 @@ class Shown:
 
 
 class Proofs:
-    """Proofs of one region, issued once; what `request.app.state.service` is to the pages (`api.pages.Proofs`)."""
+    """Proofs of one region, issued once; what `request.app.state.service` is to pages (`api.pages.routes.Proofs`)."""
 
     def __init__(self, base: str) -> None:
         self.base = base
@@ -197,12 +202,12 @@ class Proofs:
 
     # -- what is published ------------------------------------------------------------------------
 
-    def trust(self, bundle: bytes | None = None) -> federation.Trust:
-        return federation.open_bundle(bundle or self.bundle(), [signing_key("federation.example").verifier], self.now)
+    def trust(self, bundle: bytes | None = None) -> trust_bundle.Trust:
+        return trust_bundle.open_bundle(bundle or self.bundle(), [signing_key("federation.example").verifier], self.now)
 
     def bundle(self, **changes: Any) -> bytes:
         """The trust bundle, with this region."""
-        region = federation.Region(
+        region = trust_bundle.Region(
             region=REGION,
             origin=ORIGIN,
             name=RegionName(zh="惠州市", en="Huizhou"),
@@ -214,7 +219,7 @@ class Proofs:
             witness_keys=(),
             **changes,
         )
-        stated = federation.Federation(
+        stated = trust_bundle.Federation(
             name="federation.example",
             serial=1,
             issued=self.issued,
@@ -223,7 +228,7 @@ class Proofs:
             threshold=1,
             regions=(region,),
         )
-        return federation.seal(stated, [signing_key("federation.example")], self.bundled)
+        return trust_bundle.seal(stated, [signing_key("federation.example")], self.bundled)
 
     def status_list(self, url: str) -> bytes | None:
         """The list as it is now."""
@@ -237,7 +242,7 @@ class Proofs:
         plain = code.describe(model.decode(self.files[proof_id]), self.now - 86_400, b"\1" * 8)
         return code.seal(dataclasses.replace(plain, **changes), self.key)
 
-    # -- api.pages.Proofs -------------------------------------------------------------------------
+    # -- api.pages.routes.Proofs -------------------------------------------------------------------------
 
     def check_upload(self, data: bytes) -> Verdict:
         try:
@@ -264,7 +269,7 @@ def application(proofs: Proofs) -> FastAPI:
     """The pages, and beside them what scripts fetch."""
     app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False})
     app.state.service = proofs
-    app.include_router(pages.router)
+    app.include_router(routes.router)
 
     @app.get("/v1/trust-bundle")
     def bundle() -> Response:

@@ -11,10 +11,10 @@ from PIL import Image
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
-from api import verdicts
-from api.page_texts import LANGUAGES, catalogue
+from api.wording import verdicts
+from api.wording.languages import LANGUAGES, catalogue
 from ledger.credentials import status_list
-from ledger.credentials.verdict import Outcome
+from ledger.credentials.checking.verdict import Outcome
 from tests.browser import chromium
 from tests.browser.chromium import outcome, text_of, until, visit, wait_for
 from tests.browser.site import FIRST, HOSTILE, INDEXES, LIST, NAMELESS, STAR, VALID, Proofs

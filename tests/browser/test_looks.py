@@ -6,7 +6,7 @@ import pytest
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
-from api.page_texts import LANGUAGES
+from api.wording.languages import LANGUAGES
 from tests.browser import chromium
 from tests.browser.chromium import visit
 from tests.browser.site import FIRST, HOSTILE, STAR, VALID, Proofs

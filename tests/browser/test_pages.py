@@ -5,10 +5,11 @@ import re
 import httpx2
 import pytest
 
-from api import pages, verdicts
-from api.page_texts import LANGUAGES, catalogue
+from api.pages import routes
+from api.wording import verdicts
+from api.wording.languages import LANGUAGES, catalogue
 from ledger import limits
-from ledger.credentials.verdict import Outcome
+from ledger.credentials.checking.verdict import Outcome
 from ledger.errors import Busy, LedgerError, NotYet, Unavailable
 from tests.browser.reading import outcome, said
 from tests.browser.site import ERASED, FIRST, HOSTILE, NAMELESS, STAR, UNKNOWN, VALID, Proofs
@@ -192,7 +193,7 @@ def test_links_keep_a_language_that_was_chosen_and_add_none(client: httpx2.Clien
 @pytest.mark.parametrize("path", ["/", "/verify", f"/p/{VALID}", "/p/none"])
 def test_pages_allow_nothing_from_elsewhere_and_set_no_cookies(client: httpx2.Client, path: str) -> None:
     answer = client.get(path)
-    for name, value in pages.HEADERS.items():
+    for name, value in routes.HEADERS.items():
         assert answer.headers[name] == value
     assert "set-cookie" not in answer.headers
     policy = answer.headers["content-security-policy"]

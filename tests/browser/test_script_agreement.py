@@ -7,8 +7,8 @@ import json
 import cbor2
 import pytest
 
-from ledger.credentials import code, data_integrity, model, status_list
-from ledger.credentials.keys import base58, base64url
+from ledger.credentials import data_integrity, model, qr_code, status_list
+from ledger.crypto.multikey import base58, base64url
 from ledger.errors import LedgerError
 from ledger.ids import instant
 from tests.browser.agreement import Json, current, handmade, lists_of, outcomes, plain, sealed, time_of
@@ -115,7 +115,7 @@ def test_a_code_too_long_is_not_read(proofs: Proofs) -> None:
     padded = f"https://{'a' * 280}/p/{VALID}#{proofs.code(VALID)}{'A' * 700}"
     assert run([call("cose", "openCode", padded, {"keys": {}})])[0]["invalid"] == "a code that is too long"
     with pytest.raises(LedgerError, match="characters"):
-        code.open_code(padded, lambda region, kid: b"")
+        qr_code.open_code(padded, lambda region, kid: b"")
 
 
 # -- proof sets -----------------------------------------------------------------------------------------------

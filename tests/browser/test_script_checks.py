@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from ledger.credentials import code, data_integrity, model, reading, status_list, verify
-from ledger.keys import SigningKey
+from ledger.credentials import data_integrity, model, qr_code, status_list
+from ledger.credentials.checking import reading, verify
+from ledger.crypto.keys import SigningKey
 from tests.browser.modules import call, data, refusals, values
 from tests.browser.site import ERASED, FIRST, INDEXES, LIST, VALID, Proofs
 from tests.builders import REGION, canonical
@@ -28,12 +29,12 @@ PLAIN = st.recursive(
 
 def keys_of(proofs: Proofs) -> dict[str, Any]:
     public = proofs.key.key.verifier.public
-    return {"keys": {f"{REGION} {code.key_id(public).hex()}": public.hex()}}
+    return {"keys": {f"{REGION} {qr_code.key_id(public).hex()}": public.hex()}}
 
 
 def test_a_code_says_what_was_sealed(proofs: Proofs) -> None:
     sealed = proofs.code(VALID, level=None)
-    opened = code.open_code(sealed, lambda region, kid: proofs.key.key.verifier.public)
+    opened = qr_code.open_code(sealed, lambda region, kid: proofs.key.key.verifier.public)
     found, paged = values(
         [
             call("cose", "openCode", sealed, keys_of(proofs)),
@@ -47,7 +48,7 @@ def test_a_code_says_what_was_sealed(proofs: Proofs) -> None:
     assert found == paged == expected
     named = [call("cose", "statesName", found, name) for name in ("林小明", "林小萌")]
     assert values(named) == [True, False]
-    accented = {"name": data(code.name_check("José", b"12345678"))}
+    accented = {"name": data(qr_code.name_check("José", b"12345678"))}
     named = [call("cose", "statesName", accented, name) for name in ("José", "Jose\u0301", "Jose", "jose\u0301")]
     assert values(named) == [True, True, False, False]
 
@@ -56,8 +57,8 @@ def test_a_code_that_was_not_sealed_by_the_region_is_refused(proofs: Proofs) -> 
     sealed = proofs.code(VALID)
     raw = base64.urlsafe_b64decode(sealed + "=" * (-len(sealed) % 4))
     last = base64.urlsafe_b64encode(raw[:-1] + bytes([raw[-1] ^ 1])).decode().rstrip("=")
-    forged = code.seal(
-        code.describe(model.decode(proofs.files[VALID]), proofs.now, b"\1" * 8),
+    forged = qr_code.seal(
+        qr_code.describe(model.decode(proofs.files[VALID]), proofs.now, b"\1" * 8),
         dataclasses.replace(proofs.key, key=SigningKey(proofs.key.did, b"\7" * 32)),
     )
     # Signed by the region's key, under the name of another.
@@ -67,7 +68,7 @@ def test_a_code_that_was_not_sealed_by_the_region_is_refused(proofs: Proofs) -> 
     renamed = cbor2.dumps(cbor2.CBORTag(18, [header, unprotected, payload, signed]), canonical=True)
     public = proofs.key.key.verifier.public.hex()
     named = {"keys": {f"{REGION} {b'12345678'.hex()}": public}}
-    stolen = {"keys": {f"{REGION} {code.key_id(SigningKey('x', b'7' * 32).verifier.public).hex()}": "00" * 32}}
+    stolen = {"keys": {f"{REGION} {qr_code.key_id(SigningKey('x', b'7' * 32).verifier.public).hex()}": "00" * 32}}
     calls = [
         call("cose", "openCode", last, keys_of(proofs)),
         call("cose", "openCode", forged, keys_of(proofs)),

@@ -9,9 +9,9 @@ import rfc8785
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger import merkle, notes
-from ledger.credentials.keys import multikey
+from ledger.crypto.multikey import multikey
 from ledger.limits import BODY_DEPTH_MAX
+from ledger.tlog import merkle, notes
 from tests.browser.modules import call, data, refusals, run, values
 from tests.browser.site import VALID, Proofs
 from tests.builders import ORIGIN, signing_key

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from ledger import notes
 from ledger.credentials import model
-from ledger.credentials.keys import digest
+from ledger.crypto.multikey import digest
 from ledger.errors import LedgerError
 from ledger.ids import check_uuid, instant
+from ledger.tlog import notes
 from tests.browser.agreement import Json, current, handmade, outcomes, plain, signed
 from tests.browser.modules import call, refusals
 from tests.browser.site import STAR, VALID, Proofs

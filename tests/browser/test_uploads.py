@@ -11,9 +11,10 @@ import segno
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.page_texts import LANGUAGES
-from ledger.credentials import certificate, verify
-from ledger.credentials.verdict import Outcome, Verdict
+from api.wording.languages import LANGUAGES
+from ledger.credentials.certificate import certificate
+from ledger.credentials.checking import verify
+from ledger.credentials.checking.verdict import Outcome, Verdict
 from ledger.limits import VERIFY_BYTES_MAX
 from tests.browser.reading import outcome, said
 from tests.browser.site import FIRST, INDEXES, VALID, Proofs

@@ -25,10 +25,12 @@ from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.sign.validation import SignatureCoverageLevel, validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
-from ledger.credentials import certificate, code, model, pades, reading
+from ledger.credentials import model, qr_code
+from ledger.credentials.certificate import certificate, pades
+from ledger.credentials.checking import reading
 from ledger.errors import Invalid, Unavailable
-from tests.builders import REGION
-from tests.proofs import PROOF, credential, credential_key, line, service
+from tests.builders import PROOF, REGION
+from tests.proofs import credential, credential_key, line, service
 
 ROOT = Path(__file__).parents[2]
 SEAL = (
@@ -54,7 +56,7 @@ CREDENTIALS = {
 
 
 def page_of(given: model.Credential) -> str:
-    return code.page(given, code.seal(code.describe(given, 1_795_334_400, bytes(8)), credential_key()))
+    return qr_code.page(given, qr_code.seal(qr_code.describe(given, 1_795_334_400, bytes(8)), credential_key()))
 
 
 def pdf_of(given: model.Credential) -> bytes:
@@ -136,7 +138,7 @@ def test_another_process_renders_the_same_bytes(given: model.Credential, file: P
     for name, data in zip(("credential", "page", "seal"), inputs, strict=True):
         (tmp_path / name).write_bytes(data)
     program = (
-        "import sys; from pathlib import Path; from ledger.credentials.certificate import render\n"
+        "import sys; from pathlib import Path; from ledger.credentials.certificate.certificate import render\n"
         "credential, page, seal = (Path(sys.argv[1], name).read_bytes() for name in ('credential', 'page', 'seal'))\n"
         "sys.stdout.buffer.write(render(credential, page.decode(), seal=seal))"
     )

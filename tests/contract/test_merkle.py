@@ -3,8 +3,8 @@
 import pymerkle
 import pytest
 
-from ledger import merkle
 from ledger.errors import Untrusted
+from ledger.tlog import merkle
 from tests.builders import entry, leaf_hashes, subtree_of
 from tests.contract.golang import Go
 

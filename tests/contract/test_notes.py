@@ -6,9 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ledger import keys, notes
+from ledger.crypto import keys
+from ledger.crypto.keys import SigningKey, parse_skey, parse_vkey
 from ledger.errors import Invalid
-from ledger.keys import SigningKey, parse_skey, parse_vkey
+from ledger.tlog import notes
 from tests.builders import KNOWN, signing_key, vectors
 from tests.contract.golang import Go, GoError
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from ledger.credentials import jws, sd_jwt, token_status
-from ledger.credentials.keys import TokenKey, base64url, jwk_of
+from ledger.credentials.sd_jwt import jws, token_status
+from ledger.credentials.sd_jwt import token as sd_jwt
+from ledger.crypto.multikey import TokenKey, base64url, jwk_of
 from ledger.errors import Invalid, Untrusted
 from ledger.limits import STATUS_LIST_SECONDS, STATUS_LIST_SIZE
 from tests import tokens

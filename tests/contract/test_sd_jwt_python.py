@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ledger.credentials import sd_jwt
-from ledger.credentials.keys import jwk_of
+from ledger.credentials.sd_jwt import token as sd_jwt
+from ledger.crypto.multikey import jwk_of
 from ledger.errors import Untrusted
 from tests import tokens
 from tests.builders import REGION

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from ledger.credentials import contexts, did, status_list
-from ledger.credentials.keys import CredentialKey
+from ledger.credentials import contexts, status_list
+from ledger.crypto import did
+from ledger.crypto.multikey import CredentialKey
 from ledger.errors import Invalid
 from tests import proofs
 from tests.contract.credentials import KEY, KINDS, secured

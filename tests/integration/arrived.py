@@ -6,11 +6,12 @@ from typing import Any
 
 from msgspec import UNSET
 
-from ledger import events
-from ledger.arrivals import as_arrived
+from ledger.app.arrivals import as_arrived
 from ledger.domain.state import Arrived
-from ledger.store import imports
-from ledger.store.postgres import Cursor
+from ledger.events.body import AnyEvent
+from ledger.events.fields import type_name
+from ledger.store.exchange import imports
+from ledger.store.postgres.database import Cursor
 
 CITES = {
     "entry.received/1": "event",
@@ -30,9 +31,9 @@ Relied = tuple[tuple[Arrived, ...] | None, tuple[Arrived, ...]]
 _KEPT = "at, 0, origin, position, -number, entry, topic, key_id, body"
 
 
-def relied_on(cursor: Cursor, schema: str, position: int, event: events.AnyEvent) -> Relied:
+def relied_on(cursor: Cursor, schema: str, position: int, event: AnyEvent) -> Relied:
     """What the rules were given of other ledgers with the event at that position."""
-    topic = events.type_name(event)
+    topic = type_name(event)
     if topic not in CITES:
         return None, ()
     cited: Any = getattr(event, CITES[topic])

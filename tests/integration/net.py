@@ -9,19 +9,21 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import Any, NamedTuple
 
-from ledger import notes
 from ledger.errors import LedgerError, Unavailable
-from ledger.exchange import delivery
+from ledger.evidence.wire import read_message
+from ledger.exchange import retries
 from ledger.exchange.desk import Desk
 from ledger.exchange.incoming import Answer
 from ledger.exchange.node import Node
-from ledger.exchange.wire import read_message
 from ledger.ids import new_id
-from ledger.log import Checkpoint
-from ledger.store import log, outbox
-from ledger.store.postgres import Database
+from ledger.store import log
+from ledger.store.exchange import outbox
+from ledger.store.postgres.database import Database
+from ledger.store.tiles import Tiles
+from ledger.tlog import notes
+from ledger.tlog.checkpoint import Checkpoint
 from projections.engine import advance
-from projections.outgoing import Outgoing, Outline
+from projections.outbox import Outgoing, Outline
 from tests import builders
 from tests.builders import ABSENT, GROUP, STATION, VOLUNTEER
 from tests.integration.world import World, span
@@ -110,9 +112,9 @@ class Net:
         for row in rows:
             try:
                 answer = self.send(row.peer, node.message(row.origin, row.position), code)
-                fate = delivery.answered(answer)
+                fate = retries.answered(answer)
             except LedgerError as error:
-                fate = delivery.failed(error)
+                fate = retries.failed(error)
             with self.database.transaction() as cursor:
                 outbox.settle(cursor, world.schema, row.number, fate.state, now + 3_600_000, fate.reason)
         return node.step() or worked or bool(rows)
@@ -201,5 +203,5 @@ def checkpoint(world: World) -> str:
     """The tree of all there is, signed by the region's log key."""
     with world.database.read() as cursor:
         head = log.read_head(cursor, world.schema)
-        root = log.Tiles(cursor, world.schema, head.size).root()
+        root = Tiles(cursor, world.schema, head.size).root()
     return notes.sign(Checkpoint(world.origin, head.size, root).text(), [builders.signing_key(world.origin)])

@@ -9,9 +9,9 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from ledger.committer import Committer
-from ledger.intake import Accepted
-from ledger.store.postgres import Database
+from ledger.app.committer import Committer
+from ledger.app.intake import Accepted
+from ledger.store.postgres.database import Database
 from tests.integration.world import World
 
 THREADS = 4

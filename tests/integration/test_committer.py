@@ -5,12 +5,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from ledger.committer import Answer, Committer
+from ledger.app.committer import Answer, Committer
+from ledger.app.intake import Accepted
 from ledger.errors import Refused, Unavailable
-from ledger.intake import Accepted
 from ledger.limits import GROUP_EVENTS_MAX
 from ledger.store import log
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
 from tests import builders
 from tests.integration.relay import relaying
 from tests.integration.waiting import DEADLINE_SECONDS, eventually

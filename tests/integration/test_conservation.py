@@ -5,12 +5,12 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from api import conservation_command
-from api.cli import main
-from ledger.exchange import conservation
-from ledger.exchange.conservation import RULES, Report
-from ledger.store import conservation as store
+from api.cli import conservation as conservation_command
+from api.cli.main import main
+from ledger.audit import conservation
+from ledger.audit.conservation import RULES, Report
 from ledger.store import schema
+from ledger.store.exchange import conservation as store
 from tests import builders
 from tests.builders import VOLUNTEER
 from tests.integration.net import Net

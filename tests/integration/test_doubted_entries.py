@@ -8,7 +8,7 @@ import pytest
 
 from ledger.domain.state import Transfer
 from ledger.errors import NotYet
-from ledger.exchange import explaining, outgoing, statements
+from ledger.exchange import doubts, outgoing, stating
 from tests.builders import STATION, VOLUNTEER, vkey
 from tests.exchanging import evidence_at
 from tests.integration.test_lost_regions import Land
@@ -45,13 +45,13 @@ def test_an_offer_says_of_each_entry_what_a_lost_key_put_in_doubt(land: Land) ->
     assert [(one.state, one.entries, one.minutes) for one in offer.sums] == [("disputed", 2, 60)]
     land.regions.accept(land.a, land.b, f"transfer:{transfer}")
     assert [by for _, by in disputed(land.b)] == [land.a.authority] * 2
-    assert explaining.explain(desk, [VOLUNTEER]) == 0
+    assert doubts.explain(desk, [VOLUNTEER]) == 0
 
 
 def test_a_statement_says_it_too(land: Land) -> None:
     land.serve(land.a, 1)
     suspect(land.a)
-    stated, _ = statements.state(land.desks["441300"], VOLUNTEER)
+    stated, _ = stating.state(land.desks["441300"], VOLUNTEER)
     assert [(one.state, one.entries) for one in stated.sums] == [("disputed", 1)]
 
 
@@ -59,7 +59,7 @@ def test_what_a_volunteer_disputed_is_not_said_again(land: Land) -> None:
     land.serve(land.a, 1)
     (entry,) = [row.event_id for row in land.a.ledger.stream(VOLUNTEER) if row.topic == "hours.recorded/1"]
     land.a.record("hours.disputed/1", entry=entry)
-    assert explaining.explain(land.desks["441300"], [VOLUNTEER]) == 0
+    assert doubts.explain(land.desks["441300"], [VOLUNTEER]) == 0
 
 
 def test_what_is_put_in_doubt_after_a_move_is_told_to_the_new_home(land: Land) -> None:

@@ -16,7 +16,7 @@ import pytest
 from psycopg2.extensions import parse_dsn
 
 from ledger.errors import Unavailable
-from ledger.store import embedded
+from ledger.store.postgres import embedded
 
 ROOT = Path(__file__).parents[2]
 AS_ROOT = os.geteuid() == 0

@@ -10,17 +10,19 @@ from uuid import uuid4
 import pytest
 from eventsourcing.persistence import StoredEvent
 
-from ledger import merkle, notes
 from ledger.errors import Corrupt, NotYet, Untrusted
-from ledger.exchange.evidence import LEARNED, Checker, Evidence, Foreign
-from ledger.exchange.wire import BundleReader, EventItem, KeyItem, bundle_lines, message, read_message
-from ledger.log import Checkpoint
+from ledger.evidence.evidence import LEARNED, Checker, Evidence, Foreign
+from ledger.evidence.wire import BundleReader, EventItem, KeyItem, bundle_lines, message, read_message
 from ledger.store import log
-from ledger.store.evidence import Prover, SubmissionTrees
+from ledger.store import tiles as stored_tiles
+from ledger.store.exchange.evidence import Prover, SubmissionTrees
 from ledger.store.log import StoredRow
-from ledger.store.postgres import Cursor, Database
+from ledger.store.postgres.database import Cursor, Database
 from ledger.store.recorder import PostgresFactory, PostgresRecorder
+from ledger.store.tiles import Tiles
 from ledger.store.trees import rows_of
+from ledger.tlog import merkle, notes
+from ledger.tlog.checkpoint import Checkpoint
 from tests import builders
 from tests.builders import GROUP, STATION, VOLUNTEER
 from tests.integration.world import World
@@ -29,7 +31,7 @@ from tests.integration.world import World
 def checkpoint(cursor: Cursor, world: World, size: int | None = None) -> str:
     """The tree of that many events, signed by the region's log key."""
     size = log.read_head(cursor, world.schema).size if size is None else size
-    root = log.Tiles(cursor, world.schema, size).root()
+    root = Tiles(cursor, world.schema, size).root()
     return notes.sign(Checkpoint(world.origin, size, root).text(), [builders.signing_key(world.origin)])
 
 
@@ -245,9 +247,9 @@ def test_paths_are_those_of_rfc_6962(recorder):
             root = merkle.tree_root(leaves[:size])
             positions = sorted({0, 1, 255, 256, 257, size // 2, size - 257, size - 2, size - 1} & {*range(size)})
             for tiles in (
-                log.Tiles(cursor, recorder.schema, size),
-                log.Tiles(cursor, recorder.schema, size, shared),
-                log.Tiles(cursor, recorder.schema, size, shared),
+                Tiles(cursor, recorder.schema, size),
+                Tiles(cursor, recorder.schema, size, shared),
+                Tiles(cursor, recorder.schema, size, shared),
             ):
                 tiles.prefetch(positions)
                 for position in positions:
@@ -265,29 +267,29 @@ def test_shared_trees_do_not_mix_logs(recorder, world):
     for schema in (recorder.schema, world.schema):
         with world.database.read() as cursor:
             leaves = [merkle.leaf_hash(entry) for entry in log.read_entries(cursor, schema, 0, 600)]
-            tiles = log.Tiles(cursor, schema, 600, shared)
+            tiles = Tiles(cursor, schema, 600, shared)
             for position in (0, 255, 256, 599):
                 merkle.check_inclusion(leaves[position], position, 600, tiles.path(position), merkle.tree_root(leaves))
 
 
 def test_tiles_are_given_up_when_there_are_too_many(recorder, monkeypatch):
-    monkeypatch.setattr(log, "TILES_KEPT", 3)
+    monkeypatch.setattr(stored_tiles, "TILES_KEPT", 3)
     grow(recorder, 2000)
     with recorder.database.read() as cursor:
         leaves = [merkle.leaf_hash(entry) for entry in log.read_entries(cursor, recorder.schema, 0, 2000)]
         root = merkle.tree_root(leaves)
         for shared in (None, SubmissionTrees()):
-            tiles = log.Tiles(cursor, recorder.schema, 2000, shared)
+            tiles = Tiles(cursor, recorder.schema, 2000, shared)
             tiles.prefetch(range(0, 2000, 100))
             for position in (*range(0, 2000, 100), 0, 1999):
                 merkle.check_inclusion(leaves[position], position, 2000, tiles.path(position), root)
 
 
 def test_the_tile_that_was_read_first_is_given_up_first(recorder, monkeypatch):
-    monkeypatch.setattr(log, "TILES_KEPT", 3)
+    monkeypatch.setattr(stored_tiles, "TILES_KEPT", 3)
     grow(recorder, 1024)
     with suppress(Undone), recorder.database.transaction() as cursor:
-        tiles = log.Tiles(cursor, recorder.schema, 1024)
+        tiles = Tiles(cursor, recorder.schema, 1024)
         before = [tiles.tile(0, index) for index in range(4)]
         cursor.execute(f"UPDATE {recorder.schema}.tiles SET hashes = set_byte(hashes, 0, get_byte(hashes, 0) # 1)")
         # Whether it is read again shows in that it is now another.

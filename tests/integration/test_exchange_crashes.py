@@ -19,16 +19,18 @@ from uuid import uuid4
 
 import pytest
 
-from api.client import Client
-from api.deployment import Deployment
-from api.federation_folder import install
-from ledger import events, federation, identities
-from ledger.federated import Region
+from api.client.client import Client
+from api.deployment.data_folder import Deployment
+from api.deployment.installed_federation import install
+from ledger.app.intake import Accepted
+from ledger.crypto.keys import SigningKey
+from ledger.events import private_details
+from ledger.events.fields import RegionName
+from ledger.federation import trust_bundle
+from ledger.federation.members import Region
 from ledger.ids import format_time, new_id
-from ledger.intake import Accepted
-from ledger.keys import SigningKey
-from ledger.store import embedded
-from ledger.store.postgres import Database
+from ledger.store.postgres import embedded
+from ledger.store.postgres.database import Database
 from tests import builders, issuing
 from tests.api import process
 from tests.builders import ABSENT, PEER, REGION, STATION, signing_key, vkey
@@ -110,7 +112,7 @@ class Party:
         return Region(
             region=self.code,
             origin=self.origin,
-            name=events.RegionName(zh=self.code, en=self.code),
+            name=RegionName(zh=self.code, en=self.code),
             log_keys=(str(self.deployment.region_keys(self.code).log.verifier),),
             did=f"did:web:r{self.code}.example:regions:{self.code}",
             base=f"https://r{self.code}.example",
@@ -118,7 +120,7 @@ class Party:
             token_keys=(),
             witness_keys=(),
             endpoint=self.url,
-            sealing_key=identities.sealing_public(self.deployment.sealing_key(self.code)),
+            sealing_key=private_details.sealing_public(self.deployment.sealing_key(self.code)),
         )
 
     def populate(self) -> None:
@@ -213,7 +215,7 @@ class Parties:
         keys = {"name": SIGNER.name, "keys": (str(SIGNER.verifier),)}
         stated = issuing.federated(self.a.stated(), self.b.stated(), **keys, **fields)
         for party in (self.a, self.b):
-            install(party.data, federation.seal(stated, [SIGNER]), now, [SIGNER.verifier])
+            install(party.data, trust_bundle.seal(stated, [SIGNER]), now, [SIGNER.verifier])
         list(pool.map(lambda party: party.run("federation", "recognise", "--region", party.code), (self.a, self.b)))
 
     def move(self, step: str, victim: str) -> None:

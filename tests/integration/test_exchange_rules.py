@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from ledger import events
-from ledger.domain import arrival, exchange, moves, recovery, transfer
+from ledger.app.intake import Accepted
+from ledger.domain import arrival, peers, recovery, transfer, transfer_state
 from ledger.errors import NotYet, Untrusted
+from ledger.events.body import decode_event
 from ledger.ids import instant
-from ledger.intake import Accepted
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
 from projections.engine import catch_up, rebuild
 from projections.totals import Totals
 from tests import builders
@@ -447,7 +447,7 @@ def test_a_transfer_ends_as_the_destination_decided_on_that_very_offer(regions):
     # A decision on another offer, which this one's name was given to.
     basis = {**regions.deciding(here, second), "basis": {**regions.cite(here, 0), "position": 0}}
     forged = there.body("transfer.rejected/1", issuer=there.authority, **basis)
-    found = dataclasses.replace(brought.cited[0][1], event=events.decode(forged))
+    found = dataclasses.replace(brought.cited[0][1], event=decode_event(forged))
     other = dataclasses.replace(brought, cited=((brought.cited[0][0], found),))
     assert regions.refused(here, cancelled, other, **{**cited, "subject": second}) == {"wrong-outcome"}
     regions.accept(here, there, second)
@@ -731,7 +731,9 @@ def test_whoever_endorsed_a_recovery_takes_no_older_offer(three):
 # -- all of them ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("module", [arrival, exchange, moves, recovery, transfer], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [arrival, peers, transfer_state, recovery, transfer], ids=lambda module: module.__name__
+)
 def test_every_refusal_is_provoked_here(module):
     codes = set(re.findall(r'Violation\(\s*"([a-z-]+)"', Path(module.__file__).read_text()))
     assert codes

@@ -22,12 +22,13 @@ import pytest
 from psycopg2.extensions import cursor as Cursor
 from psycopg2.extensions import make_dsn
 
-from ledger.committer import Committer
+from ledger.app.committer import Committer
+from ledger.app.intake import Accepted, Prepared
 from ledger.errors import Conflict, LedgerError, Refused, Unavailable
-from ledger.intake import Accepted, Prepared
 from ledger.limits import IDLE_IN_TRANSACTION_TIMEOUT_MS, LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS
-from ledger.store import embedded, log
-from ledger.store.postgres import CommitUnknown, Database
+from ledger.store import log
+from ledger.store.postgres import embedded
+from ledger.store.postgres.database import CommitUnknown, Database
 from tests import builders
 from tests.builders import ABSENT, STATION
 from tests.integration.relay import Loss, Relay, relaying

@@ -29,7 +29,7 @@ from eventsourcing.tests.projection import (
 )
 from eventsourcing.utils import Environment
 
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
 from ledger.store.recorder import (
     PostgresAggregateRecorder,
     PostgresFactory,

@@ -13,13 +13,14 @@ from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import Notification, StoredEvent, Subscription
 from eventsourcing.projection import ApplicationSubscription
 
-from ledger import merkle
-from ledger.app import Ledger, RecordedEvent
+from ledger.app.ledger import Ledger, RecordedEvent
 from ledger.errors import NotFound, Refused
 from ledger.store import log
-from ledger.store.listen import Listener
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
+from ledger.store.postgres.listener import Listener
 from ledger.store.recorder import PostgresFactory, PostgresRecorder
+from ledger.store.tiles import Tiles
+from ledger.tlog import merkle
 from tests import builders
 from tests.builders import STATION, VOLUNTEER
 from tests.integration.waiting import DEADLINE_SECONDS, eventually, threads
@@ -339,7 +340,7 @@ def roots_agree(recorder: PostgresRecorder, sizes: list[int]) -> None:
         leaves = [merkle.leaf_hash(entry) for entry in log.read_entries(cursor, recorder.schema, 0, head.size)]
         assert merkle.root(head.frontier) == merkle.tree_root(leaves)
         for size in (head.size, *sizes):
-            tiles = log.Tiles(cursor, recorder.schema, size)
+            tiles = Tiles(cursor, recorder.schema, size)
             assert tiles.root() == merkle.tree_root(leaves[:size]), size
             for index in {0, size // 2, size - 1} if size else ():
                 proof = merkle.prove_inclusion(index, size, tiles.subtree)
@@ -359,7 +360,7 @@ def test_tiles_have_the_root_of_the_entries_beyond_two_levels(recorder):
         grow(recorder, count)
     roots_agree(recorder, [65_535, 65_536, 65_537, 65_792])
     with recorder.database.read() as cursor, pytest.raises(NotFound):
-        log.Tiles(cursor, recorder.schema, 65_837).tile(2, 0, 2)
+        Tiles(cursor, recorder.schema, 65_837).tile(2, 0, 2)
 
 
 def test_a_ledgers_tiles_have_the_root_of_its_entries(world):
@@ -368,7 +369,7 @@ def test_a_ledgers_tiles_have_the_root_of_its_entries(world):
     with world.database.read() as cursor:
         head = log.read_head(cursor, world.schema)
         entries = log.read_entries(cursor, world.schema, 0, head.size)
-        root = log.Tiles(cursor, world.schema, head.size).root()
+        root = Tiles(cursor, world.schema, head.size).root()
     assert root == merkle.root(head.frontier) == merkle.tree_root([merkle.leaf_hash(entry) for entry in entries])
 
 

@@ -8,18 +8,23 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from ledger import events, identities, notes
-from ledger.credentials.did import did_of
+from ledger.crypto.did import did_of
+from ledger.crypto.keys import encode_base64url
 from ledger.domain.state import Transfer, Volunteer
 from ledger.errors import Conflict, Invalid, NotFound, NotYet, Refused, Untrusted
-from ledger.exchange import closing, incoming, mirror, misconduct, outgoing, record_files, recovering, statements
+from ledger.events import private_details
+from ledger.events.body import decode_event
+from ledger.events.fields import RegionName
+from ledger.events.transfer import Closure, RecoveryAnswered, TransferCancelled
+from ledger.evidence import misconduct
+from ledger.evidence.evidence import Forked
+from ledger.exchange import cancelling, incoming, mirror, outgoing, record_files, recovery, stating
 from ledger.exchange.desk import Desk
-from ledger.exchange.evidence import Forked
 from ledger.exchange.node import Node
-from ledger.federated import Federation, Policy, Region, lines_of
-from ledger.federation import Trust
-from ledger.keys import encode_base64url
-from ledger.log import Checkpoint
+from ledger.federation.members import Federation, Policy, Region, lines_of
+from ledger.federation.trust_bundle import Trust
+from ledger.tlog import notes
+from ledger.tlog.checkpoint import Checkpoint
 from tests import builders
 from tests.builders import VOLUNTEER, signing_key, vkey
 from tests.exchanging import Regions, checkpoint_of, trusted
@@ -47,7 +52,9 @@ class Land:
         self.reports: list[tuple[str, bytes]] = []
         self.closed: dict[str, str] = {}
         self.desks = {world.region: self._desk(world) for world in self.regions.worlds}
-        self.nodes = {code: Node(desk, Nobody(), identities.new_sealing_key()) for code, desk in self.desks.items()}
+        self.nodes = {
+            code: Node(desk, Nobody(), private_details.new_sealing_key()) for code, desk in self.desks.items()
+        }
 
     def _desk(self, world: World) -> Desk:
         return Desk(
@@ -67,7 +74,7 @@ class Land:
             region = Region(
                 region=world.region,
                 origin=world.origin,
-                name=events.RegionName(zh="某市", en="Somewhere"),
+                name=RegionName(zh="某市", en="Somewhere"),
                 log_keys=(vkey(world.origin),),
                 did=did_of(base, world.region),
                 base=base,
@@ -107,7 +114,7 @@ class Land:
     def file(self, world: World, volunteer: str = VOLUNTEER) -> list[bytes]:
         """The record as its owner keeps it."""
         desk = self.desks[world.region]
-        return list(statements.export(desk, statements.state(desk, volunteer)))
+        return list(stating.export(desk, stating.state(desk, volunteer)))
 
     def opened(self, lines: list[bytes]) -> record_files.RecordFile:
         return record_files.open_file(lines, self.trust)
@@ -134,14 +141,14 @@ def test_an_offer_to_a_region_that_ended_is_cancelled_with_its_whole_log(land: L
     land.serve(land.a, 2)
     transfer = land.regions.offer(land.a, land.b).removeprefix("transfer:")
     land.close(land.b)
-    closing.cancel(land.desks["441300"], transfer, land.trust, mirrored(land.b))
+    cancelling.cancel(land.desks["441300"], transfer, land.trust, mirrored(land.b))
     found = land.a.ledger.record(Volunteer, VOLUNTEER)
     assert found is not None
     assert found.at_home
     assert found.transfer is None
-    last = events.decode(land.a.ledger.rows_at([land.a.size - 1])[land.a.size - 1].body or b"")
-    assert isinstance(last, events.TransferCancelled)
-    assert isinstance(last.closure, events.Closure)
+    last = decode_event(land.a.ledger.rows_at([land.a.size - 1])[land.a.size - 1].body or b"")
+    assert isinstance(last, TransferCancelled)
+    assert isinstance(last.closure, Closure)
     assert last.closure.size == land.b.size
 
 
@@ -150,7 +157,7 @@ def test_an_offer_that_was_accepted_before_the_end_is_not_cancelled(land: Land) 
     position = land.regions.accept(land.a, land.b, transfer)
     land.close(land.b)
     with land.a.unchanged(), pytest.raises(Conflict, match=f"accepted at position {position}"):
-        closing.cancel(land.desks["441300"], transfer.removeprefix("transfer:"), land.trust, mirrored(land.b))
+        cancelling.cancel(land.desks["441300"], transfer.removeprefix("transfer:"), land.trust, mirrored(land.b))
 
 
 def spoil_first(lines: list[bytes]) -> list[bytes]:
@@ -177,15 +184,15 @@ def test_a_mirror_that_is_not_the_log_shows_nothing(land: Land, spoil: Any, erro
     transfer = land.regions.offer(land.a, land.b).removeprefix("transfer:")
     land.close(land.b)
     with land.a.unchanged(), pytest.raises(error):
-        closing.cancel(land.desks["441300"], transfer, land.trust, spoil(mirrored(land.b)))
+        cancelling.cancel(land.desks["441300"], transfer, land.trust, spoil(mirrored(land.b)))
 
 
 def test_silence_is_no_closure(land: Land) -> None:
     transfer = land.regions.offer(land.a, land.b).removeprefix("transfer:")
     with land.a.unchanged(), pytest.raises(Untrusted, match="does not say where"):
-        closing.cancel(land.desks["441300"], transfer, land.trust, mirrored(land.b))
+        cancelling.cancel(land.desks["441300"], transfer, land.trust, mirrored(land.b))
     with land.a.unchanged(), pytest.raises(Conflict, match="the other side's proof"):
-        closing.withdraw(land.desks["441300"], transfer)
+        cancelling.withdraw(land.desks["441300"], transfer)
 
 
 def test_a_mirror_without_a_body_does_not_show_what_it_said(land: Land) -> None:
@@ -195,19 +202,19 @@ def test_a_mirror_without_a_body_does_not_show_what_it_said(land: Land) -> None:
     entry = land.b.ledger.rows_at([1])[1].entry
     lines[1] = builders.canonical({"entry": encode_base64url(entry)}) + b"\n"
     with land.a.unchanged(), pytest.raises(Untrusted, match="erased"):
-        closing.cancel(land.desks["441300"], transfer, land.trust, lines)
+        cancelling.cancel(land.desks["441300"], transfer, land.trust, lines)
 
 
 def test_a_request_that_was_never_offered_is_withdrawn(land: Land) -> None:
     transfer = land.regions.request(land.a, land.b).removeprefix("transfer:")
-    closing.withdraw(land.desks["441300"], transfer)
+    cancelling.withdraw(land.desks["441300"], transfer)
     found = land.a.ledger.record(Transfer, transfer)
     assert found is not None
     assert found.state == "cancelled"
     with pytest.raises(Conflict):
-        closing.withdraw(land.desks["441300"], transfer)
+        cancelling.withdraw(land.desks["441300"], transfer)
     with pytest.raises(NotFound):
-        closing.withdraw(land.desks["441300"], builders.event_id())
+        cancelling.withdraw(land.desks["441300"], builders.event_id())
 
 
 def test_nothing_is_offered_to_a_region_that_cannot_answer(land: Land) -> None:
@@ -216,7 +223,7 @@ def test_nothing_is_offered_to_a_region_that_cannot_answer(land: Land) -> None:
     land.close(land.b)
     with land.a.unchanged():
         assert not land.nodes["441300"].step()
-    closing.withdraw(land.desks["441300"], transfer)
+    cancelling.withdraw(land.desks["441300"], transfer)
     land.closed.clear()
     land.regions.request(land.a, land.b)
     assert land.nodes["441300"].step()
@@ -230,7 +237,7 @@ def test_a_record_whose_home_is_gone_is_taken_over_from_its_owners_file(land: La
     found = land.file(land.a)
     land.close(land.a)
     desk = land.desks["442000"]
-    waiting = recovering.recover(desk, land.trust, land.opened(found))
+    waiting = recovery.recover(desk, land.trust, land.opened(found))
     assert (waiting.accepted, waiting.endorsed, waiting.quorum) == (None, (), 1)
     # A peer is told, and endorses; told again, it answers the same.
     announced = land.b.size - 1
@@ -240,12 +247,12 @@ def test_a_record_whose_home_is_gone_is_taken_over_from_its_owners_file(land: La
     assert again.state == "done"
     assert again.position == land.c.size - 1
     land.tell(land.c, land.c.size - 1, land.b)
-    waiting = recovering.recover(desk, land.trust, land.opened(found))
+    waiting = recovery.recover(desk, land.trust, land.opened(found))
     assert (waiting.accepted, waiting.endorsed) == (None, ("440300",))
     land.later(2)
-    done = recovering.recover(desk, land.trust, land.opened(found))
+    done = recovery.recover(desk, land.trust, land.opened(found))
     assert done.accepted == land.b.size - 1
-    assert recovering.recover(desk, land.trust, land.opened(found)).accepted == done.accepted
+    assert recovery.recover(desk, land.trust, land.opened(found)).accepted == done.accepted
     home = land.b.ledger.record(Volunteer, VOLUNTEER)
     assert home is not None
     assert home.at_home
@@ -262,7 +269,7 @@ def test_a_recovered_record_moves_on_to_a_region_that_endorsed_it_and_knew_the_p
     land.nodes["440300"].step()
     land.tell(land.c, land.c.size - 1, land.b)
     land.later(2)
-    assert recovering.recover(land.desks["442000"], land.trust, land.opened(found)).accepted is not None
+    assert recovery.recover(land.desks["442000"], land.trust, land.opened(found)).accepted is not None
     transfer = land.regions.request(land.b, land.c).removeprefix("transfer:")
     requested = land.b.ledger.record(Transfer, transfer)
     assert requested is not None
@@ -286,14 +293,14 @@ def begun(land: Land) -> list[bytes]:
     land.serve(land.a, 1)
     found = land.file(land.a)
     land.close(land.a)
-    recovering.recover(land.desks["442000"], land.trust, land.opened(found))
+    recovery.recover(land.desks["442000"], land.trust, land.opened(found))
     return found
 
 
 def test_a_recovery_waits_for_its_days_and_its_quorum(land: Land) -> None:
     found = begun(land)
     land.later(2)
-    assert recovering.recover(land.desks["442000"], land.trust, land.opened(found)).accepted is None
+    assert recovery.recover(land.desks["442000"], land.trust, land.opened(found)).accepted is None
     assert land.b.ledger.record(Volunteer, VOLUNTEER) is None
 
 
@@ -303,16 +310,16 @@ def test_who_took_the_record_before_objects(land: Land) -> None:
     transfer = land.regions.offer(land.a, land.c)
     land.regions.accept(land.a, land.c, transfer)
     land.close(land.a)
-    recovering.recover(land.desks["442000"], land.trust, land.opened(found))
+    recovery.recover(land.desks["442000"], land.trust, land.opened(found))
     land.tell(land.b, land.b.size - 1, land.c)
     land.nodes["440300"].step()
-    answered = events.decode(land.c.ledger.rows_at([land.c.size - 1])[land.c.size - 1].body or b"")
-    assert isinstance(answered, events.RecoveryAnswered)
+    answered = decode_event(land.c.ledger.rows_at([land.c.size - 1])[land.c.size - 1].body or b"")
+    assert isinstance(answered, RecoveryAnswered)
     assert answered.outcome == "objected"
     land.tell(land.c, land.c.size - 1, land.b)
     land.later(3)
     with pytest.raises(Conflict, match="440300"):
-        recovering.recover(land.desks["442000"], land.trust, land.opened(found))
+        recovery.recover(land.desks["442000"], land.trust, land.opened(found))
     assert land.b.ledger.record(Volunteer, VOLUNTEER) is None
 
 
@@ -320,7 +327,7 @@ def test_who_endorsed_takes_no_older_offer(land: Land) -> None:
     found = land.file(land.a)
     transfer = land.regions.offer(land.a, land.c)
     land.close(land.a)
-    recovering.recover(land.desks["442000"], land.trust, land.opened(found))
+    recovery.recover(land.desks["442000"], land.trust, land.opened(found))
     land.tell(land.b, land.b.size - 1, land.c)
     land.nodes["440300"].step()
     with land.c.unchanged(), pytest.raises(Refused) as refusal:
@@ -344,7 +351,7 @@ def test_a_peer_answers_only_once_its_federation_says_that_the_home_ended(land: 
 def test_nothing_is_recovered_from_a_home_that_is_there(land: Land) -> None:
     found = land.file(land.a)
     with land.b.unchanged(), pytest.raises(Untrusted, match="does not say"):
-        recovering.recover(land.desks["442000"], land.trust, land.opened(found))
+        recovery.recover(land.desks["442000"], land.trust, land.opened(found))
 
 
 def test_nothing_is_recovered_where_the_person_is_at_home(land: Land) -> None:
@@ -352,7 +359,7 @@ def test_nothing_is_recovered_where_the_person_is_at_home(land: Land) -> None:
     land.close(land.a)
     land.b.enrol(VOLUNTEER)
     with land.b.unchanged(), pytest.raises(Refused) as refusal:
-        recovering.recover(land.desks["442000"], land.trust, land.opened(found))
+        recovery.recover(land.desks["442000"], land.trust, land.opened(found))
     assert {problem.code for problem in refusal.value.problems} == {"already-home"}
 
 

@@ -8,13 +8,13 @@ from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
-from api.delivering import Delivering
+from api.peers.delivery import Delivering
 from ledger.errors import Busy, Conflict, NotYet, Unavailable, Untrusted
 from ledger.exchange.incoming import Answer
 from ledger.limits import DELIVERY_LEASE, DELIVERY_REASON_MAX
-from ledger.store import inbox, outbox
-from ledger.store.outbox import Message
-from ledger.store.postgres import Database
+from ledger.store.exchange import inbox, outbox
+from ledger.store.exchange.outbox import Message
+from ledger.store.postgres.database import Database
 from tests.builders import PEER_ORIGIN, VOLUNTEER
 from tests.integration.net import Net
 from tests.integration.waiting import eventually

@@ -7,12 +7,13 @@ import pytest
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from ledger import events, holdings
-from ledger.credentials.keys import digest, multikey
+from ledger.app.intake import Accepted
+from ledger.credentials import holdings
+from ledger.crypto.keys import SigningKey
+from ledger.crypto.multikey import digest, multikey
 from ledger.domain.state import CredentialKeyRecord, Proof, Region
 from ledger.errors import Invalid, Refused, Untrusted
-from ledger.intake import Accepted
-from ledger.keys import SigningKey
+from ledger.events.body import decode_event
 from ledger.limits import HOLDING_BYTES_MAX, PROOF_ENTRIES_MAX
 from ledger.store import proofs, vault
 from tests import builders
@@ -150,7 +151,7 @@ def test_a_holding_of_no_event_is_refused(world):
     private = {**one.private, **other.private}
     assert refused(world, one.body, private=private) == [(None, "private-details", "/private")]
     body = revocation(world, one.proof)
-    beside = {events.decode(body).id: one.data}
+    beside = {decode_event(body).id: one.data}
     assert [code for _, code, _ in refused(world, body, private=beside)] == ["private-details"]
 
 

@@ -7,11 +7,11 @@ from contextlib import closing
 
 import pytest
 
-from ledger import events
+from ledger.events.body import decode_event
 from ledger.ids import new_id
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
 from projections.engine import advance, rebuild
-from projections.outgoing import Outgoing, Outline
+from projections.outbox import Outgoing, Outline
 from tests import builders
 from tests.builders import VOLUNTEER
 from tests.integration.net import Net
@@ -345,7 +345,7 @@ def test_a_recovery_is_announced_to_every_peer_that_is_recognised(net):
 def test_its_answer_goes_to_who_announced_it(net):
     moving = by_hand(net)
     place = (net[C], announce(net, moving))
-    event = events.decode(net[C].ledger.rows_at([place[1]])[place[1]].body)
+    event = decode_event(net[C].ledger.rows_at([place[1]])[place[1]].body)
     body = net[B].body(
         "recovery.answered/1", issuer=net[B].authority, subject=event.subject, announcement=moving.cite(place)
     )

@@ -4,14 +4,15 @@ from typing import Any
 
 import pytest
 
-from ledger import events
-from ledger.authority import MAY_ISSUE
+from ledger.app.intake import Accepted
+from ledger.crypto.keys import SigningKey
+from ledger.domain.authority import MAY_ISSUE
 from ledger.errors import Conflict, Refused, Untrusted
+from ledger.events.body import decode_event
+from ledger.events.fields import type_name
 from ledger.ids import instant
-from ledger.intake import Accepted
-from ledger.keys import SigningKey
 from ledger.limits import CLOCK_AHEAD_MAX, ENTRY_MINUTES_MAX
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
 from tests import builders
 from tests.builders import ABSENT, ACTIVITY, AUTHORITY, GROUP, ORIGIN, STATION, VOLUNTEER, signing_key, vkey
 from tests.integration.world import DAY, World, at, organisation, span, volunteer
@@ -155,7 +156,7 @@ OWN_STATEMENTS = {"volunteer.disclaimed/1", "transfer.requested/1"}
 
 
 def test_the_table_of_authorities_is_complete():
-    assert set(AUTHORITIES) == {events.type_name(kind) for kind in MAY_ISSUE}
+    assert set(AUTHORITIES) == {type_name(kind) for kind in MAY_ISSUE}
     assert all(set(CAST) - allowed for allowed, _ in AUTHORITIES.values())
 
 
@@ -178,7 +179,7 @@ def test_only_those_who_may_issue_a_type_issue_it(world, kind):
             members["reference"] = ABSENT
         body = world.body(kind, **members)
         details = builders.details(id_number="E99999999" if "consent" in changes else "E12345678")
-        private = {events.decode(body).id: details} if "identity" in builders.fields(kind) | changes else None
+        private = {decode_event(body).id: details} if "identity" in builders.fields(kind) | changes else None
         if name in allowed:
             # It may still be refused for what those before it left.
             (answer,) = world.commit(world.request(body, private=private))
@@ -195,7 +196,7 @@ def test_an_organisation_may_not_learn_who_is_registered(world):
     for issuer in (GROUP, VOLUNTEER):
         members = {"issuer": issuer, "subject": OTHER, "consent": consent, "key": ABSENT}
         body = world.body("volunteer.registered/1", identity=builders.identity(number), **members)
-        assert codes(world.refused(body, private={events.decode(body).id: number})) == ["not-authorised"]
+        assert codes(world.refused(body, private={decode_event(body).id: number})) == ["not-authorised"]
 
 
 # -- keys -------------------------------------------------------------------------------------------
@@ -557,9 +558,9 @@ def test_a_refused_submission_does_not_harm_its_neighbours(world):
     size = world.size
     before, between, after = world.commit(
         world.request(world.hours("07:00", "08:00")),
-        world.request(*refused, private={events.decode(refused[0]).id: known}),
+        world.request(*refused, private={decode_event(refused[0]).id: known}),
         # What the refused one would have taken is free: person, volunteer and time.
-        world.request(*refused[:2], private={events.decode(refused[0]).id: known}),
+        world.request(*refused[:2], private={decode_event(refused[0]).id: known}),
     )
     assert isinstance(before, Accepted)
     assert refusal_codes(between) == ["overlap"]
@@ -577,7 +578,7 @@ def test_a_submission_twice_in_one_transaction_is_one_submission(world):
         key=vkey(NEWCOMER),
         identity=builders.identity(details),
     )
-    request = world.request(body, private={events.decode(body).id: details})
+    request = world.request(body, private={decode_event(body).id: details})
     first, second = world.commit(request, request)
     assert isinstance(first, Accepted)
     assert isinstance(second, Accepted)
@@ -646,24 +647,24 @@ def test_details_that_a_body_commits_to_are_sent_along(world):
 
 def test_details_have_the_hash_that_the_body_states(world):
     body = with_identity(world, builders.details())
-    other = {events.decode(body).id: builders.details(name="测试员乙")}
+    other = {decode_event(body).id: builders.details(name="测试员乙")}
     assert codes(world.refused(body, private=other)) == ["private-details"]
 
 
 @pytest.mark.parametrize("name", [builders.event_id(), "x"])
 def test_details_that_no_body_commits_to_are_refused(world, name):
     body = with_identity(world, details := builders.details())
-    private = {events.decode(body).id: details, name: details}
+    private = {decode_event(body).id: details, name: details}
     assert world.refused(body, private=private) == [(None, "private-details")]
     plain = world.hours("08:00", "09:00")
-    assert world.refused(plain, private={events.decode(plain).id: details}) == [(None, "private-details")]
+    assert world.refused(plain, private={decode_event(plain).id: details}) == [(None, "private-details")]
 
 
 def test_details_are_kept_sealed_until_they_are_erased(world):
     details = builders.details()
-    world.submit(body := with_identity(world, details), private={events.decode(body).id: details})
+    world.submit(body := with_identity(world, details), private={decode_event(body).id: details})
     (kept,) = world.ledger.private(NEWCOMER)
-    assert (kept.event_id, kept.details) == (events.decode(body).id, details)
+    assert (kept.event_id, kept.details) == (decode_event(body).id, details)
     assert world.ledger.erase(NEWCOMER) == 1
     assert world.ledger.private(NEWCOMER) == []
 
@@ -673,7 +674,7 @@ def test_details_are_kept_sealed_until_they_are_erased(world):
 
 def verification(world: World, name: str, details: bytes, station: str = STATION) -> tuple[bytes, dict[str, bytes]]:
     body = world.body("volunteer.verified/1", issuer=station, subject=name, identity=builders.identity(details))
-    return body, {events.decode(body).id: details}
+    return body, {decode_event(body).id: details}
 
 
 def person_registered(world: World, body: bytes, private: dict[str, bytes]) -> str:
@@ -693,7 +694,7 @@ def test_a_station_is_told_that_a_person_is_registered(world):
     consent = {"method": "form", "given": builders.TIME, "reference": "档案 2026-21"}
     members = {"issuer": SECOND_STATION, "subject": OTHER, "consent": consent, "key": ABSENT}
     body = world.body("volunteer.registered/1", identity=builders.identity(again), **members)
-    assert NEWCOMER in person_registered(world, body, {events.decode(body).id: again})
+    assert NEWCOMER in person_registered(world, body, {decode_event(body).id: again})
 
 
 def test_two_stations_in_one_transaction_do_not_register_one_person_twice(world):
@@ -704,7 +705,7 @@ def test_two_stations_in_one_transaction_do_not_register_one_person_twice(world)
         consent = {"method": "form", "given": builders.TIME, "reference": "档案 2026-22"}
         members = {"issuer": station, "subject": name, "consent": consent, "key": ABSENT}
         body = world.body("volunteer.registered/1", identity=builders.identity(details), **members)
-        requests.append(world.request(body, private={events.decode(body).id: details}))
+        requests.append(world.request(body, private={decode_event(body).id: details}))
     first, second = world.commit(*requests)
     assert isinstance(first, Accepted)
     assert refusal_codes(second) == ["person-registered"]
@@ -718,7 +719,7 @@ def test_another_document_is_another_person(world):
 def test_registering_oneself_is_never_refused_for_a_number_that_is_taken(world):
     world.register(OTHER, details := builders.details())
     body = with_identity(world, details)
-    assert world.submit(body, private={events.decode(body).id: details}).new
+    assert world.submit(body, private={decode_event(body).id: details}).new
 
 
 def test_the_claim_is_taken_by_the_station_that_verifies(world):

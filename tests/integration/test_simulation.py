@@ -8,10 +8,10 @@ from unittest import mock
 
 import pytest
 
-from ledger import arrivals, log
-from ledger.exchange import delivery
-from ledger.exchange.delivery import Fate
-from projections import outgoing, relay
+from ledger.app import arrivals, publisher
+from ledger.exchange import retries
+from ledger.exchange.retries import Fate
+from projections import outbox, relay
 from tests.simulation.schedule import draw
 from tests.simulation.shrink import shrink
 from tests.simulator import attempt, search, staged
@@ -35,7 +35,7 @@ def test_nothing_is_lost_or_counted_twice_whatever_goes_wrong(stage, portion):
 # -- the simulator itself ---------------------------------------------------------------------------
 
 relayed = relay.peers_of
-fated = delivery.failed
+fated = retries.failed
 
 
 def to_nobody_at_home(told, people, place):
@@ -52,12 +52,12 @@ def done_when_out_of_reach(error):
 
 
 BROKEN = {
-    "service elsewhere is not told home": (outgoing, "peers_of", to_nobody_at_home),
-    "changes are not told back": (outgoing, "peers_of", to_nobody_back),
-    "what came since an offer is not sent after it": (outgoing.Page, "_released", lambda *_: []),
+    "service elsewhere is not told home": (outbox, "peers_of", to_nobody_at_home),
+    "changes are not told back": (outbox, "peers_of", to_nobody_back),
+    "what came since an offer is not sent after it": (outbox.Page, "_released", lambda *_: []),
     "what was known before a record returned is dropped": (arrivals.Arrivals, "_left_over", lambda *_: []),
-    "a message counts as sent when nobody answered": (delivery, "failed", done_when_out_of_reach),
-    "a log signs on over an old backup": (log.Publisher, "_check_extends", lambda *_: None),
+    "a message counts as sent when nobody answered": (retries, "failed", done_when_out_of_reach),
+    "a log signs on over an old backup": (publisher.Publisher, "_check_extends", lambda *_: None),
 }
 
 

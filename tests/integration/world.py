@@ -11,17 +11,20 @@ from typing import Any
 
 import pytest
 
-from ledger import events, identities, submission
-from ledger.app import Ledger
-from ledger.audit import audit
+from ledger.app.intake import Accepted
+from ledger.app.ledger import Ledger
+from ledger.audit.log import audit
+from ledger.crypto.keys import SigningKey
 from ledger.domain import rules
 from ledger.domain.state import Moment, Record, State
 from ledger.errors import LedgerError, Refused
+from ledger.events import private_details, submission
+from ledger.events.body import AnyEvent, decode_event
+from ledger.events.transfer import TransferAccepted
 from ledger.ids import instant
-from ledger.intake import Accepted
-from ledger.keys import SigningKey
-from ledger.store import copying, decisions, log, schema
-from ledger.store.postgres import Cursor, Database
+from ledger.store import decisions, log, schema
+from ledger.store.postgres import copying
+from ledger.store.postgres.database import Cursor, Database
 from tests import builders
 from tests.builders import ABSENT, ACTIVITY, AUTHORITY, GROUP, REGION, STATION, VOLUNTEER
 from tests.integration.arrived import relied_on
@@ -90,7 +93,7 @@ class World:
 
     def request(self, *bodies: bytes, by: SigningKey | int = 0, private: Mapping[str, bytes] | None = None) -> bytes:
         """A submission of the bodies, signed by a key of their issuer: the one given, or the one of that number."""
-        key = by if isinstance(by, SigningKey) else builders.signing_key(events.decode(bodies[0]).issuer, by)
+        key = by if isinstance(by, SigningKey) else builders.signing_key(decode_event(bodies[0]).issuer, by)
         return builders.sealed(bodies, key, self.origin, private)
 
     def commit(self, *requests: bytes) -> list[Accepted | LedgerError]:
@@ -105,7 +108,7 @@ class World:
         if private is not None:
             changes = {"identity": builders.identity(private), **changes}
         body = self.body(kind, **changes)
-        name = events.decode(body).id
+        name = decode_event(body).id
         self.submit(body, by=by, private=None if private is None else {name: private})
         return name
 
@@ -243,7 +246,7 @@ def _decided_records(cursor: Cursor, world: World) -> set[Record]:
     for first, count, note in cursor.fetchall():
         key_id = submission.read_note(note).key_id
         for row in log.read_events(cursor, world.schema, first, count):
-            event = events.decode(row.body or b"")
+            event = decode_event(row.body or b"")
             arrived, support = relied_on(cursor, world.schema, row.position, event)
             moment = Moment(
                 position=row.position,
@@ -261,17 +264,19 @@ def _decided_records(cursor: Cursor, world: World) -> set[Record]:
     return {record for kind in decisions.TABLES for record in state.all(kind)}
 
 
-def _claim(world: World, event: events.AnyEvent) -> str | None:
+def _claim(world: World, event: AnyEvent) -> str | None:
     identity = getattr(event, "identity", None)
     if not isinstance(identity, str):
         return None
-    moved = isinstance(event, events.TransferAccepted)
+    moved = isinstance(event, TransferAccepted)
     keeper = event.subject
-    if isinstance(event, events.TransferAccepted):
+    if isinstance(event, TransferAccepted):
         keeper = event.joined if isinstance(event.joined, str) else event.volunteer
     for kept in world.ledger.private(keeper):
         if kept.event_id == event.id and moved:
-            return identities.foreign_claim_of(identities.open_foreign_details(kept.details, identity), SECRET)
+            return private_details.foreign_claim_of(
+                private_details.open_foreign_details(kept.details, identity), SECRET
+            )
         if kept.event_id == event.id:
-            return identities.claim_of(identities.open_details(kept.details, identity), SECRET)
+            return private_details.claim_of(private_details.open_details(kept.details, identity), SECRET)
     return None

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
 from tests.integration.world import World, check
 from tests.projections.tables import fresh
 

@@ -14,7 +14,7 @@ from contextlib import closing
 from typing import ClassVar
 
 from ledger.store import log
-from ledger.store.postgres import Cursor, Database
+from ledger.store.postgres.database import Cursor, Database
 from projections.engine import Feed, advance, rebuild
 from projections.totals import Totals
 from tests.integration.world import World

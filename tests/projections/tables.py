@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ledger.store.postgres import Cursor, Database
+from ledger.store.postgres.database import Cursor, Database
 from projections.engine import BatchProjection, Feed, advance
 from projections.totals import Totals
 from tests.builders import REGION

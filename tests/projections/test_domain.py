@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
-from ledger import events
 from ledger.domain import rules
 from ledger.domain.recovery import RECOVERY_STEP
+from ledger.domain.rule import Violation
 from ledger.domain.state import (
     Activity,
     Arrived,
@@ -29,8 +29,9 @@ from ledger.domain.state import (
     Unit,
     Volunteer,
 )
-from ledger.domain.verdict import Violation
 from ledger.errors import Invalid
+from ledger.events.body import CATALOGUE, RECORD_TYPES, AnyEvent, decode_event
+from ledger.events.fields import type_name
 from ledger.exchange.manifest import root_of
 from ledger.ids import instant
 from ledger.store import decisions
@@ -68,7 +69,7 @@ def snapshot(state: State) -> list[Any]:
     return [records, members, sorted(map(repr, state.changes()))]
 
 
-def decided(state: State, event: events.AnyEvent, moment: Moment) -> Decided:
+def decided(state: State, event: AnyEvent, moment: Moment) -> Decided:
     violations = list(rules.decide(state, event, moment))
     return violations, [] if violations else list(rules.evolve(state, event, moment))
 
@@ -76,11 +77,11 @@ def decided(state: State, event: events.AnyEvent, moment: Moment) -> Decided:
 class Loaded(State):
     """What is loaded for one event, out of all there is; being asked for anything else is a failure.
 
-    In the steps of `ledger.intake.Batch.run`: some needs are told only by what the steps before loaded.
+    In the steps of `ledger.app.intake.Batch.run`: some needs are told only by what the steps before loaded.
     """
 
     def __init__(
-        self, everything: State, event: events.AnyEvent, claim: str | None = None, telling: Sequence[Arrived] = ()
+        self, everything: State, event: AnyEvent, claim: str | None = None, telling: Sequence[Arrived] = ()
     ) -> None:
         super().__init__()
         self.needs: list[Need] = []
@@ -145,7 +146,7 @@ def moment_at(
     )
 
 
-def check(everything: State, event: events.AnyEvent, moment: Moment) -> Decided:
+def check(everything: State, event: AnyEvent, moment: Moment) -> Decided:
     """Decide an event on everything and on what it needs: the same, again and again, and nothing changes."""
     before = snapshot(everything)
     answer = decided(everything, event, moment)
@@ -190,7 +191,7 @@ class Rules(Actions):
         """Whether a submission is admitted; one that is not leaves nothing."""
         mark, before, violations = self.state.mark(), snapshot(self.state), []
         for position, members in enumerate(submission.events, self.model.size):
-            event = events.decode(builders.canonical(members))
+            event = decode_event(builders.canonical(members))
             found, records = check(self.state, event, moment_at(position, submission.key_id))
             violations += found
             for record in records:
@@ -280,8 +281,8 @@ def taken(history: Iterable[bytes]) -> State:
     """What the events come to, one after another; none is refused."""
     state = State()
     for position, body in enumerate(history):
-        event = events.decode(body)
-        kind = events.type_name(event)
+        event = decode_event(body)
+        kind = type_name(event)
         claim = SOMEBODY if "identity" in json.loads(body) else None
         moment = moment_at(position, signing_key(event.issuer).id, claim, arrived_for(kind) or None)
         violations, records = check(state, event, moment)
@@ -295,7 +296,7 @@ def populated() -> State:
     return taken(HISTORIES["populated"])
 
 
-@pytest.mark.parametrize("kind", events.CATALOGUE)
+@pytest.mark.parametrize("kind", CATALOGUE)
 @pytest.mark.parametrize("history", HISTORIES)
 def test_every_type_is_decided_purely_on_what_it_needs(kind: str, history: str) -> None:
     tried, everything = 0, taken(HISTORIES[history])
@@ -330,7 +331,7 @@ def test_what_moves_a_record_is_admitted_and_changes_what_it_needs_alone(history
     if kind == "recovery.announced/1":
         changes = {"epoch": RECOVERY_STEP}
     if kind == "transfer.accepted/1":
-        entries = [one.entry for one in arrived_for(kind) or () if one.topic in events.RECORD_TYPES]
+        entries = [one.entry for one in arrived_for(kind) or () if one.topic in RECORD_TYPES]
         changes = {"events": len(entries), "root": root_of(entries)}
     event = builders.example(kind, **changes)
     arrived = arrived_for(kind) if not kind.startswith("entry.") else (foreign("hours.recorded/1", position=42),)

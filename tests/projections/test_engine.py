@@ -23,14 +23,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg2.extensions import make_dsn
 
-from api import drafts
-from api import service as serving
-from api.deployment import Deployment, opened
-from ledger import events, keys, submission
-from ledger.app import Ledger
+from api.deployment.data_folder import Deployment, opened
+from api.service import region as serving_region
+from api.service import service as serving
+from ledger.app.ledger import Ledger
+from ledger.crypto import keys
 from ledger.errors import Unavailable
-from ledger.store import embedded, log
-from ledger.store.postgres import Cursor, Database
+from ledger.events import drafts, submission
+from ledger.events.body import encode_event
+from ledger.events.registration import RegionKeyAdded
+from ledger.store import log
+from ledger.store.postgres import embedded
+from ledger.store.postgres.database import Cursor, Database
 from projections import engine
 from projections.engine import BatchProjection, Feed, Runner, advance, catch_up, rebuild
 from projections.totals import Totals
@@ -382,7 +386,7 @@ def test_a_server_tells_which_projection_stopped(
     database: Database, database_url: str, tmp_path: Path, poison: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ill, well = "440400", "440500"
-    monkeypatch.setattr(serving, "Totals", Touchy)
+    monkeypatch.setattr(serving_region, "Totals", Touchy)
     for region in (ill, well):
         drop(database, region)
     with opened(tmp_path, database_url) as deployment:
@@ -406,8 +410,8 @@ def test_a_server_tells_which_projection_stopped(
 def add_region_key(deployment: Deployment, region: str) -> str:
     """Submit an event; its id."""
     key, issuer, origin = deployment.region_keys(region).issuing, f"region:{region}", f"ledger.example/{region}"
-    event = events.RegionKeyAdded(**drafts.common(issuer, region, issuer), key=str(keys.generate(issuer).verifier))
-    bodies = [events.encode(event)]
+    event = RegionKeyAdded(**drafts.common(issuer, region, issuer), key=str(keys.generate(issuer).verifier))
+    bodies = [encode_event(event)]
     deployment.ledger(region).submit(submission.pack(submission.seal(bodies, key, origin), bodies))
     return event.id
 

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from ledger.audit import audit
+from ledger.app.intake import Accepted, Prepared
+from ledger.audit.log import audit
 from ledger.errors import LedgerError, Untrusted
-from ledger.intake import Accepted, Prepared
-from ledger.store.postgres import Cursor, Database
+from ledger.store.postgres.database import Cursor, Database
 from projections.engine import Feed, advance, rebuild
 from projections.totals import Totals
 from projections.views import TotalsView

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from ledger.credentials import model as credentials
-from ledger.holdings import Request
+from ledger.credentials.holdings import Request
 from ledger.limits import PROOF_LINES_MAX
 from ledger.store import log
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
 from projections.engine import catch_up
 from projections.statements import Stated, Statements
 from projections.totals import Totals

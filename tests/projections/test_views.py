@@ -8,24 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.holdings import Request
+from ledger.credentials.holdings import Request
 from ledger.ids import instant
 from ledger.limits import SMALL_CELL_MIN
-from ledger.store.postgres import Database
+from ledger.store.postgres.database import Database
 from projections.engine import catch_up
-from projections.exchange import Move, Person
+from projections.people import Move, Person
 from projections.statements import Statements
 from projections.totals import STATES, Totals
-from projections.views import (
-    TRANSIT,
-    Breakdown,
-    EntryRow,
-    Sum,
-    Sums,
-    TotalsView,
-    VolunteerTotals,
-    hide_small,
-)
+from projections.views import TRANSIT, Breakdown, EntryRow, Sum, Sums, TotalsView, VolunteerTotals, hide_small
 from tests import builders
 from tests.builders import GROUP, STATION, VOLUNTEER, event_id
 from tests.integration.world import DAY, World, at, organisation, span, volunteer

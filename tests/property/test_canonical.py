@@ -8,7 +8,7 @@ import rfc8785
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ledger import canonical
+from ledger.crypto import canonical
 from ledger.errors import Invalid, LedgerError
 
 CONTROLS = [

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.errors import Invalid, LedgerError, Untrusted
-from ledger.exchange.evidence import Checker, Evidence
-from ledger.exchange.wire import BundleReader, EventItem, KeyItem, Part, bundle_lines, message, read_message
+from ledger.evidence.evidence import Checker, Evidence
+from ledger.evidence.wire import BundleReader, EventItem, KeyItem, Part, bundle_lines, message, read_message
+from ledger.ids import TIME_MAX
+from ledger.limits import INTEGER_MAX
 from tests.evidence import KEY_POSITIONS, PaperLog
 
 PAPER = PaperLog().populate()
@@ -48,7 +50,7 @@ def changed(draw) -> Evidence:
     if draw(st.booleans()):
         new = getattr(draw(st.sampled_from(ITEMS)), name)
     elif isinstance(value, int):
-        new = draw(st.integers(0, 2**53 - 1) | st.integers(0, 8))
+        new = draw(st.integers(0, TIME_MAX if name == "recorded_at" else INTEGER_MAX) | st.integers(0, 8))
     elif isinstance(value, tuple):
         new = draw(st.permutations(value).map(tuple) | st.lists(st.binary(min_size=32, max_size=32)).map(tuple))
     elif isinstance(value, bytes):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger import merkle
 from ledger.errors import Untrusted
+from ledger.tlog import merkle
 from tests.builders import entry, leaf_hashes, subtree_of
 
 SIZE_MAX = 300

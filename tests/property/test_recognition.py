@@ -10,10 +10,11 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger import codes, recognition, schemes
+from ledger import codes
 from ledger.errors import LedgerError
-from ledger.recognition import Held, Service
-from ledger.schemes import conditions
+from ledger.schemes import conditions, recognition
+from ledger.schemes import scheme as schemes
+from ledger.schemes.facts import Held, Service, of_entries, of_totals
 from tests.awards import scheme, scheme_file
 
 DAY = date(2026, 6, 30)
@@ -69,7 +70,7 @@ histories = st.lists(entries, max_size=12)
 
 
 def served(rows, held=(), trainings=0, day=DAY) -> Service:
-    found = recognition.of_entries(rows, day, {f"org:{kind}": kind for kind in KINDS})
+    found = of_entries(rows, day, {f"org:{kind}": kind for kind in KINDS})
     return replace(found, held=tuple(held), trainings=trainings)
 
 
@@ -119,7 +120,7 @@ def test_the_lines_tell_the_level(ladder, rows, held, trainings):
 @given(st.lists(st.tuples(st.integers(2010, 2027), st.integers(0, 40_000)), max_size=8))
 def test_national_stars_from_totals_as_reckoned_by_hand(sums):
     rows = [("org:a", year, "rural", "counted", minutes, 1) for year, minutes in sums]
-    found = recognition.star_level(schemes.find("cn-2012/1"), recognition.of_totals(rows, DAY), DAY)
+    found = recognition.star_level(schemes.find("cn-2012/1"), of_totals(rows, DAY), DAY)
     minutes = sum(minutes for year, minutes in sums if year <= 2026)
     assert found.minutes == found.total == minutes
     assert found.level == sum(minutes >= hours * 60 for hours in (100, 300, 600, 1000, 1500))
@@ -131,7 +132,7 @@ def test_totals_and_entries_agree_where_totals_are_enough(ladder, rows):
     totals = [(row[0], row[1].year, row[2], row[4], row[5], 1) for row in rows]
     kinds = {f"org:{kind}": kind for kind in KINDS}
     with contextlib.suppress(LedgerError):  # refused when days or grades are asked for, never answered otherwise
-        from_totals = recognition.star_level(ladder, recognition.of_totals(totals, DAY, kinds), DAY)
+        from_totals = recognition.star_level(ladder, of_totals(totals, DAY, kinds), DAY)
         assert from_totals.lines == recognition.star_level(ladder, served(rows), DAY).lines
 
 

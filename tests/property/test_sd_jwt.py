@@ -6,15 +6,16 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.credentials import disclosures, jws, sd_jwt, token_status
-from ledger.credentials.keys import base64url
+from ledger.credentials.sd_jwt import disclosures, jws, token, token_status
+from ledger.crypto.multikey import base64url
+from ledger.crypto.strict_json import parse_json
 from ledger.errors import LedgerError
 from tests import tokens
 from tests.tokens import BINDING, HOLDER, LIST_URL, NOW, disclosure, find_key, forge, hash_of, issue
 
 ISSUED = issue()
-CHOICES = sd_jwt.choices(ISSUED)
-BOUND = sd_jwt.bind(sd_jwt.present(ISSUED, ["minutes", "at_least/all"]), HOLDER, BINDING, NOW)
+CHOICES = token.choices(ISSUED)
+BOUND = token.bind(token.present(ISSUED, ["minutes", "at_least/all"]), HOLDER, BINDING, NOW)
 LIST = token_status.make(LIST_URL, tokens.KEY, [1, 2], NOW, None)
 
 names = st.sampled_from(["_sd", "...", "_sd_alg", "name", "lines", "iss", "exp", "status", "cnf", "jwk"]) | st.text()
@@ -38,13 +39,13 @@ def spoiled(draw: st.DrawFn) -> str:
 @given(st.text() | st.text(st.sampled_from("~.eyJA=_-\ud800é")) | spoiled())
 def test_any_text(text: str):
     for parse in (
-        lambda text: sd_jwt.open_token(text, find_key, now=NOW),
-        lambda text: sd_jwt.open_token(text, lambda _: tokens.KEY.public, now=NOW, binding=BINDING),
+        lambda text: token.open_token(text, find_key, now=NOW),
+        lambda text: token.open_token(text, lambda _: tokens.KEY.public, now=NOW, binding=BINDING),
         lambda text: token_status.open_list(text, LIST_URL, find_key),
-        lambda text: sd_jwt.present(text, ["name"]),
-        lambda text: sd_jwt.bind(text, HOLDER, BINDING, NOW),
-        sd_jwt.choices,
-        lambda text: sd_jwt.issuer_metadata(text, []),
+        lambda text: token.present(text, ["name"]),
+        lambda text: token.bind(text, HOLDER, BINDING, NOW),
+        token.choices,
+        lambda text: token.issuer_metadata(text, []),
         jws.decode_base64url,
     ):
         with contextlib.suppress(LedgerError):
@@ -54,7 +55,7 @@ def test_any_text(text: str):
 @settings(max_examples=300)
 @given(st.binary(max_size=60), json_values)
 def test_any_json_and_bytes(data: bytes, value: Any):
-    for parse in (jws.parse_json, lambda data: jws.point_of(jws.parse_json(data))):
+    for parse in (parse_json, lambda data: jws.point_of(parse_json(data))):
         with contextlib.suppress(LedgerError):
             parse(data)
     with contextlib.suppress(LedgerError):
@@ -88,9 +89,9 @@ def test_any_signed_payload_and_disclosures(payload: dict[str, Any], parts: list
 @settings(max_examples=100)
 @given(st.sets(st.sampled_from(sorted(CHOICES)), max_size=5))
 def test_any_choice_opens_and_shows_no_other_claim(wanted: set[str]):
-    shown = sd_jwt.present(ISSUED, wanted)
+    shown = token.present(ISSUED, wanted)
     claims = tokens.open_token(shown).claims
     assert set(claims) == {path.partition("/")[0] for path in wanted}
-    assert sd_jwt.present(shown, wanted) == shown
-    for path in sd_jwt.choices(shown):
+    assert token.present(shown, wanted) == shown
+    for path in token.choices(shown):
         assert any(f"{path}/".startswith(f"{one}/") or f"{one}/".startswith(f"{path}/") for one in wanted)

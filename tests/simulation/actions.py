@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ledger.domain.state import Volunteer
 from ledger.errors import Corrupt, LedgerError
-from ledger.exchange import closing
+from ledger.exchange import cancelling
 from ledger.ids import format_time, instant
 from tests import builders
 from tests.builders import ABSENT, GROUP, STATION
@@ -117,7 +117,7 @@ def withdraw(run: Run, site: Site, which: int, _: int) -> None:
     """A request is withdrawn that was not offered yet."""
     rows = site.world.query(f"SELECT id::text FROM {site.name}.transfers WHERE outgoing ORDER BY opened")
     if rows:
-        closing.withdraw(site.desk, rows[which % len(rows)][0])
+        cancelling.withdraw(site.desk, rows[which % len(rows)][0])
 
 
 def twin(run: Run, site: Site, _one: int, _two: int) -> None:

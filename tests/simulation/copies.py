@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from ledger.store import schema
-from ledger.store.postgres import Cursor, Database
-from projections.outgoing import Outgoing
+from ledger.store.postgres.database import Cursor, Database
+from projections.outbox import Outgoing
 from projections.totals import Totals
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Final
 
-from ledger.audit import audit_published
+from ledger.audit.conservation import Report
+from ledger.audit.log import audit_published
 from ledger.errors import LedgerError
-from ledger.exchange.conservation import Report
-from ledger.store import inbox, outbox
+from ledger.store.exchange import inbox, outbox
 from tests.simulation import actions
 from tests.simulation.run import Run
 from tests.simulation.site import Site, Violated

@@ -59,7 +59,7 @@ class Network:
                     yield line[: len(line) // 2]
                     return
                 yield line.replace(b'"minutes":30', b'"minutes":31') if number == self.spoil else line
-        except LedgerError as error:  # as api/peers.py has it: whatever goes wrong on the way may pass
+        except LedgerError as error:  # as api/peers/http_peers.py has it: whatever goes wrong on the way may pass
             raise Unavailable(f"{region} does not give its bundle: {error.detail}") from None
 
     def _hand_over(self, region: str, data: bytes, sender: str) -> Answer:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from typing import Any, NamedTuple
 
+from ledger.audit import conservation
+from ledger.audit.conservation import Report
 from ledger.domain.state import Volunteer
-from ledger.exchange import conservation
-from ledger.exchange.conservation import Report
 from tests import builders
 from tests.builders import STATION
 from tests.simulation.network import Network
@@ -51,7 +51,7 @@ class Run:
             site.tick(self.elapsed)
 
     def reboot(self, code: str) -> None:
-        """Start the process of a region anew: a log that cannot go on is noticed at once (api/service.py)."""
+        """Start the process of a region anew: a log that cannot go on is noticed at once (api/service/service.py)."""
         site = self.network.sites[code]
         site.boot(self.elapsed)
         site.publish()

@@ -8,20 +8,20 @@ from contextlib import closing
 from functools import cache
 from typing import Any
 
-from ledger import identities
+from ledger.app.publisher import CheckpointFile, Publisher
 from ledger.errors import Corrupt, LedgerError, Unavailable
-from ledger.events import RegionName
-from ledger.exchange import delivery
+from ledger.events import private_details
+from ledger.events.fields import RegionName
+from ledger.exchange import retries
 from ledger.exchange.desk import Desk
 from ledger.exchange.incoming import Answer
 from ledger.exchange.node import Node, Peers
-from ledger.federated import Federation, Region
-from ledger.federation import Trust
-from ledger.log import CheckpointFile, Publisher
-from ledger.store import outbox
-from ledger.store.postgres import Cursor, Database
+from ledger.federation.members import Federation, Region
+from ledger.federation.trust_bundle import Trust
+from ledger.store.exchange import outbox
+from ledger.store.postgres.database import Cursor, Database
 from projections.engine import Feed, advance
-from projections.outgoing import Outgoing, Outline
+from projections.outbox import Outgoing, Outline
 from projections.totals import Totals
 from tests import builders
 from tests.integration.world import World
@@ -101,7 +101,7 @@ class Site:
         self.accused: list[str] = []
         """Misconduct of peers that this region believes to have seen: there is none."""
         self.failure: str | None = None
-        """Why its log refuses to sign, if so: it takes nothing then (api/service.py)."""
+        """Why its log refuses to sign, if so: it takes nothing then (api/service/service.py)."""
         self.boot(0)
 
     def boot(self, elapsed: int) -> None:
@@ -188,20 +188,20 @@ class Site:
         return rows[0] if rows else None
 
     def tell(self, row: outbox.Row, send: Callable[[str, bytes, str], Answer]) -> str:
-        """Send a message that was taken, and write down what became of it, as api/delivering.py does."""
+        """Send a message that was taken, and write down what became of it, as api/peers/delivery.py does."""
         said = ""
         try:
             data = self.node.message(row.origin, row.position)
         except LedgerError as error:
-            fate = delivery.unsent(error)
+            fate = retries.unsent(error)
         else:
             try:
                 answer = send(row.peer, data, self.code)
-                fate, said = delivery.answered(answer), answer.state
+                fate, said = retries.answered(answer), answer.state
             except LedgerError as error:
-                fate = delivery.failed(error)
+                fate = retries.failed(error)
         now = self._now
-        due = delivery.retry_at(row.attempts, now, fate.retry_after) if fate.state == "waiting" else now
+        due = retries.retry_at(row.attempts, now, fate.retry_after) if fate.state == "waiting" else now
         with self.database.transaction() as cursor:
             outbox.settle(cursor, self.name, row.number, fate.state, due, fate.reason, said)
         return fate.state
@@ -222,7 +222,7 @@ def trust() -> Trust:
             credential_keys=(),
             token_keys=(),
             witness_keys=(),
-            sealing_key=identities.sealing_public(SEALING_KEY),
+            sealing_key=private_details.sealing_public(SEALING_KEY),
         )
         for code in CODES
     )

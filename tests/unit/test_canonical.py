@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledger import canonical
+from ledger.crypto import canonical
 from ledger.errors import Invalid
 
 DEEPEST = b"[" * 8 + b"]" * 8

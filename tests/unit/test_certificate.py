@@ -15,11 +15,14 @@ from PIL import Image
 
 from ledger import limits
 from ledger.codes import CATEGORIES, EVIDENCE
-from ledger.credentials import certificate, certificate_lines, fonts, model, reading
-from ledger.credentials.certificate_texts import WORDS, Words, day
+from ledger.credentials import model
+from ledger.credentials.certificate import certificate, fonts
+from ledger.credentials.certificate import lines as certificate_lines
+from ledger.credentials.certificate.texts import WORDS, Words, day
+from ledger.credentials.checking import reading
 from ledger.errors import Invalid, TooLarge
-from tests.builders import REGION
-from tests.proofs import PROOF, credential, line, service
+from tests.builders import PROOF, REGION
+from tests.proofs import credential, line, service
 
 PAGE = f"https://ledger.example/p/{PROOF}#" + "A" * 280
 NAMES = [

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ledger.credentials import contexts, data_integrity, model
 from ledger.credentials.data_integrity import JCS, RDFC
-from ledger.credentials.keys import parse_multikey
+from ledger.crypto.multikey import parse_multikey
 from ledger.errors import Invalid, Unavailable
 from ledger.limits import BODY_DEPTH_MAX
 from tests import proofs

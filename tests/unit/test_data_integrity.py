@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ledger.credentials import data_integrity, model
 from ledger.credentials.data_integrity import JCS, RDFC
-from ledger.credentials.keys import base58
+from ledger.crypto.multikey import base58
 from ledger.errors import Invalid, NotFound, Untrusted
 from tests import proofs
 

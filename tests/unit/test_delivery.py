@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import errors, events
-from ledger.exchange.delivery import Fate, answered, failed, retry_at, unsent
+from ledger import errors
+from ledger.events.body import CATALOGUE
 from ledger.exchange.incoming import Answer
+from ledger.exchange.retries import Fate, answered, failed, retry_at, unsent
 from ledger.limits import DELIVERY_DELAY_MAX
 from projections.relay import Move, People, Place, Step, Told, messages_of, names_of, peers_of, relays
 from tests import builders
@@ -214,5 +215,5 @@ def test_who_is_joined_is_the_person():
 
 
 def test_every_step_that_moves_somebody_is_followed():
-    moving = {kind for kind in events.CATALOGUE if names_of(builders.example(kind))}
+    moving = {kind for kind in CATALOGUE if names_of(builders.example(kind))}
     assert moving == {"volunteer.visiting/1", "transfer.offered/1", "transfer.accepted/1", "transfer.closed/1"}

@@ -22,21 +22,30 @@ import click
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-import api.cli
-from api import cli_common, problems, sessions, verifying
 from api.app import API
-from api.deployment import Deployment, opened
-from api.metrics import Metrics
-from api.routes import submissions
-from ledger import catalogue, codes, events, identities, ids, limits, merkle, notes, submission
-from ledger.authority import MAY_ISSUE
-from ledger.domain import rules
+from api.cli import common as cli_common
+from api.cli import main as command_line
+from api.cli import verify
+from api.client.sign_in import answer_challenge, challenge_text
+from api.deployment.data_folder import Deployment, opened
+from api.http import problems
+from api.http.routes import submissions
+from api.service.metrics import Metrics
+from ledger import codes, ids, limits
+from ledger.crypto.keys import SigningKey
+from ledger.domain import catalogue, rules
+from ledger.domain.authority import MAY_ISSUE
 from ledger.domain.state import Moment, State
 from ledger.errors import Invalid
-from ledger.keys import SigningKey
-from ledger.log import PROOF_HEADER, Checkpoint, check_receipt, open_checkpoint
+from ledger.events import private_details, submission
+from ledger.events.body import CATALOGUE
+from ledger.events.fields import Event, type_name
 from ledger.store import log
-from ledger.store.postgres import Cursor
+from ledger.store.postgres.database import Cursor
+from ledger.tlog import merkle, notes
+from ledger.tlog.checkpoint import Checkpoint, open_checkpoint
+from ledger.tlog.entries import commitment_to, make_entry
+from ledger.tlog.receipt import PROOF_HEADER, check_receipt
 from projections.totals import STATES
 from tests.builders import canonical, identity
 
@@ -207,12 +216,12 @@ def worked_example() -> str:
     for number, (bodies, key, clock) in enumerate(zip(_bodies(), _KEYS, CLOCK, strict=True), 1):
         parts += ["", f"**Submission {number}**, signed by `{key.name}`: {len(bodies)} event(s).", ""]
         for body in bodies:
-            digest, leaf = events.commitment(body), merkle.leaf_hash(events.commitment(body))
-            entries.append(log.make_entry(digest, clock))
+            digest, leaf = commitment_to(body), merkle.leaf_hash(commitment_to(body))
+            entries.append(make_entry(digest, clock))
             parts += [_fenced(body.decode(), "json"), ""]
             parts += [f"{len(body)} bytes; SHA-256 (the entry in the submission's tree), and leaf hash there:", ""]
             parts += [_fenced(f"{digest.hex()}\n{leaf.hex()}"), ""]
-        root = submission.root_of([events.commitment(body) for body in bodies])
+        root = submission.root_of([commitment_to(body) for body in bodies])
         parts += [f"Root of the submission's tree `{root.hex()}`. The note:", ""]
         parts += [_fenced(submission.seal(bodies, key, ORIGIN))]
     return "\n".join([*parts, *_example_log(entries)]) + "\n"
@@ -239,10 +248,10 @@ def _example_log(entries: list[bytes]) -> Iterator[str]:
     yield "\nThe receipt of the hours entry, position 5:\n"
     yield _fenced(_receipt(5, entries))
     yield "\n**Sign-in** of the station at a server that calls itself `ledger.example`:\n"
-    yield _fenced(sessions.answer(_CHALLENGE, STATION_KEY, "ledger.example"))
+    yield _fenced(answer_challenge(_CHALLENGE, STATION_KEY, "ledger.example"))
 
 
-_CHALLENGE = sessions.challenge_text(
+_CHALLENGE = challenge_text(
     STATION, "ledger.example", "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcY", ids.parse_time("2026-11-02T04:05:00Z")
 )
 
@@ -274,7 +283,7 @@ def test_the_worked_example_is_a_ledger_that_the_rules_admit():
         for signed in found.events:
             claim = None
             if stated := getattr(signed.event, "identity", None):
-                claim = identities.claim_of(identities.open_details(DETAILS, str(stated)), b"any")
+                claim = private_details.claim_of(private_details.open_details(DETAILS, str(stated)), b"any")
             moment = Moment(
                 position=position, now=clock, key_id=found.key_id, region=REGION, origin=ORIGIN, claim=claim
             )
@@ -307,12 +316,12 @@ def test_the_catalogue_is_what_the_code_makes():
 
 def test_the_catalogue_names_every_type_and_field_and_says_what_each_means():
     text = catalogue.render()
-    assert set(re.findall(r"^#### ([a-z_.]+/\d+)$", text, re.MULTILINE)) == set(events.CATALOGUE)
-    for kind in events.CATALOGUE.values():
-        heading = f"#### {events.type_name(kind)}\n"
+    assert set(re.findall(r"^#### ([a-z_.]+/\d+)$", text, re.MULTILINE)) == set(CATALOGUE)
+    for kind in CATALOGUE.values():
+        heading = f"#### {type_name(kind)}\n"
         own = text.split(heading, 1)[1].split("\n####", 1)[0]
         named = re.findall(r"^\| `(\w+)` \|", own, re.MULTILINE)
-        assert named == [name for name in kind.__struct_fields__ if name not in events.Event.__struct_fields__]
+        assert named == [name for name in kind.__struct_fields__ if name not in Event.__struct_fields__]
     assert not re.search(r"\|[ \t]*\|", text), "an empty cell"
 
 
@@ -335,12 +344,12 @@ def test_event_types_named_in_the_docs_exist():
                 r"(?<![\w.-])((?:region|organisation|volunteer|activity|hours|proof)\.[a-z_]+/\d+)", path.read_text()
             )
         )
-        assert named <= set(events.CATALOGUE), path
+        assert named <= set(CATALOGUE), path
 
 
 def codes_in_code() -> set[str]:
     """Every literal code of a violation or problem that submissions can be refused with."""
-    places = [ROOT / "ledger" / name for name in ("authority.py", "submission.py", "intake.py")]
+    places = [ROOT / "ledger" / name for name in ("events/submission.py", "app/intake.py")]
     found = {Invalid.code}
     for path in [*places, *sorted((ROOT / "ledger" / "domain").glob("*.py"))]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -415,7 +424,7 @@ def test_routes():
 
 
 def test_every_module_of_routes_is_looked_at():
-    modules = {path.stem for path in (ROOT / "api" / "routes").glob("*.py")} - {"__init__"}
+    modules = {path.stem for path in (ROOT / "api" / "http" / "routes").glob("*.py")} - {"__init__"}
     assert modules == {module.__name__.rpartition(".")[2] for module in (*API, submissions)}
 
 
@@ -460,7 +469,7 @@ def test_labels_of_metrics():
 
 
 def commands() -> Mapping[str, click.Command]:
-    main, context = api.cli.main, click.Context(api.cli.main)
+    main, context = command_line.main, click.Context(command_line.main)
     assert isinstance(main, click.Group)
     found = {name: main.get_command(context, name) for name in main.list_commands(context)}
     return {name: command for name, command in found.items() if command is not None}
@@ -509,7 +518,7 @@ def test_exit_statuses():
     told = {row[0]: row[1] for row in table("operations.md", "Exit statuses")}
     assert list(told) == ["0", "1", "2", "3", "4", "5"]
     used = {row[0] for row in table("operations.md", "Exit statuses") if row[2] == "yes"}
-    exits = {cli_common.REFUSED, cli_common.OUT_OF_REACH, *verifying.EXITS.values(), 2}
+    exits = {cli_common.REFUSED, cli_common.OUT_OF_REACH, *verify.EXITS.values(), 2}
     assert {str(status) for status in exits} == used
 
 
@@ -562,7 +571,7 @@ def test_code_that_the_docs_name_exists():
 
 
 def test_files_of_the_data_folder_are_named_where_they_are_made():
-    made = "".join(text for path, text in sources() if path.name in {"embedded.py", "deployment.py", "submitting.py"})
+    made = "".join(text for path, text in sources() if path.name in {"embedded.py", "data_folder.py", "submit.py"})
     for name in column("operations.md", "The data folder"):
         stem = (
             re.sub(r"REGION", "", name.rstrip("/")).strip("/").rpartition("/")[2] or name.strip("/").partition("/")[0]

@@ -8,9 +8,11 @@ import msgspec
 import pytest
 import rfc8785
 
-from ledger import events
 from ledger.errors import Invalid
+from ledger.events.body import CATALOGUE, decode_event, encode_event, field_reader
+from ledger.events.fields import type_name
 from ledger.limits import BODY_BYTES_MAX, ENTRY_MINUTES_MAX, LONG_TEXT_MAX, SHORT_TEXT_MAX, STATUS_LIST_SIZE
+from ledger.tlog.entries import commitment_to
 from tests.builders import (
     ABSENT,
     ACTIVITY,
@@ -30,13 +32,13 @@ from tests.builders import (
 from tests.proofs import token_key
 
 HOURS = "hours.recorded/1"
-KINDS = sorted(events.CATALOGUE)
+KINDS = sorted(CATALOGUE)
 every_type = pytest.mark.parametrize("kind", KINDS)
 
 
 def refused(data: bytes) -> Invalid:
     with pytest.raises(Invalid) as caught:
-        events.decode(data)
+        decode_event(data)
     return caught.value
 
 
@@ -51,11 +53,11 @@ def pointer_of(kind: str, /, **changes: Any) -> str:
 @every_type
 def test_a_body_is_read_and_written_back(kind: str):
     data = body(kind)
-    event = events.decode(data)
-    assert events.type_name(event) == kind
-    assert events.encode(event) == data
+    event = decode_event(data)
+    assert type_name(event) == kind
+    assert encode_event(event) == data
     assert data == rfc8785.dumps(json.loads(data))
-    assert events.encode(event) == rfc8785.dumps(msgspec.to_builtins(event))
+    assert encode_event(event) == rfc8785.dumps(msgspec.to_builtins(event))
 
 
 def test_the_names_of_types_carry_a_version():
@@ -65,15 +67,15 @@ def test_the_names_of_types_carry_a_version():
 @every_type
 def test_a_body_from_the_log_is_read_as_it_was_when_it_came_in(kind: str):
     data = body(kind)
-    whole = msgspec.to_builtins(events.decode(data))
+    whole = msgspec.to_builtins(decode_event(data))
     names = {"id", "subject", "minutes", "place", "key"}
-    found = msgspec.to_builtins(events.reader(names)(kind, data))
+    found = msgspec.to_builtins(field_reader(names)(kind, data))
     assert found == {name: value for name, value in whole.items() if name in names}
 
 
 @pytest.mark.parametrize("data", vectors("bodies"))
 def test_bodies_written_once_are_good_for_ever(data: bytes):
-    assert events.encode(events.decode(data)) == data
+    assert encode_event(decode_event(data)) == data
 
 
 def test_there_is_a_body_of_every_type_among_the_vectors():
@@ -88,7 +90,7 @@ def test_an_unknown_field_is_refused(kind: str):
 
 @every_type
 def test_a_missing_field_is_refused(kind: str):
-    schema = {field.encode_name: field for field in msgspec.structs.fields(events.CATALOGUE[kind])}
+    schema = {field.encode_name: field for field in msgspec.structs.fields(CATALOGUE[kind])}
     for name in ["type", *(name for name, field in schema.items() if field.required)]:
         assert pointer_of(kind, **{name: ABSENT}) == f"/{name}"
 
@@ -361,7 +363,7 @@ def test_a_field_is_refused(kind: str, changes: dict[str, Any], pointer: str):
 )
 def test_a_field_is_accepted(kind: str, changes: dict[str, Any]):
     data = body(kind, **changes)
-    assert events.encode(events.decode(data)) == data
+    assert encode_event(decode_event(data)) == data
 
 
 # -- bytes ----------------------------------------------------------------------------------------------
@@ -378,7 +380,7 @@ def body_of_size(size: int) -> bytes:
 def test_a_body_has_at_most_16_kib():
     largest = body_of_size(BODY_BYTES_MAX)
     assert len(largest) == 16_384
-    events.decode(largest)
+    decode_event(largest)
     assert "16384" in refused(body_of_size(BODY_BYTES_MAX + 1)).detail
 
 
@@ -431,7 +433,7 @@ SAMPLE = body(HOURS)
     ],
 )
 def test_a_body_that_is_not_canonical_is_refused(data: bytes):
-    events.decode(SAMPLE)
+    decode_event(SAMPLE)
     assert data != SAMPLE
     refused(data)
 
@@ -446,8 +448,8 @@ def test_what_a_receiver_would_refuse_is_not_encoded():
         {"content": LONG + "长"},
     ):
         with pytest.raises(Invalid):
-            events.encode(msgspec.structs.replace(event, **changes))
+            encode_event(msgspec.structs.replace(event, **changes))
 
 
 def test_the_commitment_is_the_hash_of_the_bytes():
-    assert events.commitment(b"").hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert commitment_to(b"").hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

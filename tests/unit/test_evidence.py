@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from ledger import events, notes
+from ledger.crypto.keys import VerifyingKey
 from ledger.errors import Invalid, Untrusted
-from ledger.exchange.evidence import Checker, Evidence, Forked, UnknownOrigin
-from ledger.keys import VerifyingKey
+from ledger.events.body import decode_event
+from ledger.evidence.evidence import Checker, Evidence, Forked, UnknownOrigin
+from ledger.tlog import notes
 from tests import builders
 from tests.builders import AUTHORITY, GROUP, ORIGIN, STATION, VOLUNTEER, signing_key, vkey
 from tests.evidence import ENTRY, KEY_POSITIONS, REGION_KEY, SECOND, STATION_KEY, VOLUNTEER_KEY, PaperLog
@@ -56,7 +57,7 @@ def test_an_event_is_verified(paper):
     item = paper.evidence(ENTRY)
     found = taught(paper).check(item)
     assert (found.origin, found.position, found.recorded_at) == (ORIGIN, ENTRY, item.recorded_at)
-    assert found.event == events.decode(paper.bodies[ENTRY])
+    assert found.event == decode_event(paper.bodies[ENTRY])
     assert (found.body, found.entry, found.key_id) == (paper.bodies[ENTRY], paper.entries[ENTRY], STATION_KEY.id)
     assert item.entry == paper.entries[ENTRY]
 
@@ -169,7 +170,7 @@ def test_spoiled_evidence(paper, name):
 
 
 def test_errors_name_the_event_once_it_was_read(paper):
-    with pytest.raises(Untrusted, match=events.decode(paper.bodies[ENTRY]).id):
+    with pytest.raises(Untrusted, match=decode_event(paper.bodies[ENTRY]).id):
         checker(paper).check(paper.evidence(ENTRY))
 
 

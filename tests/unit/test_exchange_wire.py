@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from ledger import events
 from ledger.errors import Invalid, TooLarge
-from ledger.exchange import wire
-from ledger.exchange.bundles import Objected, Receiver
-from ledger.exchange.evidence import Checker, Evidence, Foreign
-from ledger.exchange.wire import (
+from ledger.events.body import decode_event
+from ledger.evidence import wire
+from ledger.evidence.evidence import Checker, Evidence, Foreign
+from ledger.evidence.wire import (
     BundleReader,
     EventItem,
     KeyItem,
@@ -26,6 +25,7 @@ from ledger.exchange.wire import (
     message,
     read_message,
 )
+from ledger.exchange.bundles import Objected, Receiver
 from ledger.limits import BUNDLE_LINE_BYTES_MAX, EVIDENCE_NOTES_KEPT, MESSAGE_BYTES_MAX, MESSAGE_EVENTS_MAX
 from tests.builders import canonical
 from tests.evidence import PaperLog
@@ -362,7 +362,7 @@ def test_bundles_over_the_limits(items, monkeypatch):
 def test_a_bundle_over_the_limits_is_an_answer_to_the_offer():
     body = (Path(__file__).parents[1] / "vectors/bodies/transfer.offered-1.json").read_bytes().rstrip(b"\n")
     offer = Foreign(
-        origin="o", position=0, recorded_at=0, entry=bytes(40), key_id="", event=events.decode(body), body=body
+        origin="o", position=0, recorded_at=0, entry=bytes(40), key_id="", event=decode_event(body), body=body
     )
     receiver = Receiver(offer=offer, own_origin="p", checker=Checker(lambda origin: []), sealing_key=bytes(32))
     with pytest.raises(Objected) as objected:

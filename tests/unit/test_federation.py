@@ -12,17 +12,18 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from ledger import federation, notes
 from ledger.errors import Invalid, LedgerError, TooLarge, Untrusted
-from ledger.event_fields import RegionName
-from ledger.federated import RECOVERY_DAYS, lines_of
-from ledger.federation import Expired, Federation, Policy, Region, Trust
-from ledger.identities import sealing_public
+from ledger.events.fields import RegionName
+from ledger.events.private_details import sealing_public
+from ledger.federation import trust_bundle
+from ledger.federation.members import RECOVERY_DAYS, Federation, Policy, Region, lines_of
+from ledger.federation.trust_bundle import Expired, Trust
 from ledger.ids import instant
-from ledger.log import Checkpoint
-from tests.builders import ORIGIN, REGION, canonical, signing_key, vkey
+from ledger.tlog import notes
+from ledger.tlog.checkpoint import Checkpoint
+from tests.builders import DID, ORIGIN, REGION, canonical, signing_key, vkey
 from tests.issuing import region
-from tests.proofs import DID, HOST, LIST, credential_key, token_key
+from tests.proofs import HOST, LIST, credential_key, token_key
 
 NAME = "federation.example"
 SIGNER, SECOND, THIRD = (signing_key(NAME, number) for number in range(3))
@@ -100,7 +101,7 @@ def spoiled(data: bytes, **changes: Any) -> bytes:
 
 def with_federation(signer: Any = SIGNER, **changes: Any) -> bytes:
     """A bundle of a federation that no struct of ours would hold, properly signed."""
-    value = json.loads(federation.seal(made(), [SIGNER]))["federation"]
+    value = json.loads(trust_bundle.seal(made(), [SIGNER]))["federation"]
     data = canonical({**value, **changes})
     digest = base64.b64encode(sha256(data).digest()).decode()
     note = notes.sign(f"yongzhi.federation/1\n{NAME}\n{value['serial']}\n{digest}\n", [signer])
@@ -111,85 +112,85 @@ def with_federation(signer: Any = SIGNER, **changes: Any) -> bytes:
 
 
 def test_what_is_sealed_is_opened():
-    data = federation.seal(made(), [SIGNER], LISTS)
-    trust = federation.open_bundle(data, [SIGNER.verifier], NOW)
+    data = trust_bundle.seal(made(), [SIGNER], LISTS)
+    trust = trust_bundle.open_bundle(data, [SIGNER.verifier], NOW)
     assert (trust.federation, trust.lists) == (made(), LISTS)
     assert spoiled(data) == data  # the standard library writes the same canonical bytes
 
 
 def test_the_note_is_what_docs_say():
-    bundle = json.loads(federation.seal(made(), [SIGNER]))
+    bundle = json.loads(trust_bundle.seal(made(), [SIGNER]))
     digest = base64.b64encode(sha256(canonical(bundle["federation"])).digest()).decode()
     assert bundle["note"].split("\n\n")[0] == f"yongzhi.federation/1\n{NAME}\n7\n{digest}"
 
 
 @pytest.mark.parametrize("pinned", [[], [SECOND], [signing_key("other.example")], [signing_key("x", 0)]])
 def test_only_pinned_keys_count(pinned):
-    data = federation.seal(made(), [SIGNER])
+    data = trust_bundle.seal(made(), [SIGNER])
     with pytest.raises(Untrusted, match="0 of the pinned keys"):
-        federation.open_bundle(data, [key.verifier for key in pinned], NOW)
+        trust_bundle.open_bundle(data, [key.verifier for key in pinned], NOW)
 
 
 def test_a_threshold_counts_keys_and_not_names():
     alias = signing_key(NAME)
     renamed = type(alias)("alias.example", alias.seed)
-    data = federation.seal(made(), [SIGNER, renamed])
+    data = trust_bundle.seal(made(), [SIGNER, renamed])
     pinned = [SIGNER.verifier, renamed.verifier, SECOND.verifier]
     with pytest.raises(Untrusted, match="1 of the pinned keys, and 2"):
-        federation.open_bundle(data, pinned, NOW, threshold=2)
-    federation.open_bundle(federation.seal(made(), [SIGNER, SECOND]), pinned, NOW, threshold=2)
+        trust_bundle.open_bundle(data, pinned, NOW, threshold=2)
+    trust_bundle.open_bundle(trust_bundle.seal(made(), [SIGNER, SECOND]), pinned, NOW, threshold=2)
 
 
 def test_who_opens_a_bundle_first_asks_for_as_many_as_it_says_itself():
     three = [key.verifier for key in (SIGNER, SECOND, THIRD)]
     two = made(threshold=2)
-    one_signed, both_signed = federation.seal(two, [SIGNER]), federation.seal(two, [SIGNER, SECOND])
+    one_signed, both_signed = trust_bundle.seal(two, [SIGNER]), trust_bundle.seal(two, [SIGNER, SECOND])
     with pytest.raises(Untrusted, match="1 of the pinned keys, and 2"):
-        federation.open_bundle(one_signed, three, NOW)
+        trust_bundle.open_bundle(one_signed, three, NOW)
     with pytest.raises(Untrusted, match="1 of the pinned keys, and 2"):
-        federation.open_old(one_signed, three)
-    assert federation.open_bundle(both_signed, three, NOW).federation == two
-    assert federation.open_bundle(one_signed, three[:1], NOW).federation == two  # who pins one can ask for no more
+        trust_bundle.open_old(one_signed, three)
+    assert trust_bundle.open_bundle(both_signed, three, NOW).federation == two
+    assert trust_bundle.open_bundle(one_signed, three[:1], NOW).federation == two  # who pins one can ask for no more
     alias = type(SIGNER)("alias.example", SIGNER.seed).verifier
-    assert federation.open_bundle(one_signed, [SIGNER.verifier, alias], NOW).federation == two
+    assert trust_bundle.open_bundle(one_signed, [SIGNER.verifier, alias], NOW).federation == two
     with pytest.raises(Untrusted, match="1 of the pinned keys, and 2"):
-        federation.open_bundle(one_signed, [*three, alias], NOW)
+        trust_bundle.open_bundle(one_signed, [*three, alias], NOW)
 
 
 @pytest.mark.parametrize("threshold", [0, -1])
 def test_no_threshold_means_no_signature(threshold):
     with pytest.raises(Untrusted):
-        federation.open_bundle(federation.seal(made(), [SECOND]), [SIGNER.verifier], NOW, threshold)
+        trust_bundle.open_bundle(trust_bundle.seal(made(), [SECOND]), [SIGNER.verifier], NOW, threshold)
 
 
 def test_dates():
-    data = federation.seal(made(), [SIGNER])
+    data = trust_bundle.seal(made(), [SIGNER])
     first, end = instant(made().issued), instant(made().expires)
     for good in (first - 300, first, end - 1):
-        assert federation.open_bundle(data, [SIGNER.verifier], good).federation.serial == 7
+        assert trust_bundle.open_bundle(data, [SIGNER.verifier], good).federation.serial == 7
     with pytest.raises(Untrusted, match="yet to come"):
-        federation.open_bundle(data, [SIGNER.verifier], first - 301)
+        trust_bundle.open_bundle(data, [SIGNER.verifier], first - 301)
     with pytest.raises(Expired, match="expired at 2027"):
-        federation.open_bundle(data, [SIGNER.verifier], end)
+        trust_bundle.open_bundle(data, [SIGNER.verifier], end)
 
 
 def test_a_note_about_another_federation():
-    other = json.loads(federation.seal(made(serial=8), [SIGNER]))["note"]
+    other = json.loads(trust_bundle.seal(made(serial=8), [SIGNER]))["note"]
     with pytest.raises(Untrusted, match="another federation"):
-        federation.open_bundle(spoiled(federation.seal(made(), [SIGNER]), note=other), [SIGNER.verifier], NOW)
+        trust_bundle.open_bundle(spoiled(trust_bundle.seal(made(), [SIGNER]), note=other), [SIGNER.verifier], NOW)
 
 
 def test_a_key_added_after_signing():
-    data = federation.seal(made(), [SIGNER])
+    data = trust_bundle.seal(made(), [SIGNER])
     value = json.loads(data)["federation"]
     value["regions"][0]["credential_keys"].append(credential_key(number=1).multikey)
     with pytest.raises(Untrusted, match="another federation"):
-        federation.open_bundle(spoiled(data, federation=value), [SIGNER.verifier], NOW)
+        trust_bundle.open_bundle(spoiled(data, federation=value), [SIGNER.verifier], NOW)
 
 
 def test_lists_are_outside_the_signature():
-    data = spoiled(federation.seal(made(), [SIGNER]), lists={f"{HOST}/status/{REGION}-9": "{}"})
-    assert federation.open_bundle(data, [SIGNER.verifier], NOW).lists == {f"{HOST}/status/{REGION}-9": b"{}"}
+    data = spoiled(trust_bundle.seal(made(), [SIGNER]), lists={f"{HOST}/status/{REGION}-9": "{}"})
+    assert trust_bundle.open_bundle(data, [SIGNER.verifier], NOW).lists == {f"{HOST}/status/{REGION}-9": b"{}"}
 
 
 REGIONS: dict[str, tuple[Any, ...]] = {
@@ -207,7 +208,7 @@ def test_nothing_stands_there_twice(name):
 
 
 def changed(**changes: Any) -> list[dict[str, Any]]:
-    first = json.loads(federation.seal(made(), [SIGNER]))["federation"]["regions"][0]
+    first = json.loads(trust_bundle.seal(made(), [SIGNER]))["federation"]["regions"][0]
     return [{**first, **changes}]
 
 
@@ -262,32 +263,32 @@ BAD: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_signature_makes_no_good_federation_of_a_bad_one(name):
     with pytest.raises(Invalid):
-        federation.open_bundle(with_federation(**BAD[name]), [SIGNER.verifier], NOW)
+        trust_bundle.open_bundle(with_federation(**BAD[name]), [SIGNER.verifier], NOW)
 
 
 def test_sealed_by_hand_is_as_good():
     """Otherwise the cases above would fail for a reason of their own."""
-    assert federation.open_bundle(with_federation(), [SIGNER.verifier], NOW).federation == made()
+    assert trust_bundle.open_bundle(with_federation(), [SIGNER.verifier], NOW).federation == made()
 
 
 @pytest.mark.parametrize(
     "spoil", [lambda data: data + b"\n", lambda data: data.replace(b'"lists":{},', b'"lists":{},"lists":{},')]
 )
 def test_only_canonical_bytes(spoil):
-    data = federation.seal(made(), [SIGNER])
+    data = trust_bundle.seal(made(), [SIGNER])
     assert spoil(data) != data
     with pytest.raises(Invalid):
-        federation.open_bundle(spoil(data), [SIGNER.verifier], NOW)
+        trust_bundle.open_bundle(spoil(data), [SIGNER.verifier], NOW)
 
 
 def test_a_size(monkeypatch):
-    data = federation.seal(made(), [SIGNER])
-    monkeypatch.setattr(federation, "FEDERATION_BYTES_MAX", 100)
+    data = trust_bundle.seal(made(), [SIGNER])
+    monkeypatch.setattr(trust_bundle, "FEDERATION_BYTES_MAX", 100)
     with pytest.raises(TooLarge):
-        federation.open_bundle(data, [SIGNER.verifier], NOW)
-    monkeypatch.setattr(federation, "BUNDLE_BYTES_MAX", len(data) - 1)
+        trust_bundle.open_bundle(data, [SIGNER.verifier], NOW)
+    monkeypatch.setattr(trust_bundle, "BUNDLE_BYTES_MAX", len(data) - 1)
     with pytest.raises(TooLarge):
-        federation.open_bundle(data, [SIGNER.verifier], NOW)
+        trust_bundle.open_bundle(data, [SIGNER.verifier], NOW)
 
 
 pieces = st.sampled_from([b"", b"{", b"}", b'"', b",", b"[]", b"null", b"1e9", b"\\", rb"\ud800", b'"a":1,'])
@@ -296,75 +297,75 @@ pieces = st.sampled_from([b"", b"{", b"}", b'"', b",", b"[]", b"null", b"1e9", b
 @settings(max_examples=500)
 @given(st.data())
 def test_any_bytes(data):
-    good = federation.seal(made(), [SIGNER], LISTS)
+    good = trust_bundle.seal(made(), [SIGNER], LISTS)
     start = data.draw(st.integers(0, len(good)))
     cut = good[:start] + data.draw(st.binary(max_size=4) | pieces) + good[start + data.draw(st.integers(0, 8)) :]
     for one in (data.draw(st.binary(max_size=100)), cut):
         with contextlib.suppress(LedgerError):
-            assert federation.open_bundle(one, [SIGNER.verifier], NOW).federation == made()
+            assert trust_bundle.open_bundle(one, [SIGNER.verifier], NOW).federation == made()
 
 
 def test_further_keys_sign_one_by_one():
     two = made(threshold=2)
-    data = federation.seal(two, [SIGNER], LISTS)
-    both = federation.countersign(data, SECOND)
-    assert federation.countersign(both, SECOND) == both
+    data = trust_bundle.seal(two, [SIGNER], LISTS)
+    both = trust_bundle.countersign(data, SECOND)
+    assert trust_bundle.countersign(both, SECOND) == both
     known = [SIGNER.verifier, SECOND.verifier, THIRD.verifier]
-    assert federation.signed_by(data, known) == known[:1]
-    assert federation.signed_by(both, known) == known[:2]
-    assert federation.open_bundle(both, known[:2], NOW) == Trust(two, LISTS)
+    assert trust_bundle.signed_by(data, known) == known[:1]
+    assert trust_bundle.signed_by(both, known) == known[:2]
+    assert trust_bundle.open_bundle(both, known[:2], NOW) == Trust(two, LISTS)
     with pytest.raises(Untrusted):
-        federation.countersign(spoiled(data, note=json.loads(federation.seal(made(), [SIGNER]))["note"]), SECOND)
+        trust_bundle.countersign(spoiled(data, note=json.loads(trust_bundle.seal(made(), [SIGNER]))["note"]), SECOND)
     alias = type(SIGNER)("alias.example", SIGNER.seed)
-    aliased = federation.countersign(data, alias)
+    aliased = trust_bundle.countersign(data, alias)
     assert aliased != data
-    assert len(federation.signed_by(aliased, [SIGNER.verifier, alias.verifier])) == 1
+    assert len(trust_bundle.signed_by(aliased, [SIGNER.verifier, alias.verifier])) == 1
 
 
 # -- rotation -----------------------------------------------------------------------------------------
 
 
 def opened(**changes: Any) -> Trust:
-    return federation.open_bundle(federation.seal(made(**changes), [SIGNER]), [SIGNER.verifier], NOW)
+    return trust_bundle.open_bundle(trust_bundle.seal(made(**changes), [SIGNER]), [SIGNER.verifier], NOW)
 
 
 def test_the_next_signers_sign_the_next_one():
     old = opened(keys=(str(SECOND.verifier),))
     after = made(serial=8, keys=(str(THIRD.verifier),))
-    found = federation.follow(old, federation.seal(after, [SECOND]), NOW)
+    found = trust_bundle.follow(old, trust_bundle.seal(after, [SECOND]), NOW)
     assert found.federation == after
     with pytest.raises(Untrusted):  # the signer of the old one was rotated out
-        federation.follow(old, federation.seal(after, [SIGNER]), NOW)
+        trust_bundle.follow(old, trust_bundle.seal(after, [SIGNER]), NOW)
     with pytest.raises(Untrusted):  # nobody appoints himself
-        federation.follow(old, federation.seal(after, [THIRD]), NOW)
+        trust_bundle.follow(old, trust_bundle.seal(after, [THIRD]), NOW)
 
 
 def test_as_many_sign_as_the_old_one_asks_for():
     old, after = opened(threshold=2), made(serial=8)
     with pytest.raises(Untrusted, match="1 of the pinned keys, and 2"):
-        federation.follow(old, federation.seal(after, [SIGNER]), NOW)
-    assert federation.follow(old, federation.seal(after, [SIGNER, SECOND]), NOW).federation.serial == 8
+        trust_bundle.follow(old, trust_bundle.seal(after, [SIGNER]), NOW)
+    assert trust_bundle.follow(old, trust_bundle.seal(after, [SIGNER, SECOND]), NOW).federation.serial == 8
 
 
 def test_serials_do_not_go_back():
     old = opened()
-    assert federation.follow(old, federation.seal(made(), [SECOND]), NOW).federation == old.federation
+    assert trust_bundle.follow(old, trust_bundle.seal(made(), [SECOND]), NOW).federation == old.federation
     for serial, expires in ((6, made().expires), (7, "2028-11-22T08:00:00Z")):
         with pytest.raises(Untrusted, match="does not come after"):
-            federation.follow(old, federation.seal(made(serial=serial, expires=expires), [SIGNER]), NOW)
+            trust_bundle.follow(old, trust_bundle.seal(made(serial=serial, expires=expires), [SIGNER]), NOW)
 
 
 def test_another_federation_of_the_same_signers():
     with pytest.raises(Untrusted, match="not of"):
-        federation.follow(opened(), federation.seal(made(name="other.example", serial=9), [SIGNER]), NOW)
+        trust_bundle.follow(opened(), trust_bundle.seal(made(name="other.example", serial=9), [SIGNER]), NOW)
 
 
 def test_an_expired_one_still_names_its_successor():
     later = instant(made().expires) + 1
     after = made(serial=8, issued="2027-11-22T07:00:00Z", expires="2028-11-22T08:00:00Z")
-    assert federation.follow(opened(), federation.seal(after, [SIGNER]), later).federation.serial == 8
+    assert trust_bundle.follow(opened(), trust_bundle.seal(after, [SIGNER]), later).federation.serial == 8
     with pytest.raises(Expired):
-        federation.follow(opened(), federation.seal(made(serial=8), [SIGNER]), later)
+        trust_bundle.follow(opened(), trust_bundle.seal(made(serial=8), [SIGNER]), later)
 
 
 # -- what is found in it ------------------------------------------------------------------------------
@@ -414,7 +415,7 @@ def test_a_region_may_close():
     trust = Trust(made(regions=(replace(region(), closed=CLOSED),)))
     assert trust.by_did(DID) is not None
     ended = region(closed=CLOSED, final=lines_of(final_note(ORIGIN)))
-    found = federation.open_bundle(federation.seal(made(regions=(ended,)), [SIGNER]), [SIGNER.verifier], NOW)
+    found = trust_bundle.open_bundle(trust_bundle.seal(made(regions=(ended,)), [SIGNER]), [SIGNER.verifier], NOW)
     assert found.federation.regions == (ended,)
     assert ended.last_checkpoint() == Checkpoint(ORIGIN, 9, b"r" * 32)
     assert region().last_checkpoint() is None
@@ -426,8 +427,8 @@ def test_a_region_may_close():
 def test_a_closed_log_stays_beside_the_one_that_follows():
     old, here = closed(), region()
     for regions in ((old, here, macau()), (macau(), here, old)):
-        data = federation.seal(made(regions=regions), [SIGNER])
-        trust = federation.open_bundle(data, [SIGNER.verifier], NOW)
+        data = trust_bundle.seal(made(regions=regions), [SIGNER])
+        trust = trust_bundle.open_bundle(data, [SIGNER.verifier], NOW)
         assert (trust.region(REGION), list(trust.logs(REGION))) == (here, [here, old])
         assert [trust.by_origin(one.origin) for one in (old, here)] == [old, here]
         assert [trust.by_did(one.did) for one in (old, here)] == [old, here]
@@ -500,7 +501,7 @@ def test_any_key_of_a_log_signs_its_checkpoints():
 def test_where_a_peer_is_found():
     assert region().address == HOST
     peer = region(endpoint="https://peers.ledger.example:8443", sealing_key=SEALING)
-    found = federation.open_bundle(federation.seal(made(regions=(peer,)), [SIGNER]), [SIGNER.verifier], NOW)
+    found = trust_bundle.open_bundle(trust_bundle.seal(made(regions=(peer,)), [SIGNER]), [SIGNER.verifier], NOW)
     (same,) = found.federation.regions
     assert (same.address, same.sealing_key, same.base) == ("https://peers.ledger.example:8443", SEALING, HOST)
 
@@ -543,5 +544,5 @@ def test_what_the_regions_agreed_on_goes_before():
     assert (agreed.recovery_days, agreed.recovery_quorum(NOW, "440300", "440400")) == (90, 3)
     half = people(5, policy=Policy(recovery_days=1))
     assert (half.recovery_days, half.recovery_quorum(NOW, "440300", "440400")) == (1, 2)
-    data = federation.seal(agreed.federation, [SIGNER])
-    assert federation.open_bundle(data, [SIGNER.verifier], NOW) == agreed
+    data = trust_bundle.seal(agreed.federation, [SIGNER])
+    assert trust_bundle.open_bundle(data, [SIGNER.verifier], NOW) == agreed

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from ledger import events, holdings
-from ledger.credentials import model
-from ledger.credentials.keys import digest
+from ledger.credentials import holdings, model
+from ledger.credentials.holdings import Request
+from ledger.crypto.multikey import digest
 from ledger.errors import Invalid, LedgerError, TooLarge
-from ledger.holdings import Request
+from ledger.events.proofs import ProofIssued
 from ledger.limits import HOLDING_BYTES_MAX, LONG_TEXT_MAX, PROOF_ENTRIES_MAX, PROOF_LINES_MAX
 from tests.api.proving import YEAR, holding
 from tests.builders import PROOF, REGION, event_id, example
@@ -25,9 +25,9 @@ from tests.proofs import credential, line, service
 VALID = holdings.encode(holding())
 
 
-def issued(**changes: Any) -> events.ProofIssued:
+def issued(**changes: Any) -> ProofIssued:
     event = example("proof.issued/1", **changes)
-    assert isinstance(event, events.ProofIssued)
+    assert isinstance(event, ProofIssued)
     return event
 
 

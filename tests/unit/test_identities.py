@@ -5,9 +5,9 @@ import hashlib
 import msgspec
 import pytest
 
-from ledger import identities
 from ledger.errors import Corrupt, Invalid
-from ledger.identities import claim_of, identity_of, open_details
+from ledger.events import private_details
+from ledger.events.private_details import claim_of, identity_of, open_details
 from ledger.limits import PRIVATE_BYTES_MAX
 from tests.builders import ABSENT, SALT, details, event_id, identity
 
@@ -168,28 +168,28 @@ def test_a_number_that_cannot_be_is_refused_without_being_repeated():
 
 
 def test_what_was_sealed_is_unsealed():
-    key, event = identities.new_key(), event_id()
-    sealed = identities.seal(details(), key, event)
-    assert identities.unseal(sealed, key, event) == details()
+    key, event = private_details.new_key(), event_id()
+    sealed = private_details.seal(details(), key, event)
+    assert private_details.unseal(sealed, key, event) == details()
     assert "测试员甲".encode() not in sealed
     assert b"E12345678" not in sealed
 
 
 def test_nothing_is_sealed_alike_twice():
-    key, event = identities.new_key(), event_id()
-    assert key != identities.new_key()
-    first, second = (identities.seal(details(), key, event) for _ in range(2))
+    key, event = private_details.new_key(), event_id()
+    assert key != private_details.new_key()
+    first, second = (private_details.seal(details(), key, event) for _ in range(2))
     assert first[:12] != second[:12]
     assert first[12:] != second[12:]
 
 
 def test_what_does_not_belong_together_is_corrupt():
-    key, event = identities.new_key(), event_id()
-    sealed = identities.seal(details(), key, event)
+    key, event = private_details.new_key(), event_id()
+    sealed = private_details.seal(details(), key, event)
     flipped = [sealed[:place] + bytes([sealed[place] ^ 1]) + sealed[place + 1 :] for place in (0, 12, 40, -1)]
     attempts = [
         (sealed, key, event_id()),
-        (sealed, identities.new_key(), event),
+        (sealed, private_details.new_key(), event),
         (sealed, key[:-1], event),
         (sealed, b"", event),
         (sealed[:-1], key, event),
@@ -200,5 +200,5 @@ def test_what_does_not_belong_together_is_corrupt():
     ]
     for data, with_key, of_event in attempts:
         with pytest.raises(Corrupt) as caught:
-            identities.unseal(data, with_key, of_event)
+            private_details.unseal(data, with_key, of_event)
         assert of_event in caught.value.detail

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ledger import keys
+from ledger.crypto import keys
+from ledger.crypto.keys import SigningKey, VerifyingKey, parse_skey, parse_vkey
 from ledger.errors import Invalid, Unavailable, Untrusted
-from ledger.keys import SigningKey, VerifyingKey, parse_skey, parse_vkey
 from tests.builders import KNOWN, signing_key, vectors
 
 PRIME = 2**255 - 19

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ledger import merkle
 from ledger.errors import Untrusted
+from ledger.tlog import merkle
 from tests.builders import subtree_of
 
 LEAVES = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]

@@ -12,14 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from ledger import merkle, notes
 from ledger.errors import Invalid, TooLarge, Untrusted
-from ledger.exchange import misconduct
-from ledger.exchange.evidence import Evidence, Keys, UnknownOrigin
-from ledger.exchange.misconduct import (
+from ledger.evidence import misconduct
+from ledger.evidence.evidence import Evidence, Keys, UnknownOrigin
+from ledger.evidence.misconduct import (
     Finding,
     NotProven,
-    Shown,
     check,
     forked,
     key_left_out,
@@ -28,7 +26,10 @@ from ledger.exchange.misconduct import (
     two_acceptances,
     two_offers,
 )
-from ledger.log import Checkpoint, Receipt, check_receipt
+from ledger.evidence.misconduct_form import Shown
+from ledger.tlog import merkle, notes
+from ledger.tlog.checkpoint import Checkpoint
+from ledger.tlog.receipt import Receipt, check_receipt
 from tests import builders
 from tests.builders import AUTHORITY, GROUP, ORIGIN, STATION, VOLUNTEER, canonical, signing_key, vkey
 from tests.evidence import ENTRY, KEY_POSITIONS, REGION_KEY, STATION_KEY, PaperLog

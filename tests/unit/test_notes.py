@@ -4,8 +4,9 @@ import base64
 
 import pytest
 
-from ledger import limits, notes
+from ledger import limits
 from ledger.errors import Invalid, Untrusted
+from ledger.tlog import notes
 from tests.builders import KNOWN, signing_key, vectors
 
 ROOT = "XcnaeacGWamtVZy3Ad7ZoqudgjqtL0lgz+Nw7/RgQyg="

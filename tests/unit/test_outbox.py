@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from api import outbox_files, sheets
-from api.outbox import Outbox
-from ledger import submission
+from api import sheets
+from api.client import queue_files
+from api.client.queue import Outbox
+from ledger.crypto.keys import SigningKey
 from ledger.errors import Busy, Conflict, Corrupt, Invalid, Unavailable, Untrusted
-from ledger.keys import SigningKey
+from ledger.events import submission
 from tests.builders import ORIGIN, REGION, STATION, signing_key
 from tests.sheet_files import NOW, VOLUNTEER, csv_file, row
 
@@ -88,7 +89,7 @@ def test_a_file_is_sent_in_requests_of_its_events_in_order(tmp_path):
 
 
 def test_a_request_keeps_within_the_bytes_that_a_ledger_takes(tmp_path, monkeypatch):
-    monkeypatch.setattr("api.outbox.SUBMISSION_BYTES_MAX", 11_000)
+    monkeypatch.setattr("api.client.queue.SUBMISSION_BYTES_MAX", 11_000)
     made = entries(sheet(8, content="容" * 500))
     with opened(tmp_path, sheet()) as outbox:
         outbox.prepare(made)
@@ -409,8 +410,8 @@ def test_a_preparation_cut_short_is_thrown_away(tmp_path, monkeypatch):
             raise Unavailable("no space left")
         write(path, data)
 
-    write = outbox_files.write
-    monkeypatch.setattr(outbox_files, "write", full)
+    write = queue_files.write
+    monkeypatch.setattr(queue_files, "write", full)
     with opened(tmp_path, sheet()) as outbox:
         with pytest.raises(Unavailable):
             outbox.prepare(entries(sheet()), events_max=2)

@@ -7,20 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from api import page_views
-from api.page_texts import LANGUAGES, NAMES, Wording, catalogue, choose_language
+from api.pages import rendering
+from api.wording.languages import LANGUAGES, NAMES, Wording, catalogue, choose_language
 from ledger import limits
 from ledger.codes import CATEGORIES, EVIDENCE, TRADITIONAL
 from ledger.credentials import model
-from ledger.credentials.certificate_texts import Words
-from ledger.credentials.verdict import Outcome, Result
+from ledger.credentials.certificate.texts import Words
+from ledger.credentials.checking.verdict import Outcome, Result
 from ledger.errors import NotFound
-from ledger.schemes import Counts, wording
+from ledger.schemes import wording
+from ledger.schemes.scheme import Counts
 
 API = Path(__file__).parents[2] / "api"
-TEMPLATES = sorted((API / "templates").glob("*.html"))
-SCRIPTS = sorted((API / "static" / "verify").glob("*.js"))
-STYLES = sorted((API / "static").glob("*.css"))
+TEMPLATES = sorted((API / "pages" / "templates").glob("*.html"))
+SCRIPTS = sorted((API / "pages" / "static" / "verify").glob("*.js"))
+STYLES = sorted((API / "pages" / "static").glob("*.css"))
 BUILT = ("category.", "evidence.", "claim.", "date.")
 """Groups whose keys are put together when a page is made."""
 
@@ -32,7 +33,7 @@ def quoted(paths: list[Path]) -> Iterator[str]:
 
 
 def test_every_text_is_there_in_three_languages() -> None:
-    raw = json.loads((API / "templates" / "texts.json").read_bytes())
+    raw = json.loads((API / "wording" / "texts.json").read_bytes())
     wrong = {key: texts for key, texts in raw.items() if len(texts) != len(LANGUAGES) or not all(map(str.strip, texts))}
     assert wrong == {}
     assert list(NAMES) == list(LANGUAGES)
@@ -57,7 +58,7 @@ def test_simplified_and_traditional_are_not_mixed_up() -> None:
 
 def test_no_page_asks_for_a_text_that_is_missing_and_none_is_left_over() -> None:
     groups = {key.partition(".")[0] for key in catalogue()}
-    sources = [*TEMPLATES, *SCRIPTS, API / "pages.py", API / "page_texts.py", API / "page_views.py"]
+    sources = [*TEMPLATES, *SCRIPTS, *sorted((API / "pages").glob("*.py")), API / "wording" / "languages.py"]
     files = {"page.js", "frame.css", "page.py", "icon.svg", "parts.html"}
     asked = {key for key in quoted(sources) if key.partition(".")[0] in groups} - files
     templates = {f"{path.stem}.html" for path in TEMPLATES}
@@ -68,7 +69,7 @@ def test_no_page_asks_for_a_text_that_is_missing_and_none_is_left_over() -> None
 
 
 def test_codes_are_named_alike_on_pages_certificates_and_in_explanations() -> None:
-    printed, raw = Words("810000"), json.loads((API / "templates" / "texts.json").read_bytes())
+    printed, raw = Words("810000"), json.loads((API / "wording" / "texts.json").read_bytes())
     for group, labels, name in (("category", CATEGORIES, printed.category), ("evidence", EVIDENCE, printed.evidence)):
         for code, (hans, en) in labels.items():
             shown = catalogue()[f"{group}.{code}"]
@@ -82,7 +83,7 @@ def test_codes_are_named_alike_on_pages_certificates_and_in_explanations() -> No
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_scripts_are_given_every_text_that_they_ask_for(language: str) -> None:
-    data, kind = page_views.static_file(page_views.static_version(), f"texts/{language}.json")
+    data, kind = rendering.static_file(rendering.static_version(), f"texts/{language}.json")
     texts = json.loads(data)
     assert kind == "application/json"
     asked = {key for key in quoted(SCRIPTS) if key.partition(".")[0] in {name.partition(".")[0] for name in texts}}
@@ -96,25 +97,25 @@ def test_scripts_are_given_every_text_that_they_ask_for(language: str) -> None:
 
 
 def test_static_files_have_their_types_and_no_address_but_their_own() -> None:
-    version = page_views.static_version()
-    assert page_views.static_file(version, "verify/page.js")[1] == "text/javascript; charset=utf-8"
-    assert page_views.static_file(version, "frame.css")[1] == "text/css; charset=utf-8"
-    assert page_views.static_file(version, "icon.svg")[1] == "image/svg+xml"
+    version = rendering.static_version()
+    assert rendering.static_file(version, "verify/page.js")[1] == "text/javascript; charset=utf-8"
+    assert rendering.static_file(version, "frame.css")[1] == "text/css; charset=utf-8"
+    assert rendering.static_file(version, "icon.svg")[1] == "image/svg+xml"
     for wrong in (("0" * 16, "frame.css"), (version, "texts.json"), (version, "../pages.py"), (version, "")):
         with pytest.raises(NotFound):
-            page_views.static_file(*wrong)
+            rendering.static_file(*wrong)
 
 
 def test_nothing_is_fetched_from_elsewhere() -> None:
     # Names that are compared and never fetched: of SVG, and those of a credential's own @context.
     names = {"http://www.w3.org/2000/svg"} | set(re.findall(r'https?://[^"]+', json.dumps(model.CONTEXT)))
-    for path in [*TEMPLATES, *SCRIPTS, *STYLES, API / "static" / "icon.svg"]:
+    for path in [*TEMPLATES, *SCRIPTS, *STYLES, API / "pages" / "static" / "icon.svg"]:
         found = set(re.findall(r'https?://[^"\s]+', path.read_text(encoding="utf-8"))) - names
         assert {one for one in found if "[" not in one and "\\" not in one} == set(), path
 
 
 def test_scripts_are_given_the_limits_and_forms_that_the_server_reads_by() -> None:
-    text = page_views.scripts()["agreed.js"].decode()
+    text = rendering.scripts()["agreed.js"].decode()
     found = {name: json.loads(value) for name, value in re.findall(r"export const (\w+) = (.+);", text)}
     assert found["CONTEXT"] == model.CONTEXT
     stated = [name for name in found if hasattr(limits, name)]

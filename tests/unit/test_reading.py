@@ -16,14 +16,16 @@ from PIL import Image, ImageEnhance, ImageFilter
 from pypdf.generic import ArrayObject, DictionaryObject, NameObject, TextStringObject
 
 from ledger import limits
-from ledger.credentials import certificate, code, model
-from ledger.credentials.reading import Upload, read
+from ledger.credentials import model, qr_code
+from ledger.credentials.certificate import certificate
+from ledger.credentials.checking.reading import Upload, read
 from ledger.errors import Invalid, TooLarge
-from tests.proofs import PROOF, credential, credential_key
+from tests.builders import PROOF
+from tests.proofs import credential, credential_key
 
 DATA = model.to_json(credential())
-CODE = code.seal(code.describe(credential(), 1_795_334_400, bytes(8)), credential_key())
-PAGE = code.page(credential(), CODE)
+CODE = qr_code.seal(qr_code.describe(credential(), 1_795_334_400, bytes(8)), credential_key())
+PAGE = qr_code.page(credential(), CODE)
 PDF = certificate.render(DATA, PAGE)
 
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from ledger import recognition, schemes
 from ledger.credentials import model
+from ledger.credentials.star_levels import to_star_level, to_statement
 from ledger.errors import Invalid, NotFound
-from ledger.recognition import Held, Service
+from ledger.schemes import recognition
+from ledger.schemes import scheme as schemes
+from ledger.schemes.facts import Held, Service, of_entries, of_totals
 from tests import proofs
 from tests.awards import DAY, level, minutes, scheme, tally
 from tests.builders import REGION
@@ -152,7 +154,7 @@ def test_service_of_totals():
         ("org:b", 2026, "health", "counted", 500, 1),
         ("org:b", 2027, "health", "counted", 700, 1),
     ]
-    service = recognition.of_totals(rows, DAY, {"org:a": "community"})
+    service = of_totals(rows, DAY, {"org:a": "community"})
     assert {(one.year, one.category, one.kind, one.minutes) for one in service.tallies} == {
         (2025, "rural", "community", 4000),
         (2025, "rural", None, 1000),
@@ -168,7 +170,7 @@ def test_service_of_entries():
         ("org:a", date(2026, 3, 5), "rural", "manual", "disputed", 60),
         ("org:a", date(2026, 11, 23), "rural", "manual", "counted", 70),
     ]
-    service = recognition.of_entries(rows, DAY, {"org:a": "school"})
+    service = of_entries(rows, DAY, {"org:a": "school"})
     assert set(service.tallies) == {
         tally(70, kind="school", first=date(2026, 1, 2), last=date(2026, 3, 4)),
         tally(50, kind="school", evidence="manual", first=date(2026, 3, 4), last=date(2026, 3, 4)),
@@ -205,11 +207,11 @@ def test_less_than_no_minutes_is_refused():
 
 def test_a_level_goes_into_a_credential():
     found = recognition.star_level(schemes.find("cn-2012/1"), Service(tallies=(tally(6000),)), DAY)
-    star = recognition.to_star_level(found, REGION)
+    star = to_star_level(found, REGION)
     assert star == model.StarLevel(
         scheme="cn-2012/1", level=1, title="一星级志愿者", title_en="One-star volunteer", minutes=6000
     )
-    statement = recognition.to_statement(found, REGION)
+    statement = to_statement(found, REGION)
     credential = proofs.credential(statement)
     assert model.decode(model.to_json(credential)) == credential
     assert statement.day == "2026-11-22"
@@ -220,7 +222,7 @@ def test_no_level_makes_no_statement():
     found = recognition.star_level(schemes.find("cn-2012/1"), Service(tallies=(tally(5999),)), DAY)
     assert (found.level, found.reached) == (0, None)
     with pytest.raises(Invalid, match="no level"):
-        recognition.to_star_level(found, REGION)
+        to_star_level(found, REGION)
 
 
 def test_the_minutes_a_level_rests_on():

@@ -4,8 +4,9 @@ from datetime import date
 
 import pytest
 
-from ledger.recognition import Service, explain, star_level
-from ledger.schemes import Language, awards_for, scheme_for
+from ledger.schemes.facts import Service
+from ledger.schemes.recognition import explain, star_level
+from ledger.schemes.scheme import Language, awards_for, scheme_for
 from tests.awards import DAY, level, minutes, scheme, tally
 
 HUIZHOU, HUICHENG, HONG_KONG, MACAU = "441300", "441302", "810000", "820000"

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import events
 from ledger.errors import Invalid, LedgerError, TooLarge, Untrusted
-from ledger.exchange import misconduct, wire
-from ledger.exchange.evidence import Evidence, UnknownOrigin
-from ledger.exchange.misconduct import NotProven
+from ledger.events.body import decode_event
+from ledger.evidence import misconduct, wire
+from ledger.evidence.evidence import Evidence, UnknownOrigin
+from ledger.evidence.misconduct import NotProven
 from ledger.exchange.record_files import RecordFile, missing_from, open_file
-from ledger.federation import Trust
+from ledger.federation.trust_bundle import Trust
 from tests import builders, issuing
 from tests.builders import GROUP, ORIGIN, REGION, STATION, VOLUNTEER, canonical, signing_key
 from tests.evidence import ENTRY, KEY_POSITIONS, PaperLog
@@ -133,7 +133,7 @@ def test_a_change_by_somebody_who_may_not(kept):
         "organisation.key_added/1": {"subject": GROUP, "key": builders.vkey(GROUP)},
     }.items():
         kept.keys.append(kept.log.evidence(kept.log.add(kind, **changes)))
-    entry = events.decode(kept.items[0].body).id
+    entry = decode_event(kept.items[0].body).id
     withdrawn = kept.log.add("hours.withdrawn/1", signing_key(GROUP), subject=VOLUNTEER, entry=entry)
     kept.items.append(kept.log.evidence(withdrawn))
     kept.keys = [kept.log.evidence(position) for position in (*KEY_POSITIONS, 6, 7)]

@@ -9,12 +9,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger import events
 from ledger.domain import arrival
+from ledger.domain.entry_states import contested_among, state_of
+from ledger.domain.record import entries_of, sums_of
 from ledger.domain.state import Arrived, Entry, Moment
-from ledger.event_fields import type_name
-from ledger.exchange import records
-from ledger.exchange.records import contested_among, entries_of, sums_of
+from ledger.events.body import AnyEvent
+from ledger.events.fields import type_name
 from tests import builders
 from tests.builders import ENTRY, GROUP, ORIGIN, STATION, VOLUNTEER, event_id
 
@@ -28,7 +28,7 @@ def at(minute: int) -> str:
     return f"2026-11-01T{6 + minute // 60:02}:{minute % 60:02}:00+08:00"
 
 
-def arrived(event: events.AnyEvent, position: int, origin: str = ORIGIN) -> Arrived:
+def arrived(event: AnyEvent, position: int, origin: str = ORIGIN) -> Arrived:
     return Arrived(
         origin=origin,
         position=position,
@@ -184,7 +184,7 @@ def test_a_record_that_arrives_is_folded_to_the_same(steps):
     assert [one.identity for one in there] == [one.identity for one in here]
     assert contested_among(there) == contested_among(here)
     for one, other in zip(there, here, strict=True):
-        assert records.state_of(one, False) == records.state_of(other, False)
+        assert state_of(one, False) == state_of(other, False)
 
 
 def test_a_record_of_nothing_but_overlaps_is_summed():

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from ledger import schemes
 from ledger.errors import Invalid, NotFound, TooLarge
 from ledger.limits import SCHEME_BYTES_MAX
+from ledger.schemes import scheme as schemes
 from tests.awards import minutes, scheme, scheme_file
 
 DAY = date(2026, 11, 22)

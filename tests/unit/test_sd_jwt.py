@@ -8,8 +8,11 @@ import msgspec
 import pytest
 
 from ledger.codes import CATEGORIES
-from ledger.credentials import jws, model, sd_jwt, statements
-from ledger.credentials.disclosures import SALT_BYTES, reveal
+from ledger.credentials import model
+from ledger.credentials.sd_jwt import claims, jws
+from ledger.credentials.sd_jwt import token as sd_jwt
+from ledger.credentials.sd_jwt.disclosures import SALT_BYTES, reveal
+from ledger.crypto.strict_json import parse_json
 from ledger.errors import Invalid, NotFound, TooLarge
 from ledger.limits import CREDENTIAL_BYTES_MAX
 from tests import proofs, tokens
@@ -106,7 +109,7 @@ def at_least(statement: model.ServiceStatement, **changes: Any) -> dict[tuple[An
 
 @pytest.mark.parametrize(
     ("minutes", "reached"),
-    [(1199, []), (1200, [20]), (5999, [20, 50]), (6000, [20, 50, 100]), (90_000, list(statements.THRESHOLDS))],
+    [(1199, []), (1200, [20]), (5999, [20, 50]), (6000, [20, 50, 100]), (90_000, list(claims.THRESHOLDS))],
 )
 def test_a_threshold_holds_from_its_last_minute_on(minutes: int, reached: list[int]):
     found = at_least(proofs.service(proofs.line(minutes=minutes)))
@@ -148,7 +151,7 @@ def test_the_least_specific_scopes_stay_when_there_are_too_many():
     more = {(year, name): 1200 for name in CATEGORIES for year in (2024, 2025, 2026)}
     statement = msgspec.structs.replace(tokens.everyone(3600), first="2024-01-01")
     found = at_least(statement, years=more)
-    assert len(found) == statements.SCOPES_MAX
+    assert len(found) == claims.SCOPES_MAX
     assert {(None, None), (2024, None), (None, "rural"), (2026, "rural")} < set(found)
 
 
@@ -167,7 +170,7 @@ def test_digests_do_not_tell_what_is_hidden():
         assert payload_of(token)["_sd"] == sorted(payload_of(token)["_sd"])
         opened = reveal(payload_of(token), token.split("~")[1:-1]).opened
         assert len({one.texts[-1] for one in opened}) == len(opened)
-    hidden = jws.parse_json(jws.decode_base64url(text_of(few, "categories")))[2]
+    hidden = parse_json(jws.decode_base64url(text_of(few, "categories")))[2]
     assert len(hidden) == len(CATEGORIES)
     assert hidden == sorted(hidden, key=str)
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from ledger.credentials import jws, sd_jwt
-from ledger.credentials.disclosures import reveal
-from ledger.credentials.keys import base64url, jwk_of
+from ledger.credentials.sd_jwt import jws
+from ledger.credentials.sd_jwt import token as sd_jwt
+from ledger.credentials.sd_jwt.disclosures import reveal
+from ledger.crypto.multikey import base64url, jwk_of
 from ledger.errors import Invalid, TooLarge, Untrusted
 from ledger.limits import CREDENTIAL_BYTES_MAX, DISCLOSURES_MAX
 from tests import tokens

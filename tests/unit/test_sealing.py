@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger import identities
 from ledger.errors import Invalid, Untrusted
-from ledger.identities import (
+from ledger.events import private_details
+from ledger.events.private_details import (
     ForeignDetails,
     claim_of,
     foreign_claim_of,
@@ -51,12 +51,12 @@ def test_what_is_sealed_for_a_region_is_opened_by_it():
 
 
 def test_keys_are_new_and_have_the_text_of_the_federation_file():
-    keys = [identities.new_sealing_key() for _ in range(3)]
+    keys = [private_details.new_sealing_key() for _ in range(3)]
     assert len(set(keys)) == 3
     assert [len(key) for key in keys] == [32] * 3
     assert PUBLIC == "j0DFrbaPJWJK5bIU6nZ6bslNgp09e14a0bpvPiE4KF8"  # of RFC 7748 arithmetic, once and for all
     for key in keys:
-        identities.check_sealing_key(sealing_public(key))
+        private_details.check_sealing_key(sealing_public(key))
 
 
 def test_the_info_names_transfer_sender_and_receiver_by_line():
@@ -105,7 +105,7 @@ def test_another_transfer_does_not_open_it(name):
 
 def test_another_key_does_not_open_it():
     with pytest.raises(Untrusted):
-        open_sealed(identities.new_sealing_key(), seal_for(PUBLIC, details(), INFO), INFO)
+        open_sealed(private_details.new_sealing_key(), seal_for(PUBLIC, details(), INFO), INFO)
 
 
 @settings(max_examples=200)

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from api import sheets
 from api.sheets.columns import COLUMNS
 from api.sheets.problems import MESSAGES
-from ledger import events, limits
+from ledger import limits
 from ledger.codes import CATEGORIES, EVIDENCE
 from ledger.errors import Invalid, Unavailable
+from ledger.events.body import decode_event
 from tests.builders import ACTIVITY, REGION, SALT, STATION
 from tests.sheet_files import (
     FORMATS,
@@ -109,7 +110,7 @@ def test_the_same_rows_come_to_the_same_events_in_every_format(services):
 @pytest.mark.parametrize("write", FORMATS)
 def test_an_entry_is_what_the_ledger_reads(write):
     (entry,) = entries(write(row(ref="A-17")))
-    assert events.decode(entry.body) == entry.event
+    assert decode_event(entry.body) == entry.event
     assert (entry.ref, entry.event.minutes, entry.event.evidence) == ("A-17", 150, "manual")
 
 

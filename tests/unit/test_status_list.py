@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.credentials import data_integrity, model, status_list
-from ledger.credentials.keys import base64url
+from ledger.crypto.multikey import base64url
 from ledger.errors import Invalid, LedgerError, NotFound, TooLarge, Untrusted
 from ledger.limits import STATUS_LIST_BYTES_MAX, STATUS_LIST_SECONDS, STATUS_LIST_SIZE
 from tests import proofs

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from ledger import events, merkle, notes, submission
 from ledger.errors import Invalid, Problem, Refused, TooLarge, Untrusted
+from ledger.events import submission
+from ledger.events.body import encode_event
+from ledger.events.submission import Submission, open_submission, pack, seal
 from ledger.limits import SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX
-from ledger.submission import Submission, open_submission, pack, seal
+from ledger.tlog import merkle, notes
+from ledger.tlog.entries import commitment_to
 from tests.builders import (
     ABSENT,
     AUTHORITY,
@@ -54,7 +57,7 @@ def note_problem(note: str, bodies: Sequence[bytes] = BODIES) -> str:
 
 
 def root(bodies: Sequence[bytes]) -> str:
-    return base64.b64encode(submission.root_of([events.commitment(one) for one in bodies])).decode()
+    return base64.b64encode(submission.root_of([commitment_to(one) for one in bodies])).decode()
 
 
 # -- there and back -------------------------------------------------------------------------------------
@@ -66,8 +69,8 @@ def test_what_was_sealed_is_opened(number: int):
     note = seal(bodies, KEY, ORIGIN)
     found = opened(pack(note, bodies))
     assert [one.body for one in found.events] == bodies
-    assert [one.commitment for one in found.events] == [events.commitment(one) for one in bodies]
-    assert [events.encode(one.event) for one in found.events] == bodies
+    assert [one.commitment for one in found.events] == [commitment_to(one) for one in bodies]
+    assert [encode_event(one.event) for one in found.events] == bodies
     assert (found.note_text, found.issuer, found.key_id, found.private) == (note, STATION, KEY.id, {})
     found.verify(knows(KEY))
 
@@ -78,7 +81,7 @@ def test_the_note_says_who_where_how_many_and_what():
 
 
 def test_the_tree_is_that_of_rfc_6962_over_hashes_of_bodies():
-    a, b, c = (merkle.leaf_hash(events.commitment(one)) for one in BODIES)
+    a, b, c = (merkle.leaf_hash(commitment_to(one)) for one in BODIES)
     expected = merkle.node_hash(merkle.node_hash(a, b), c)
     assert root(BODIES) == base64.b64encode(expected).decode()
 
@@ -295,7 +298,7 @@ def test_the_note_is_about_these_events_in_this_order(bodies: list[bytes]):
 
 
 def test_a_root_without_leaf_hashes_is_refused():
-    wrong = merkle.tree_root([events.commitment(one) for one in BODIES])
+    wrong = merkle.tree_root([commitment_to(one) for one in BODIES])
     assert note_problem(signed(*HEAD, "3", base64.b64encode(wrong).decode())) == "root-mismatch"
 
 

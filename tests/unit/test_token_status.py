@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ledger.credentials import jws, token_status
-from ledger.credentials.keys import base64url
+from ledger.credentials.sd_jwt import jws, token_status
+from ledger.crypto.multikey import base64url
 from ledger.errors import Invalid, TooLarge, Untrusted
 from ledger.limits import STATUS_LIST_BYTES_MAX, STATUS_LIST_SECONDS, STATUS_LIST_SIZE
 from tests.tokens import KEY, LIST_URL, NOW, STRANGER, find_key

@@ -8,16 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api import verdicts
-from api.verdicts import as_json, explanation, mask, name_matches, same_name
-from ledger.credentials import verify
-from ledger.credentials.reading import Upload
-from ledger.credentials.steps import CODES
-from ledger.credentials.verdict import Outcome, Result, Verdict
-from ledger.events import ProofRevoked
+from api.wording import verdicts
+from api.wording.verdicts import as_json, explanation, mask, name_matches, same_name
+from ledger.credentials.checking import verify
+from ledger.credentials.checking.reading import Upload
+from ledger.credentials.checking.steps import CODES
+from ledger.credentials.checking.verdict import Outcome, Result, Verdict
+from ledger.events.proofs import ProofRevoked
 from tests import issuing
+from tests.builders import PROOF
 from tests.issuing import LIST_URL, NOW, encoded
-from tests.proofs import INDEX, PROOF, credential
+from tests.proofs import INDEX, credential
 
 
 def verdict_on(data: bytes, kind: Any = "vc", lists: dict[str, bytes] | None = None) -> Verdict:

@@ -11,21 +11,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from ledger import events
-from ledger.credentials import contexts, data_integrity, model, steps, verify
-from ledger.credentials.keys import base64url, multikey
-from ledger.credentials.reading import Upload
-from ledger.credentials.sd_jwt import Binding, Status, bind, present
-from ledger.credentials.standing import Lists
-from ledger.credentials.verdict import Outcome, Result, Verdict
+from ledger.credentials import contexts, data_integrity, model
+from ledger.credentials.checking import steps, verify
+from ledger.credentials.checking.reading import Upload
+from ledger.credentials.checking.standing import Lists
+from ledger.credentials.checking.verdict import Outcome, Result, Verdict
+from ledger.credentials.sd_jwt.token import Binding, Status, bind, present
+from ledger.crypto.multikey import base64url, multikey
 from ledger.errors import Unavailable
-from ledger.federation import Trust
+from ledger.events.proofs import StatusIndex
+from ledger.federation.trust_bundle import Trust
 from ledger.ids import format_time, instant
 from ledger.limits import CREDENTIAL_BYTES_MAX
 from tests import issuing, proofs
-from tests.builders import ORIGIN, REGION, body, event_id, signing_key, vkey
+from tests.builders import DID, ORIGIN, PROOF, REGION, body, event_id, signing_key, vkey
 from tests.issuing import LIST_URL, NOW, TOKEN_LIST_URL, WEEK, encoded, federated
-from tests.proofs import DID, HOST, INDEX, ISSUED, PROOF, credential, credential_key, token_key
+from tests.proofs import HOST, INDEX, ISSUED, credential, credential_key, token_key
 
 OTHER_PROOF = "1f8fad5b-d9cb-469f-a165-70867728950e"
 NEIGHBOUR = issuing.neighbour()
@@ -268,11 +269,11 @@ EVIDENCE: dict[str, Callable[[], dict[str, Any]]] = {
     "none": lambda: issuing.signed(PLAIN),
     "of another proof": lambda: other_event(subject=f"proof:{OTHER_PROOF}"),
     "of another content": lambda: other_event(credential=model.commitment(credential(name=None))),
-    "of an SD-JWT": lambda: other_event(format="sd-jwt", status=events.StatusIndex(list=f"{REGION}-t1", index=INDEX)),
-    "of another index": lambda: other_event(status=events.StatusIndex(list=f"{REGION}-1", index=INDEX + 1)),
-    "of another list": lambda: other_event(status=events.StatusIndex(list=f"{REGION}-2", index=INDEX)),
+    "of an SD-JWT": lambda: other_event(format="sd-jwt", status=StatusIndex(list=f"{REGION}-t1", index=INDEX)),
+    "of another index": lambda: other_event(status=StatusIndex(list=f"{REGION}-1", index=INDEX + 1)),
+    "of another list": lambda: other_event(status=StatusIndex(list=f"{REGION}-2", index=INDEX)),
     "of another region": lambda: with_evidence(
-        issuing.issued(PLAIN, **NEIGHBOURS, status=events.StatusIndex(list="442000-1", index=INDEX))
+        issuing.issued(PLAIN, **NEIGHBOURS, status=StatusIndex(list="442000-1", index=INDEX))
     ),
     "by an organisation": lambda: other_event(issuer="org:51441300MJM000001P"),
     "of an event that issues nothing": lambda: with_evidence(body("region.key_added/1", id=event_id(4))),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ledger.credentials import verify
-from ledger.credentials.verdict import Outcome
+from ledger.credentials.checking import verify
+from ledger.credentials.checking.verdict import Outcome
 from tests import issuing
 from tests.builders import ORIGIN, vkey
 from tests.issuing import LIST_URL, NOW

@@ -5,9 +5,10 @@ from typing import Any, get_args
 
 import pytest
 
-from ledger import codes, recognition, schemes
-from ledger.recognition import Held, Service
-from ledger.schemes import conditions, facts, wording
+from ledger import codes
+from ledger.schemes import conditions, facts, recognition, wording
+from ledger.schemes import scheme as schemes
+from ledger.schemes.facts import Held, Service
 from tests.awards import DAY, scheme, tally
 
 

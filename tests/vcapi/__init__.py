@@ -20,9 +20,9 @@ from starlette.routing import Route
 
 from ledger.credentials import data_integrity
 from ledger.credentials.data_integrity import JCS, RDFC
-from ledger.credentials.keys import CredentialKey, multikey
+from ledger.crypto.keys import SigningKey
+from ledger.crypto.multikey import CredentialKey, multikey
 from ledger.errors import Invalid, LedgerError, TooLarge, Untrusted
-from ledger.keys import SigningKey
 from ledger.limits import REQUEST_BYTES_MAX
 from tests.vcapi import documents, proofs
 from tests.vcapi.documents import V1, listed

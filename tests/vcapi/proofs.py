@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from ledger.credentials import contexts, data_integrity
 from ledger.credentials.data_integrity import JCS, RDFC
-from ledger.credentials.keys import parse_multikey
 from ledger.credentials.model import CONTEXTS
+from ledger.crypto.multikey import parse_multikey
 from ledger.errors import Untrusted
 from ledger.limits import SIGNATURES_MAX
 from tests.vcapi import documents

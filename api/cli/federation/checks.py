@@ -12,13 +12,17 @@ import click
 from msgspec import UNSET
 from rich.console import Console
 
-from api import cli_common, federation_edits, federation_folder
-from api.federation_folder import read, write
-from ledger import federation, keys
+from api.cli import common
+from api.cli.federation import edits
+from api.deployment import installed_federation
+from ledger.crypto import keys
+from ledger.crypto.keys import VerifyingKey, parse_vkey
 from ledger.errors import Untrusted
-from ledger.federation import Federation, Region, Trust
+from ledger.federation import trust_bundle
+from ledger.federation.members import Federation, Region
+from ledger.federation.trust_bundle import Trust
+from ledger.files import read, write
 from ledger.ids import parse_time
-from ledger.keys import VerifyingKey, parse_vkey
 from ledger.limits import REQUEST_BYTES_MAX
 
 console = Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
@@ -39,12 +43,12 @@ def vkeys(pins: Sequence[str]) -> list[VerifyingKey]:
 
 @click.command()
 @file_argument
-@cli_common.as_json
-@cli_common.told
+@common.as_json
+@common.told
 def show(file: Path, as_json: bool) -> None:
     """Show what FILE says. Whoever signed it: nothing of it is checked. 显示文件内容（未核对签名）"""
     data = read(file)
-    _show(data, federation.unchecked(data).federation, as_json)
+    _show(data, trust_bundle.unchecked(data).federation, as_json)
 
 
 @click.command()
@@ -52,8 +56,8 @@ def show(file: Path, as_json: bool) -> None:
 @pin
 @_after
 @click.option("--at", help="Check as of this time. 核对时间")
-@cli_common.as_json
-@cli_common.told
+@common.as_json
+@common.told
 def check(file: Path, pins: Sequence[str], after: Path | None, at: str | None, as_json: bool) -> None:
     """Check that FILE is signed by keys you trust, or follows on --after, and is in force. 核对信任文件
 
@@ -63,12 +67,12 @@ def check(file: Path, pins: Sequence[str], after: Path | None, at: str | None, a
     if not pins:
         raise click.UsageError("--pin is needed: a key that signs this federation, or signed the one it follows")
     if after is None:
-        found = federation.open_bundle(data, vkeys(pins), now)
+        found = trust_bundle.open_bundle(data, vkeys(pins), now)
         _show(data, found.federation, as_json)
     else:
-        old = federation.open_old(read(after), vkeys(pins))
-        found = federation.follow(old, data, now)
-        _show(data, found.federation, as_json, federation_edits.differences(old.federation, found.federation))
+        old = trust_bundle.open_old(read(after), vkeys(pins))
+        found = trust_bundle.follow(old, data, now)
+        _show(data, found.federation, as_json, edits.differences(old.federation, found.federation))
 
 
 @click.command()
@@ -77,50 +81,52 @@ def check(file: Path, pins: Sequence[str], after: Path | None, at: str | None, a
 @_after
 @pin
 @click.option("--yes", is_flag=True, help="Do not ask. 不再询问")
-@cli_common.told
+@common.told
 def sign(file: Path, signing: Path, after: Path | None, pins: Sequence[str], yes: bool) -> None:
     """Add your signature to FILE, once you have read what it says. 追加签名
 
     With --after it shows what is new since that file, and refuses a key that is no signer's there.
     """
     data, key = read(file), keys.load(signing)
-    found, changes = federation.unchecked(data).federation, []
+    found, changes = trust_bundle.unchecked(data).federation, []
     signers = found.keys
     if after is not None:
-        before = federation.open_old(read(after), [*vkeys(pins), key.verifier], 1).federation
-        federation.check_after(before, found)
-        signers, changes = before.keys, federation_edits.differences(before, found)
+        before = trust_bundle.open_old(read(after), [*vkeys(pins), key.verifier], 1).federation
+        trust_bundle.check_after(before, found)
+        signers, changes = before.keys, edits.differences(before, found)
     if key.verifier.public not in {parse_vkey(one).public for one in signers}:
         raise Untrusted(f"{key.name} is no signer of {found.name}: give the file before with --after, if it was one")
     _show(data, found, False, changes)
     if not yes:
         click.confirm("Sign this? 确定签署？", abort=True)
-    signed = federation.countersign(data, key)
+    signed = trust_bundle.countersign(data, key)
     write(file, signed)
     known = list(map(parse_vkey, signers))
-    console.print(f"signatures 签名 {len(federation.signed_by(signed, known))}")
+    console.print(f"signatures 签名 {len(trust_bundle.signed_by(signed, known))}")
 
 
 @click.command()
 @file_argument
-@cli_common.data
+@common.data
 @pin
-@cli_common.as_json
-@cli_common.told
+@common.as_json
+@common.told
 def install(file: Path, data: Path, pins: Sequence[str], as_json: bool) -> None:
     """Make FILE the federation of the servers of this data folder. 安装联盟文件
 
     The first one under --pin, a signer's key that you learnt from somebody you trust; each later one as its
     predecessor says.
     """
-    found = federation_folder.install(data, read(file), int(time.time()), vkeys(pins))
-    own = federation_folder.own_logs(data)
+    found = installed_federation.install(data, read(file), int(time.time()), vkeys(pins))
+    own = installed_federation.own_logs(data)
     absent = [code for code, key in own.items() if found.by_origin(key.name) is None]
     members = {"name": found.federation.name, "serial": found.federation.serial, "absent": absent}
     if as_json:
         click.echo(json.dumps(members, ensure_ascii=False))
         return
-    console.print(f"{data / federation_folder.FILE} — {found.federation.name}, serial 序号 {found.federation.serial}")
+    console.print(
+        f"{data / installed_federation.FILE} — {found.federation.name}, serial 序号 {found.federation.serial}"
+    )
     for code in absent:
         console.print(f"  {code} is not in it: its peers do not know it yet. 尚未加入联盟。")
 
@@ -129,7 +135,7 @@ def install(file: Path, data: Path, pins: Sequence[str], as_json: bool) -> None:
 
 
 def _show(data: bytes, found: Federation, as_json: bool, changes: Sequence[str] = ()) -> None:
-    signed = federation.signed_by(data, map(parse_vkey, found.keys))
+    signed = trust_bundle.signed_by(data, map(parse_vkey, found.keys))
     now, trust = int(time.time()), Trust(found)
     if as_json:
         members = {"name": found.name, "serial": found.serial, "issued": found.issued, "expires": found.expires}

@@ -8,11 +8,11 @@ from typing import Any, Final
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
+from ledger.crypto.keys import VerifyingKey
 from ledger.errors import Invalid, LedgerError, NotFound
-from ledger.federated import lines_of
-from ledger.federation import Federation, Policy, Region, Trust
+from ledger.federation.members import Federation, Policy, Region, lines_of
+from ledger.federation.trust_bundle import Trust
 from ledger.ids import format_time
-from ledger.keys import VerifyingKey
 
 Edit = Callable[[Federation], Federation]
 

@@ -14,13 +14,16 @@ from typing import NamedTuple
 
 import click
 
-from api import cli_common, drafts
-from api.deployment import Deployment
-from api.federation_checks import console
-from api.federation_folder import installed
-from ledger import events
+from api.cli import common
+from api.cli.federation.checks import console
+from api.deployment.data_folder import Deployment
+from api.deployment.installed_federation import installed
 from ledger.errors import NotFound
-from ledger.federation import Trust
+from ledger.events import drafts
+from ledger.events.body import encode_event
+from ledger.events.fields import Event
+from ledger.events.peers import PeerDismissed, PeerRecognised
+from ledger.federation.trust_bundle import Trust
 from ledger.limits import SHORT_TEXT_MAX, SUBMISSION_EVENTS_MAX
 
 
@@ -63,17 +66,17 @@ def to_recognise(deployment: Deployment, region: str, trust: Trust, named: Seque
 
 @click.command()
 @click.argument("peers", nargs=-1)
-@cli_common.data
-@cli_common.region
-@cli_common.as_json
-@cli_common.told
+@common.data
+@common.region
+@common.as_json
+@common.told
 def recognise(peers: Sequence[str], data: Path, region: str, as_json: bool) -> None:
     """Have REGION recognise PEERS, codes or origins, of the installed federation; without any, all new ones. 承认地区
 
     Again after a peer's log key was added: what is recognised already is left as it is.
     """
     now = int(time.time())
-    with cli_common.opened(data) as deployment:
+    with common.opened(data) as deployment:
         trust = installed(data, now)
         if trust is None:
             raise NotFound("no federation is installed: see `yongzhi federation install`")
@@ -82,7 +85,7 @@ def recognise(peers: Sequence[str], data: Path, region: str, as_json: bool) -> N
         name = trust.federation.name[: SHORT_TEXT_MAX - len(serial)] + serial
         issuer = f"region:{region}"
         made = [
-            events.PeerRecognised(
+            PeerRecognised(
                 **drafts.common(issuer, region, issuer),
                 peer=one.region,
                 peer_origin=one.origin,
@@ -98,28 +101,28 @@ def recognise(peers: Sequence[str], data: Path, region: str, as_json: bool) -> N
 @click.command()
 @click.argument("peer")
 @click.option("--reason", required=True, help="Why; it stands in the log. 原因")
-@cli_common.data
-@cli_common.region
-@cli_common.as_json
-@cli_common.told
+@common.data
+@common.region
+@common.as_json
+@common.told
 def dismiss(peer: str, reason: str, data: Path, region: str, as_json: bool) -> None:
     """Have REGION believe the log of PEER, a code or an origin, no longer; what was received stays. 撤销承认"""
-    with cli_common.opened(data) as deployment:
+    with common.opened(data) as deployment:
         found = [one for one in known_keys(deployment, region) if one.valid and peer in (one.region, one.origin)]
         if not found:
             raise NotFound(f"{region} recognises no {peer}")
         issuer = f"region:{region}"
         made = [
-            events.PeerDismissed(**drafts.common(issuer, region, issuer), peer_origin=origin, reason=reason)
+            PeerDismissed(**drafts.common(issuer, region, issuer), peer_origin=origin, reason=reason)
             for origin in dict.fromkeys(one.origin for one in found)
         ]
         _submit(deployment, region, made)
     _tell(found, "dismissed 已撤销", as_json)
 
 
-def _submit(deployment: Deployment, region: str, made: Sequence[events.Event]) -> None:
+def _submit(deployment: Deployment, region: str, made: Sequence[Event]) -> None:
     for at in range(0, len(made), SUBMISSION_EVENTS_MAX):
-        deployment.submit(region, [events.encode(event) for event in made[at : at + SUBMISSION_EVENTS_MAX]])
+        deployment.submit(region, [encode_event(event) for event in made[at : at + SUBMISSION_EVENTS_MAX]])
 
 
 def _tell(found: Sequence[Known], what: str, as_json: bool) -> None:

@@ -10,10 +10,10 @@ from fastapi.responses import Response, StreamingResponse
 from msgspec import UNSET
 from pydantic import BaseModel, Field
 
-from api.access import Reader, Served
-from api.paging import position_of
-from api.proof_forms import Selection
-from api.routes.proofs import wait_for_totals
+from api.http.access import Reader, Served
+from api.http.paging import position_of
+from api.http.proof_forms import Selection
+from api.http.routes.proofs import wait_for_totals
 from ledger.errors import Forbidden, Invalid, NotYet
 from ledger.ids import check_uuid, check_volunteer, format_time, issuer_kind
 from ledger.limits import BATCH_VOLUNTEERS_MAX, PAGE_ROWS_MAX

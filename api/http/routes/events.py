@@ -9,20 +9,20 @@ from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel, Field
 
-from api import access
-from api.access import Reader, Served
-from api.service import Region
-from api.sessions import Session
-from ledger import events
+from api.http import access
+from api.http.access import Reader, Served
+from api.http.sessions import Session
+from api.service.region import Region
 from ledger.errors import NotFound, NotYet
+from ledger.events.body import field_reader
 from ledger.ids import check_issuer, check_uuid, format_time, issuer_kind
-from ledger.log import make_receipt
 from ledger.store.log import StoredRow
+from ledger.store.receipts import make_receipt
 
 router = APIRouter(prefix="/v1/regions/{region}", tags=["events"])
 
-_issuer_of = events.reader({"issuer"})
-_key_of = events.reader({"key", "key_id"})
+_issuer_of = field_reader({"issuer"})
+_key_of = field_reader({"key", "key_id"})
 
 
 def _visible(region: Region, session: Session, event_id: str) -> StoredRow:

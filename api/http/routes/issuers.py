@@ -7,11 +7,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
-from api import access, media
-from api.access import Served
-from api.service import Region
-from ledger.credentials import did, issuing, sd_jwt, token_status
-from ledger.credentials.keys import parse_multikey
+from api.http import access, media
+from api.http.access import Served
+from api.service.region import Region
+from ledger.credentials import issuing
+from ledger.credentials.sd_jwt import token, token_status
+from ledger.crypto import did
+from ledger.crypto.multikey import parse_multikey
 from ledger.domain.state import CredentialKeyRecord
 from ledger.errors import NotFound
 from ledger.ids import parse_list_name
@@ -41,7 +43,7 @@ def did_document(region: Served) -> Response:
 def issuer_metadata(region: Served) -> Response:
     """JWT VC Issuer Metadata (draft-ietf-oauth-sd-jwt-vc)."""
     keys = [parse_multikey(key.multikey) for key in _keys(region) if key.use == "token"]
-    return JSONResponse(sd_jwt.issuer_metadata(_issuer(region), keys), headers=_CACHE)
+    return JSONResponse(token.issuer_metadata(_issuer(region), keys), headers=_CACHE)
 
 
 def _issuer(region: Region) -> str:

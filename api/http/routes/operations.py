@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from api import access
+from api.http import access
 
 router = APIRouter(tags=["operations"])
 

@@ -12,14 +12,15 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from starlette.types import Receive, Scope, Send
 
-from api import access, bodies
-from api.access import Reader, Served
-from api.exchanging import as_dict
-from api.service import Region, Service
-from api.sessions import Session
-from ledger import events
+from api.http import access, bodies
+from api.http.access import Reader, Served
+from api.http.sessions import Session
+from api.peers.exchange import as_dict
+from api.service.region import Region
+from api.service.service import Service
 from ledger.domain.state import Transfer
 from ledger.errors import Busy, Forbidden, NotFound
+from ledger.events.body import issuer_of
 from ledger.ids import REGION_PATTERN, UUID_PATTERN, check_volunteer, issuer_kind
 from ledger.limits import BUNDLES_AT_ONCE, MESSAGE_BYTES_MAX
 
@@ -223,7 +224,7 @@ def _may_see(region: Region, session: Session, found: Transfer) -> bool:
     if person is not None and session.issuer in person.ids:
         return True
     first = region.ledger.stream(f"transfer:{found.id}")[0]
-    return issuer_kind(session.issuer) == "org" and events.issuer_of(first.body or b"") == session.issuer
+    return issuer_kind(session.issuer) == "org" and issuer_of(first.body or b"") == session.issuer
 
 
 def _out(region: Region, found: Transfer) -> TransferOut:

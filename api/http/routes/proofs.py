@@ -12,27 +12,21 @@ from fastapi.responses import PlainTextResponse, Response
 from msgspec import UNSET, ValidationError, convert, to_builtins
 from msgspec.structs import replace
 
-from api import media
-from api.access import Reader, Served
-from api.paging import position_of
-from api.proof_forms import (
-    AccessOut,
-    ProofIn,
-    ProofOut,
-    ProofsOut,
-    RevocationIn,
-    TokenIn,
-    TokenOut,
-)
-from api.proving import Ask
-from api.service import Region
-from api.sessions import Session
-from ledger import holdings
-from ledger.credentials import jws, model, qr, sd_jwt
+from api.http import media
+from api.http.access import Reader, Served
+from api.http.paging import position_of
+from api.http.proof_forms import AccessOut, ProofIn, ProofOut, ProofsOut, RevocationIn, TokenIn, TokenOut
+from api.http.sessions import Session
+from api.service.proving import Ask
+from api.service.region import Region
+from ledger.credentials import holdings, model
+from ledger.credentials.certificate import qr
+from ledger.credentials.sd_jwt import jws
+from ledger.credentials.sd_jwt import token as sd_jwt
 from ledger.domain.proofs import is_offered, lacks_consent, may_ask
 from ledger.domain.state import Proof, Volunteer
 from ledger.errors import Forbidden, Invalid, NotFound, NotYet
-from ledger.events import RevocationReason
+from ledger.events.proofs import RevocationReason
 from ledger.ids import check_uuid, check_volunteer, format_time, issuer_kind, parse_time
 from ledger.limits import ACCESSES_SHOWN_MAX, PAGE_ROWS_MAX
 from ledger.store import proofs

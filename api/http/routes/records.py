@@ -9,13 +9,13 @@ from typing import IO, Any, Final
 from fastapi import APIRouter
 from fastapi.responses import Response, StreamingResponse
 
-from api import access
-from api.access import Reader, Served
-from api.service import Region
-from api.sessions import Session
+from api.http import access
+from api.http.access import Reader, Served
+from api.http.sessions import Session
+from api.service.region import Region
 from ledger.domain.state import Volunteer
 from ledger.errors import NotFound
-from ledger.exchange import statements
+from ledger.exchange import stating
 from ledger.ids import check_volunteer, issuer_kind
 
 router = APIRouter(prefix="/v1/regions/{region}", tags=["records"])
@@ -41,11 +41,11 @@ def get_record(region: Served, session: Reader, volunteer: str) -> Response:
     if not _may_see(region, session, check_volunteer(volunteer)):
         raise NotFound("no such volunteer, or not yours to see")
     desk = region.exchange.desk
-    stated = statements.state(desk, volunteer, region.check_writable)
+    stated = stating.state(desk, volunteer, region.check_writable)
     # Made before it is sent: whoever reads slowly would keep a snapshot of the database open.
     file = tempfile.SpooledTemporaryFile(_MEMORY)  # noqa: SIM115 -- closed when it is sent
     try:
-        file.writelines(statements.export(desk, stated))
+        file.writelines(stating.export(desk, stated))
         file.seek(0)
     except BaseException:
         file.close()

@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
-from api import access
-from api.access import Reader, Served
-from api.service import Region
+from api.http import access
+from api.http.access import Reader, Served
+from api.service.region import Region
 from ledger.codes import region_name
 from ledger.errors import Forbidden, Invalid
 from projections.views import Sum

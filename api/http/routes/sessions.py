@@ -7,8 +7,8 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from api import access
-from api.sessions import Sessions, verify_answer
+from api.http import access
+from api.http.sessions import Sessions, verify_answer
 from ledger.errors import Invalid
 from ledger.ids import format_time
 from ledger.limits import NOTE_BYTES_MAX, SESSION_SECONDS

@@ -7,12 +7,12 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from api.access import Reader, Served
-from api.routes.proofs import may_ask_for
-from ledger import recognition
+from api.http.access import Reader, Served
+from api.http.routes.proofs import may_ask_for
 from ledger.errors import NotFound
 from ledger.ids import check_volunteer
-from ledger.recognition import Recognised
+from ledger.schemes import recognition
+from ledger.schemes.recognition import Recognised
 
 router = APIRouter(prefix="/v1/regions/{region}", tags=["proofs"])
 

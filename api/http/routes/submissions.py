@@ -12,10 +12,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import bodies, problems
-from api.service import Region, Service
+from api.http import bodies, problems
+from api.service.region import Region
+from api.service.service import Service
+from ledger.app.intake import Accepted
 from ledger.errors import LedgerError
-from ledger.intake import Accepted
 from ledger.limits import SUBMISSION_BYTES_MAX
 
 PATH: Final = "/v1/regions/{region}/submissions"

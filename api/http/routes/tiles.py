@@ -7,10 +7,13 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 
-from api.service import Region, Service
-from ledger import log as checkpoints
+from api.service.region import Region
+from api.service.service import Service
 from ledger.errors import NotFound, NotYet
-from ledger.store import log
+from ledger.store.receipts import entry_bundle
+from ledger.store.tiles import Tiles
+from ledger.tlog.checkpoint import parse_checkpoint
+from ledger.tlog.tile_paths import parse_tile_path
 
 router = APIRouter(prefix="/log/{region}", tags=["log"])
 
@@ -36,10 +39,10 @@ def checkpoint(request: Request, region: str) -> Response:
 def entries(request: Request, region: str, path: str) -> Response:
     """Up to 256 entries of 40 bytes, each behind its u16 length."""
     served = _region(request)
-    index, width = checkpoints.parse_tile_path(path)
+    index, width = parse_tile_path(path)
     _check_published(served, 0, index, width)
     with served.ledger.database.read() as cursor:
-        data = checkpoints.entry_bundle(cursor, served.ledger.schema, index, width)
+        data = entry_bundle(cursor, served.ledger.schema, index, width)
     return Response(data, media_type="application/octet-stream", headers={"cache-control": _IMMUTABLE})
 
 
@@ -47,12 +50,12 @@ def entries(request: Request, region: str, path: str) -> Response:
 def tile(request: Request, region: str, level: str, path: str) -> Response:
     """Up to 256 hashes of one level of the tree."""
     served = _region(request)
-    index, width = checkpoints.parse_tile_path(path)
+    index, width = parse_tile_path(path)
     if level not in _LEVELS:
         raise NotFound(f"no tile level {level!r:.20}")
     _check_published(served, int(level), index, width)
     with served.ledger.database.read() as cursor:
-        data = log.Tiles(cursor, served.ledger.schema, 0).tile(int(level), index, width)
+        data = Tiles(cursor, served.ledger.schema, 0).tile(int(level), index, width)
     return Response(data, media_type="application/octet-stream", headers={"cache-control": _IMMUTABLE})
 
 
@@ -62,6 +65,6 @@ _LEVELS: Final = frozenset(str(level) for level in range(8))
 def _check_published(served: Region, level: int, index: int, width: int) -> None:
     """Only what a checkpoint covers is served: the rest may still be cached nowhere."""
     note = served.publisher.published
-    size = checkpoints.parse_checkpoint(note.partition("\n\n")[0] + "\n").size if note else 0
+    size = parse_checkpoint(note.partition("\n\n")[0] + "\n").size if note else 0
     if (index * 256 + width) << (8 * level) > size:
         raise NotFound("no published checkpoint covers this tile")

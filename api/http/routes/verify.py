@@ -12,14 +12,15 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from api import access, presented, verdicts
-from ledger.credentials.sd_jwt import Binding
+from api.http import access, uploads
+from api.wording import verdicts
+from ledger.credentials.sd_jwt.token import Binding
 from ledger.errors import Invalid
 from ledger.limits import SHORT_TEXT_MAX, VERIFY_BYTES_MAX
 
 router = APIRouter(prefix="/v1", tags=["checking"])
 
-_Text = Annotated[str, msgspec.Meta(max_length=presented.TEXT_MAX)]
+_Text = Annotated[str, msgspec.Meta(max_length=uploads.TEXT_MAX)]
 _Short = Annotated[str, msgspec.Meta(max_length=SHORT_TEXT_MAX)]
 _Asked = Annotated[str, msgspec.Meta(min_length=1, max_length=SHORT_TEXT_MAX)]
 _FIELDS = ("text", "name", "audience", "nonce")
@@ -140,12 +141,12 @@ def trust_bundle(request: Request) -> Response:
 @contextlib.asynccontextmanager
 async def _presented(request: Request) -> AsyncIterator[tuple[bytes, Presented]]:
     """The bytes to be checked, and what is to be compared; held as long as the context lasts."""
-    kind = presented.media_type(request)
+    kind = uploads.media_type(request)
     if kind == "multipart/form-data":
-        async with presented.form(request) as fields:
-            yield presented.proof_in(fields), _asked_in(fields)
+        async with uploads.form(request) as fields:
+            yield uploads.proof_in(fields), _asked_in(fields)
         return
-    async with presented.body(request) as data:
+    async with uploads.body(request) as data:
         asked = _asked(data) if kind == "application/json" else None
         yield (data, Presented("")) if asked is None else (asked.text.encode(), asked)
 
@@ -158,7 +159,7 @@ def _asked(data: bytes) -> Presented | None:
         return None
 
 
-def _asked_in(fields: presented.Fields) -> Presented:
+def _asked_in(fields: uploads.Fields) -> Presented:
     try:
         return msgspec.convert({"text": ""} | {name: fields[name] for name in _FIELDS if name in fields}, Presented)
     except msgspec.ValidationError as error:

@@ -11,27 +11,27 @@ import msgspec
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from api import access
-from api.access import Reader, Served
-from api.paging import position_of
-from api.service import Region
-from api.sessions import Session
-from ledger import events
-from ledger.deadlines import is_late
+from api.http import access
+from api.http.access import Reader, Served
+from api.http.paging import position_of
+from api.http.sessions import Session
+from api.service.region import Region
+from ledger.domain.deadlines import is_late
 from ledger.domain.hours import entry_of
 from ledger.domain.state import Organisation
 from ledger.errors import Forbidden, Invalid, NotFound, NotYet
+from ledger.events.body import field_reader
 from ledger.ids import check_issuer, format_time, issuer_kind
 from ledger.limits import AFTER_WAIT_MAX, PAGE_ROWS_MAX
-from projections.exchange import Person
 from projections.histories import SignedEvent
+from projections.people import Person
 from projections.views import TRANSIT, Breakdown, EntryRow, Sum, hide_small
 
 router = APIRouter(prefix="/v1/regions/{region}", tags=["totals"])
 
 After = Annotated[int | None, Query(ge=0, description="wait until the event at this position is counted")]
 _WAIT_STEP = 0.02
-_detail = events.reader({"issuer", "entry", "origin", "reason", "outcome"})
+_detail = field_reader({"issuer", "entry", "origin", "reason", "outcome"})
 
 
 class MoveOut(BaseModel):

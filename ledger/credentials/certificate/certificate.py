@@ -14,9 +14,9 @@ from typing import Final
 
 import typst
 
-from ledger.credentials import fonts
-from ledger.credentials.certificate_view import issued_at, view
-from ledger.credentials.fonts import missing_glyphs
+from ledger.credentials.certificate import fonts
+from ledger.credentials.certificate.fonts import missing_glyphs
+from ledger.credentials.certificate.view import issued_at, view
 from ledger.credentials.model import decode
 from ledger.errors import Invalid, TooLarge, Unavailable
 from ledger.limits import SEAL_BYTES_MAX

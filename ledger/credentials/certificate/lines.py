@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ledger.credentials import fonts
+from ledger.credentials.certificate import fonts
 
 POINT_MM: Final = 25.4 / 72
 LEADING_PT: Final = 2.4

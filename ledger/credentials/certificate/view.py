@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from msgspec import UNSET, UnsetType
 
-from ledger.credentials import fonts, qr
-from ledger.credentials.certificate_lines import LEADING_PT, POINT_MM, lines_height, size_for, wrap
-from ledger.credentials.certificate_texts import Pair, Words, beside, day, listed
+from ledger.credentials.certificate import fonts, qr
+from ledger.credentials.certificate.lines import LEADING_PT, POINT_MM, lines_height, size_for, wrap
+from ledger.credentials.certificate.texts import Pair, Words, beside, day, listed
 from ledger.credentials.model import Credential, Filter, Line, ServiceStatement, StarStatement, Statement
 
 _CHINA: Final = timezone(timedelta(hours=8))

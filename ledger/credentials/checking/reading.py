@@ -1,6 +1,6 @@
 """What somebody hands in to be checked, recognised: credential, SD-JWT, text of a QR, certificate, photo of one.
 
-Nothing is checked here but sizes and form; what is found goes to ledger.credentials.verify.
+Nothing is checked here but sizes and form; what is found goes to ledger.credentials.checking.verify.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ledger.credentials.steps import Course
-from ledger.credentials.verdict import Result
+from ledger.credentials.checking.steps import Course
+from ledger.credentials.checking.verdict import Result
 from ledger.errors import LedgerError, Untrusted
 from ledger.ids import format_time
 from ledger.limits import CLOCK_AHEAD_MAX

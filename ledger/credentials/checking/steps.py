@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
-from ledger.credentials.verdict import Outcome, Result, Step, Verdict
+from ledger.credentials.checking.verdict import Outcome, Result, Step, Verdict
 from ledger.errors import Invalid, LedgerError, TooLarge
 
 CODES: Final = ("form", "issuer", "signature", "evidence", "dates", "status")

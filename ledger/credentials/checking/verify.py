@@ -13,16 +13,18 @@ from collections.abc import Callable
 import msgspec
 from msgspec import UnsetType
 
-from ledger.credentials import code, data_integrity, model, sd_jwt, status_list, token_status
-from ledger.credentials.evidence import check_evidence, check_recorded
-from ledger.credentials.keys import base64url, parse_multikey
-from ledger.credentials.reading import Upload, read
-from ledger.credentials.sd_jwt import Binding
-from ledger.credentials.standing import Lists, Stated, check_dates, check_status
-from ledger.credentials.steps import Course, Keys, Stopped
-from ledger.credentials.verdict import Result, Verdict
+from ledger.credentials import data_integrity, model, qr_code, status_list
+from ledger.credentials.checking.reading import Upload, read
+from ledger.credentials.checking.standing import Lists, Stated, check_dates, check_status
+from ledger.credentials.checking.steps import Course, Keys, Stopped
+from ledger.credentials.checking.verdict import Result, Verdict
+from ledger.credentials.log_evidence import check_evidence, check_recorded
+from ledger.credentials.sd_jwt import token, token_status
+from ledger.credentials.sd_jwt.token import Binding
+from ledger.crypto.multikey import base64url, parse_multikey
 from ledger.errors import LedgerError, Untrusted
-from ledger.federation import Region, Trust
+from ledger.federation.members import Region
+from ledger.federation.trust_bundle import Trust
 from ledger.ids import check_uuid, format_time, instant, parse_list_name
 
 
@@ -123,17 +125,17 @@ def _check_code(course: Course, text: str, trust: Trust) -> Stated:
         keys.asked = True
         for region in trust.logs(name):  # a region that goes on under another log signed with keys of either
             for key in map(parse_multikey, region.credential_keys):
-                if code.key_id(key) == kid:
+                if qr_code.key_id(key) == kid:
                     keys.found = True
                     found.append(region)
                     return key
         raise Untrusted(f"the trust bundle has no key {kid.hex()} of region {name}")
 
     with course.opening(keys):
-        opened = code.open_code(text, find)
+        opened = qr_code.open_code(text, find)
     with course.step("issuer"):
         region = found[-1]
-        page = code.page_in(text)
+        page = qr_code.page_in(text)
         if page is not None and page != region.page(opened.proof):
             raise Untrusted(f"the page is not one of {region.base}: do not open it")
         _check_open(region, opened.issued)
@@ -151,7 +153,7 @@ def _check_code(course: Course, text: str, trust: Trust) -> Stated:
     )
 
 
-def _claims(opened: code.Code) -> dict[str, object]:
+def _claims(opened: qr_code.Code) -> dict[str, object]:
     names = ("kind", "region", "first", "last", "minutes", "entries", "level")
     claims: dict[str, object] = {name: getattr(opened, name) for name in names}
     hashes = {"digest": opened.digest, "name_hash": opened.name}
@@ -169,7 +171,7 @@ def _check_token(course: Course, text: str, trust: Trust, now: int, binding: Bin
         return key
 
     with course.opening(keys):
-        opened = sd_jwt.open_token(text, find, now=now, binding=binding)
+        opened = token.open_token(text, find, now=now, binding=binding)
     with course.step("issuer"):
         region = _known(trust.by_kid(opened.kid))
         if opened.issuer != f"{region.base}/regions/{region.region}":

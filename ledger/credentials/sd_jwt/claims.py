@@ -13,8 +13,8 @@ from typing import Any, Final
 import msgspec
 
 from ledger.codes import CATEGORIES, EVIDENCE
-from ledger.credentials.disclosures import Hider
 from ledger.credentials.model import ServiceStatement, StarLevel, StarStatement, Statement
+from ledger.credentials.sd_jwt.disclosures import Hider
 from ledger.errors import Invalid
 from ledger.limits import PROOF_LINES_MAX
 

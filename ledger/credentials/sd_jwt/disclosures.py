@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import msgspec
 
-from ledger.credentials.jws import DEPTH_MAX, decode_base64url, parse_json
-from ledger.credentials.keys import base64url, digest
+from ledger.credentials.sd_jwt.jws import decode_base64url
+from ledger.crypto.multikey import base64url, digest
+from ledger.crypto.strict_json import DEPTH_MAX, parse_json
 from ledger.errors import Invalid, TooLarge, Untrusted
 from ledger.limits import DISCLOSURES_MAX
 

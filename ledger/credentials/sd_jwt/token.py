@@ -1,7 +1,7 @@
 """Proofs of service as SD-JWT VC (RFC 9901; draft-ietf-oauth-sd-jwt-vc): the holder shows what is asked, no more.
 
 Always to be seen are the issuer and with it the region, the type, when it was issued and ends, the holder's key and
-where its status stands; all else is hidden until chosen (`ledger.credentials.statements`). It carries no id of the
+where its status stands; all else is hidden until chosen (`ledger.credentials.sd_jwt.claims`). It carries no id of the
 proof. Whoever is shown the same token twice can tell so by its signature: who wants to be unlinkable asks for another.
 """
 
@@ -12,11 +12,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ledger.credentials import jws
-from ledger.credentials.disclosures import ALGORITHM, Hider, Revealed, reveal
-from ledger.credentials.keys import TokenKey, digest, jwk_of, multikey
 from ledger.credentials.model import ServiceStatement, Statement
-from ledger.credentials.statements import MEMBERS, Minutes, members
+from ledger.credentials.sd_jwt import jws
+from ledger.credentials.sd_jwt.claims import MEMBERS, Minutes, members
+from ledger.credentials.sd_jwt.disclosures import ALGORITHM, Hider, Revealed, reveal
+from ledger.crypto.multikey import TokenKey, digest, jwk_of, multikey
 from ledger.errors import Invalid, NotFound, TooLarge, Untrusted
 from ledger.limits import BINDING_SECONDS_MAX, CLOCK_AHEAD_MAX, CREDENTIAL_BYTES_MAX
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ledger.credentials import jws
-from ledger.credentials.keys import TokenKey, base64url
+from ledger.credentials.sd_jwt import jws
+from ledger.crypto.multikey import TokenKey, base64url
 from ledger.errors import Invalid, TooLarge, Untrusted
 from ledger.limits import STATUS_LIST_BYTES_MAX, STATUS_LIST_SIZE, STATUS_LIST_TTL
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from psycopg2.extensions import cursor as Cursor
 
-from ledger.events import RECORD_TYPES
+from ledger.events.body import RECORD_TYPES
 
 Schemas = Mapping[str, str]
 """Schema by region code."""

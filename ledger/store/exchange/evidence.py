@@ -15,14 +15,16 @@ from typing import Final, TypeAlias
 
 from psycopg2.extensions import cursor as Cursor
 
-from ledger import merkle, notes
 from ledger.errors import Corrupt, NotYet
-from ledger.exchange.evidence import Evidence
-from ledger.log import parse_checkpoint
-from ledger.store import copying, log
-from ledger.store.copying import BIGINT
+from ledger.events.submission import read_note
+from ledger.evidence.evidence import Evidence
+from ledger.store import log
+from ledger.store.postgres import copying
+from ledger.store.postgres.copying import BIGINT
+from ledger.store.tiles import Tiles
 from ledger.store.trees import Rows, Trees, path_of, rows_of
-from ledger.submission import read_note
+from ledger.tlog import merkle, notes
+from ledger.tlog.checkpoint import parse_checkpoint
 
 _PAGE: Final = 1024
 """Rows that are proven together: their tiles are read in one query."""
@@ -61,7 +63,7 @@ class Prover:
         self._note = checkpoint
         self._checkpoint = parse_checkpoint(notes.parse(checkpoint).text)
         self._trees = Trees() if trees is None else trees
-        self._tiles = log.Tiles(cursor, schema, self._checkpoint.size, self._trees)
+        self._tiles = Tiles(cursor, schema, self._checkpoint.size, self._trees)
         self._rooted = False
 
     def prove(self, rows: Sequence[log.StoredRow]) -> list[Evidence]:

@@ -8,11 +8,12 @@ from typing import Final, NamedTuple
 
 from psycopg2.extensions import cursor as Cursor
 
-from ledger import merkle
-from ledger.events import RECORD_TYPES, AnyEvent, TransferEvent
-from ledger.exchange.evidence import Evidence, Foreign
-from ledger.store import copying
-from ledger.store.copying import BIGINT, BYTEA, LABEL, TEXT, UUID
+from ledger.events.body import RECORD_TYPES, AnyEvent
+from ledger.events.transfer import TransferEvent
+from ledger.evidence.evidence import Evidence, Foreign
+from ledger.store.postgres import copying
+from ledger.store.postgres.copying import BIGINT, BYTEA, LABEL, TEXT, UUID
+from ledger.tlog import merkle
 
 Name = tuple[str, int]
 """Origin and position."""

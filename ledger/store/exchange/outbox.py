@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 from psycopg2.extensions import cursor as Cursor
 
 from ledger.limits import DELIVERY_LEASE, DELIVERY_REASON_MAX
-from ledger.store import copying
-from ledger.store.copying import BIGINT, LABEL, UUID
+from ledger.store.postgres import copying
+from ledger.store.postgres.copying import BIGINT, LABEL, UUID
 
 
 class Message(NamedTuple):

@@ -7,8 +7,8 @@ from typing import Any, Final
 from psycopg2.extensions import cursor as Cursor
 
 from ledger.domain.state import Transfer
-from ledger.store import copying
 from ledger.store.decisions import TABLES
+from ledger.store.postgres import copying
 
 _COLUMNS: Final = copying.selection(TABLES[Transfer].columns, "t")
 _OF_PERSON: Final = (

@@ -11,7 +11,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection
 
 from ledger.errors import Unavailable
-from ledger.store.postgres import LOST, Database
+from ledger.store.postgres.database import LOST, Database
 
 POLL_SECONDS: Final = 1.0
 """Longest time after which a waiter looks, notified or not."""

@@ -1,0 +1,1 @@
+"""`yongzhi federation`: make, check and install the federation file, and recognise peers."""

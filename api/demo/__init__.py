@@ -1,0 +1,1 @@
+"""The demonstration: two regions, thousands of volunteers, proofs, and a move between the regions."""

@@ -1,0 +1,1 @@
+"""The JSON interface: routes, sessions, limits, problem documents, and the OpenAPI document."""

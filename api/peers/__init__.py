@@ -1,0 +1,1 @@
+"""How a server talks with the regions it exchanges records with."""

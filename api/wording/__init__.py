@@ -1,0 +1,1 @@
+"""The words of pages, commands and tables, in Chinese and English."""

@@ -1,0 +1,1 @@
+"""The certificate: a proof of service as a PDF."""

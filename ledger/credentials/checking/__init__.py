@@ -1,0 +1,1 @@
+"""Checking a proof of service, offline or online."""

@@ -1,0 +1,1 @@
+"""Proofs of service as SD-JWT tokens with selective disclosure."""

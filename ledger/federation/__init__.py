@@ -1,0 +1,1 @@
+"""The federation file: which regions trust each other, signed."""

@@ -1,0 +1,1 @@
+"""Award schemes as data, and the levels that service reaches under them."""

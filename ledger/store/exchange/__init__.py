@@ -1,0 +1,1 @@
+"""Tables of what regions send each other: imports, inbox, outbox, transfers."""

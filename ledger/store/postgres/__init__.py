@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, bulk copying, notifications, the embedded server."""
