@@ -40,7 +40,7 @@ model: $(DEV_STAMP)  ## check the transfer protocol with Spin; ARGS=--long for l
 	$(BIN)/python -m tests.model $(ARGS)
 
 simulate: $(DEV_STAMP)  ## regions under random faults; ARGS="--seeds 10000" for more
-	$(BIN)/python -m tests.simulator $(ARGS)
+	$(BIN)/python -m tests.simulation $(ARGS)
 
 lint: $(DEV_STAMP)  ## style, types and the direction of imports
 	$(BIN)/ruff check .

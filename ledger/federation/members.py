@@ -8,7 +8,6 @@ from typing import Annotated, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ledger.credentials.model import Did
 from ledger.crypto.did import check_base, did_of
 from ledger.crypto.keys import parse_vkey
 from ledger.crypto.multikey import MULTIKEY_MAX
@@ -25,6 +24,7 @@ RECOVERY_DAYS: Final = 30
 
 _BASE58: Final = "[1-9A-HJ-NP-Za-km-z]"
 _CHECKPOINT_LINES: Final = 3
+_Did = Annotated[str, Meta(max_length=400, pattern=r"\Adid:web:[A-Za-z0-9.%:_-]+\Z")]
 _CredentialKey = Annotated[str, Meta(max_length=MULTIKEY_MAX, pattern=rf"\Az6Mk{_BASE58}+\Z")]
 _TokenKey = Annotated[str, Meta(max_length=MULTIKEY_MAX, pattern=rf"\AzDn{_BASE58}+\Z")]
 _SealingKey = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z")]
@@ -47,7 +47,7 @@ class Region(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     origin: Origin
     name: RegionName
     log_keys: Annotated[tuple[VKey, ...], Meta(min_length=1, max_length=16)]
-    did: Did
+    did: _Did
     base: Annotated[Url, Meta(description="where pages and status lists are, without a final slash")]
     credential_keys: Annotated[tuple[_CredentialKey, ...], Meta(max_length=64)]
     token_keys: Annotated[tuple[_TokenKey, ...], Meta(max_length=64)]

@@ -12,10 +12,10 @@ from ledger.crypto.keys import SigningKey
 from ledger.ids import new_id
 from ledger.store import log
 from ledger.store.postgres.database import Database
-from tests import builders
 from tests.api.process import free_port, run
 from tests.api.site import wipe
-from tests.builders import ABSENT, ORIGIN, REGION, STATION, VOLUNTEER, body, sealed, signing_key, vkey
+from tests.support import builders
+from tests.support.builders import ABSENT, ORIGIN, REGION, STATION, VOLUNTEER, body, sealed, signing_key, vkey
 
 _numbers = count(1)
 

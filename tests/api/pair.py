@@ -25,12 +25,12 @@ from ledger.federation.members import Region
 from ledger.ids import format_time
 from ledger.store.exchange import inbox, outbox
 from ledger.store.postgres.database import Database
-from tests import issuing
 from tests.api import process
 from tests.api.site import OTHER, Deployed, place_keys, serving_app
-from tests.builders import ABSENT, GROUP, REGION, STATION, VOLUNTEER, signing_key, vkey
 from tests.integration.waiting import DEADLINE_SECONDS, eventually
 from tests.integration.world import World
+from tests.support import issuing
+from tests.support.builders import ABSENT, GROUP, REGION, STATION, VOLUNTEER, signing_key, vkey
 
 SIGNER = signing_key("federation.example")
 DAY = 24 * 3600

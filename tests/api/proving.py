@@ -17,10 +17,10 @@ from ledger.crypto.multikey import digest
 from ledger.events.body import decode_event
 from ledger.events.proofs import ProofIssued
 from ledger.store import proofs as queries
-from tests import builders, proofs
-from tests.builders import AUTHORITY, REGION, SALT, STATION, VOLUNTEER, vkey
 from tests.integration.waiting import DEADLINE_SECONDS, eventually
 from tests.integration.world import World, span
+from tests.support import builders, proofs
+from tests.support.builders import AUTHORITY, REGION, SALT, STATION, VOLUNTEER, vkey
 
 if TYPE_CHECKING:
     from tests.api.site import Site

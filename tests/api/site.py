@@ -34,10 +34,10 @@ from ledger.crypto.multikey import CredentialKey, TokenKey, save_token_key
 from ledger.store.postgres.database import Database
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import Checkpoint, open_checkpoint
-from tests import builders
-from tests.builders import REGION
 from tests.integration.waiting import DEADLINE_SECONDS, eventually
 from tests.integration.world import SECRET, World
+from tests.support import builders
+from tests.support.builders import REGION
 
 OTHER = "442000"
 PROBLEM = "application/problem+json"

@@ -17,10 +17,10 @@ from ledger.store.tiles import Tiles
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.entries import commitment_to
-from tests import builders
 from tests.api.site import revoke, signed, wipe
-from tests.builders import AUTHORITY, GROUP, ORIGIN, REGION, STATION, event_id, signing_key
 from tests.integration.world import World, organisation, span, volunteer
+from tests.support import builders
+from tests.support.builders import AUTHORITY, GROUP, ORIGIN, REGION, STATION, event_id, signing_key
 
 ROTATED = organisation(3001)
 """An organisation whose first key was revoked; its second signs."""

@@ -16,10 +16,10 @@ from ledger.events.fields import type_name
 from ledger.store import log
 from ledger.store.postgres.database import Cursor, Database
 from ledger.tlog.entries import commitment_to
-from tests import builders
-from tests.builders import GROUP, VOLUNTEER, signing_key, vkey
-from tests.exchanging import GROUP_ACTIVITY, Regions
 from tests.integration.world import World, span
+from tests.support import builders
+from tests.support.builders import GROUP, VOLUNTEER, signing_key, vkey
+from tests.support.exchanging import GROUP_ACTIVITY, Regions
 
 ENTRY = "topic = 'hours.recorded/1'"
 KEY = "topic = 'organisation.key_added/1'"

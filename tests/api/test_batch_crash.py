@@ -3,8 +3,8 @@
 from api.client.client import Client
 from tests.api.folder import Folder, begun
 from tests.api.process import Server
-from tests.builders import REGION, STATION, signing_key
 from tests.integration.waiting import eventually
+from tests.support.builders import REGION, STATION, signing_key
 
 BASE = f"/v1/regions/{REGION}"
 

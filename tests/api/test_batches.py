@@ -13,9 +13,9 @@ from ledger.events import submission
 from ledger.limits import BATCH_BYTES_MAX, BATCH_VOLUNTEERS_MAX, SUBMISSION_BYTES_MAX
 from tests.api.proving import CONSENT, YEAR, Holder, newcomer
 from tests.api.site import Site
-from tests.builders import AUTHORITY, GROUP, PROOF, STATION, VOLUNTEER, details
 from tests.integration.waiting import eventually
 from tests.integration.world import span, volunteer
+from tests.support.builders import AUTHORITY, GROUP, PROOF, STATION, VOLUNTEER, details
 
 COMMON = {**YEAR, "consent": CONSENT}
 

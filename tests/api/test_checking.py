@@ -13,8 +13,8 @@ from ledger.ids import format_time
 from ledger.limits import STATUS_LIST_SECONDS
 from ledger.store.postgres.database import Database
 from tests.api.site import Site
-from tests.builders import VOLUNTEER
 from tests.integration.waiting import eventually
+from tests.support.builders import VOLUNTEER
 
 
 @pytest.fixture(scope="module")

@@ -34,8 +34,8 @@ from ledger.tlog.checkpoint import open_checkpoint
 from tests.api import process
 from tests.api.process import free_port, run, serving, start
 from tests.api.site import wipe
-from tests.builders import AUTHORITY, GROUP, ORIGIN, REGION, STATION
 from tests.integration.waiting import eventually
+from tests.support.builders import AUTHORITY, GROUP, ORIGIN, REGION, STATION
 
 CHINA = timezone(timedelta(hours=8))
 SCHEMA = f"r_{REGION}"

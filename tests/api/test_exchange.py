@@ -32,12 +32,12 @@ from ledger.ids import format_time
 from ledger.limits import BUNDLE_REQUEST_SECONDS, BUNDLES_AT_ONCE, INTEGER_MAX, MESSAGE_BYTES_MAX
 from ledger.store.postgres.database import Database
 from ledger.tlog import notes
-from tests import builders
 from tests.api.pair import Pair, Party, paired
 from tests.api.site import OTHER
-from tests.builders import AUTHORITY, GROUP, REGION, STATION, VOLUNTEER, signing_key, vkey
 from tests.integration.waiting import DEADLINE_SECONDS, eventually, threads
 from tests.integration.world import volunteer
+from tests.support import builders
+from tests.support.builders import AUTHORITY, GROUP, REGION, STATION, VOLUNTEER, signing_key, vkey
 
 PERSON = volunteer(7)
 """Somebody whom a station registered."""

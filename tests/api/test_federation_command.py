@@ -29,12 +29,12 @@ from ledger.ids import format_time
 from ledger.store.postgres.database import Database
 from ledger.tlog import notes
 from ledger.tlog.checkpoint import Checkpoint
-from tests import issuing
 from tests.api.process import free_port, run, serving
 from tests.api.site import wipe
-from tests.builders import ORIGIN, REGION, signing_key, vkey
-from tests.issuing import LIST_URL
-from tests.proofs import credential_key, token_key
+from tests.support import issuing
+from tests.support.builders import ORIGIN, REGION, signing_key, vkey
+from tests.support.issuing import LIST_URL
+from tests.support.proofs import credential_key, token_key
 
 NAME = "federation.example"
 SIGNER, SECOND, THIRD = (signing_key(f"{NAME}/{number}") for number in range(3))

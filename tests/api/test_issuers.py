@@ -16,8 +16,8 @@ from ledger.federation.trust_bundle import open_bundle
 from ledger.limits import STATUS_LIST_SECONDS
 from tests.api.proving import Holder, listed, newcomer
 from tests.api.site import OTHER, Site
-from tests.builders import REGION, signing_key
-from tests.tokens import payload_of
+from tests.support.builders import REGION, signing_key
+from tests.support.tokens import payload_of
 
 DAY = 24 * 3600
 

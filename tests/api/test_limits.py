@@ -12,11 +12,11 @@ import pytest
 from api.http import bodies
 from ledger.limits import BODY_BYTES_MAX, SUBMISSION_BYTES_MAX
 from ledger.store import log
-from tests import builders
 from tests.api.site import Site, Wire
-from tests.builders import REGION, canonical, event_id
 from tests.integration.waiting import DEADLINE_SECONDS, eventually, threads
 from tests.integration.world import World
+from tests.support import builders
+from tests.support.builders import REGION, canonical, event_id
 
 TOO_LONG = 17 * 1024 * 1024
 

@@ -12,13 +12,13 @@ from rich.console import Console
 from api.wording import totals as reports
 from ledger.ids import format_time, instant
 from ledger.store.postgres.database import Database
-from tests import builders
 from tests.api.proving import YEAR, Holder, settled
 from tests.api.site import OTHER, Site
-from tests.builders import GROUP, REGION, STATION, event_id
 from tests.integration.waiting import DEADLINE_SECONDS, eventually
 from tests.integration.world import World, span
-from tests.moving import Moving
+from tests.support import builders
+from tests.support.builders import GROUP, REGION, STATION, event_id
+from tests.support.moving import Moving
 
 THERE = f"region:{OTHER}"
 ZERO = {"minutes": 0, "entries": 0}

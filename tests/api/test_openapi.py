@@ -15,10 +15,10 @@ from api.http.routes import submissions
 from api.pages import routes
 from ledger.events.body import CATALOGUE
 from ledger.limits import SUBMISSION_EVENTS_MAX
-from tests import builders
 from tests.api.site import Site
-from tests.builders import AUTHORITY, GROUP, REGION, STATION, VOLUNTEER, canonical
 from tests.integration.world import span
+from tests.support import builders
+from tests.support.builders import AUTHORITY, GROUP, REGION, STATION, VOLUNTEER, canonical
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ from api.service import publishing, service
 from api.service.logs import JsonFormatter
 from ledger.errors import Problem, Refused, Unavailable
 from ledger.store.postgres.database import Database
-from tests import builders
 from tests.api.site import OTHER, Site
-from tests.builders import AUTHORITY, REGION, STATION, VOLUNTEER
 from tests.integration.waiting import eventually
 from tests.integration.world import span, volunteer
+from tests.support import builders
+from tests.support.builders import AUTHORITY, REGION, STATION, VOLUNTEER
 
 # -- a projection that stops ----------------------------------------------------------------------------
 

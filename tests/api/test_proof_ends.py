@@ -15,9 +15,9 @@ from tests.api.folder import Folder, begun
 from tests.api.process import serving
 from tests.api.proving import YEAR, listed, newcomer
 from tests.api.site import Site
-from tests.builders import REGION
 from tests.integration.waiting import eventually
 from tests.integration.world import check
+from tests.support.builders import REGION
 
 BASE = f"/v1/regions/{REGION}"
 

@@ -10,8 +10,8 @@ from ledger.store import proofs
 from ledger.store.postgres.database import Cursor, Database
 from tests.api.proving import YEAR, Holder, newcomer
 from tests.api.site import Site
-from tests.builders import AUTHORITY, REGION, STATION
 from tests.integration.waiting import eventually
+from tests.support.builders import AUTHORITY, REGION, STATION
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,13 @@ from api.service import proving as issuing
 from ledger.crypto.multikey import jwk_of
 from ledger.ids import format_time
 from ledger.limits import LONG_TEXT_MAX, PROOF_LINES_MAX, REQUEST_BYTES_MAX
-from tests import builders
 from tests.api.proving import CONSENT, YEAR, Holder, newcomer
 from tests.api.site import OTHER, Site
-from tests.builders import AUTHORITY, GROUP, PROOF, STATION, VOLUNTEER, event_id
 from tests.integration.world import volunteer
-from tests.proofs import token_key
-from tests.tokens import payload_of
+from tests.support import builders
+from tests.support.builders import AUTHORITY, GROUP, PROOF, STATION, VOLUNTEER, event_id
+from tests.support.proofs import token_key
+from tests.support.tokens import payload_of
 
 JWK = jwk_of(token_key(7).public)
 

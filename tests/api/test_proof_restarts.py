@@ -21,9 +21,9 @@ from ledger.store.postgres.database import Database
 from projections import statements
 from tests.api.proving import CONSENT, YEAR, Holder, listed, newcomer, revocation, settled
 from tests.api.site import Site
-from tests.builders import REGION, STATION, event_id, signing_key
 from tests.integration.waiting import eventually
 from tests.integration.world import at, check, span
+from tests.support.builders import REGION, STATION, event_id, signing_key
 
 DAY = 24 * 3600
 

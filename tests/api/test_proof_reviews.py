@@ -20,8 +20,8 @@ from ledger.store import proofs as queries
 from projections.statements import Statements
 from tests.api.proving import CONSENT, YEAR, Holder, newcomer, revocation
 from tests.api.site import Site
-from tests.builders import AUTHORITY, REGION, STATION
 from tests.integration.waiting import DEADLINE_SECONDS, eventually, threads
+from tests.support.builders import AUTHORITY, REGION, STATION
 
 
 @pytest.fixture

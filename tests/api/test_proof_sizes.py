@@ -5,8 +5,8 @@ from typing import Any
 from ledger.credentials import model
 from ledger.limits import LONG_TEXT_MAX, PROOF_LINES_MAX, SHORT_TEXT_MAX
 from tests.api.proving import newcomer
-from tests.builders import event_id
 from tests.integration.world import at
+from tests.support.builders import event_id
 
 OCTOBER: dict[str, Any] = {"start": at("00:00", "2026-10-01"), "end": at("23:59", "2026-10-31")}
 WIDE = "\U00020bb7"

@@ -11,13 +11,13 @@ from msgspec import UNSET
 from ledger.credentials import model
 from ledger.errors import NotYet
 from ledger.ids import instant
-from tests import builders
 from tests.api.proving import YEAR, Holder, listed, newcomer, settled
 from tests.api.site import Site
-from tests.builders import AUTHORITY, GROUP, REGION, STATION, event_id, signing_key, vkey
 from tests.integration.waiting import eventually
 from tests.integration.world import World, at, span
-from tests.tokens import payload_of
+from tests.support import builders
+from tests.support.builders import AUTHORITY, GROUP, REGION, STATION, event_id, signing_key, vkey
+from tests.support.tokens import payload_of
 
 
 def outcome(site: Site, data: bytes) -> str:

@@ -16,7 +16,7 @@ from ledger.crypto import keys
 from ledger.store.postgres.database import Database
 from tests.api.folder import Folder, begun
 from tests.api.process import serving
-from tests.builders import PROOF, REGION, STATION, VOLUNTEER, signing_key
+from tests.support.builders import PROOF, REGION, STATION, VOLUNTEER, signing_key
 
 YEAR = ("--first", "2026-01-01", "--last", "2026-10-31")
 CONSENT = ("--consent", "名单 2026-7")

@@ -18,7 +18,7 @@ from ledger.crypto import keys
 from ledger.store.postgres.database import Database
 from tests.api.folder import Folder, begun
 from tests.api.process import serving
-from tests.builders import AUTHORITY, REGION, STATION, VOLUNTEER, signing_key
+from tests.support.builders import AUTHORITY, REGION, STATION, VOLUNTEER, signing_key
 
 BASE = f"/v1/regions/{REGION}"
 YEAR = ("--first", "2026-01-01", "--last", "2026-12-31")

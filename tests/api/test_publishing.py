@@ -23,9 +23,9 @@ from ledger.tlog.receipt import check_receipt
 from tests.api.process import run, serving
 from tests.api.site import OTHER, Site, place_keys, wipe
 from tests.api.site import signed as note_of
-from tests.builders import ORIGIN, REGION, STATION, event_id, signing_key
 from tests.integration.waiting import eventually
 from tests.integration.world import World, check
+from tests.support.builders import ORIGIN, REGION, STATION, event_id, signing_key
 
 LOG_KEY = signing_key(ORIGIN).verifier
 PART = f"{REGION} log"

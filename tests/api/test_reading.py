@@ -9,10 +9,10 @@ import pytest
 from ledger.errors import Untrusted
 from ledger.ids import format_time
 from ledger.tlog.receipt import check_receipt
-from tests import builders
 from tests.api.site import OTHER, Site, revoke, unbase64
-from tests.builders import AUTHORITY, GROUP, ORIGIN, REGION, STATION, VOLUNTEER, event_id, signing_key
 from tests.integration.world import World, organisation, span, volunteer
+from tests.support import builders
+from tests.support.builders import AUTHORITY, GROUP, ORIGIN, REGION, STATION, VOLUNTEER, event_id, signing_key
 
 STRANGER = volunteer(6001)
 LOG_KEY = signing_key(ORIGIN).verifier

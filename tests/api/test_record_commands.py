@@ -20,15 +20,15 @@ from ledger.store import log
 from ledger.store.postgres.database import Database
 from ledger.tlog import notes
 from ledger.tlog.checkpoint import Checkpoint
-from tests import issuing, records
 from tests.api.folder import Folder, begun
 from tests.api.process import serving
 from tests.api.site import OTHER
-from tests.builders import ORIGIN, REGION, VOLUNTEER, signing_key, vkey
-from tests.evidence import ENTRY, PaperLog
 from tests.integration.waiting import eventually
 from tests.integration.world import volunteer
-from tests.records import Kept, two_entries
+from tests.support import issuing, records
+from tests.support.builders import ORIGIN, REGION, VOLUNTEER, signing_key, vkey
+from tests.support.evidence import ENTRY, PaperLog
+from tests.support.records import Kept, two_entries
 
 DAY = 24 * 3600
 

@@ -7,12 +7,12 @@ import pytest
 from ledger.crypto.keys import SigningKey
 from ledger.evidence.evidence import UnknownOrigin
 from ledger.exchange import record_files
-from tests import issuing
 from tests.api.proving import newcomer
 from tests.api.site import OTHER, Site
-from tests.builders import AUTHORITY, REGION, STATION, vkey
 from tests.integration.world import volunteer
-from tests.moving import Moving
+from tests.support import issuing
+from tests.support.builders import AUTHORITY, REGION, STATION, vkey
+from tests.support.moving import Moving
 
 TRUST = issuing.trust()
 

@@ -9,10 +9,20 @@ import pytest
 from ledger.crypto.keys import SigningKey
 from ledger.events import submission
 from ledger.ids import format_time
-from tests import builders
 from tests.api.site import Site, signed
-from tests.builders import ABSENT, AUTHORITY, GROUP, ORIGIN, STATION, VOLUNTEER, canonical, event_id, signing_key
 from tests.integration.world import World, at, organisation, span, volunteer
+from tests.support import builders
+from tests.support.builders import (
+    ABSENT,
+    AUTHORITY,
+    GROUP,
+    ORIGIN,
+    STATION,
+    VOLUNTEER,
+    canonical,
+    event_id,
+    signing_key,
+)
 
 Told = tuple[int | None, str, str]
 """Index, code and pointer of a problem."""

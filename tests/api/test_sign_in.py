@@ -17,9 +17,9 @@ from ledger.errors import Untrusted
 from ledger.ids import format_time, parse_time
 from ledger.limits import SESSION_SECONDS, SIGN_IN_SECONDS
 from tests.api.site import OTHER, Site, revoke, signed
-from tests.builders import AUTHORITY, GROUP, REGION, STATION, VOLUNTEER, signing_key
 from tests.integration.waiting import DEADLINE_SECONDS
 from tests.integration.world import organisation
+from tests.support.builders import AUTHORITY, GROUP, REGION, STATION, VOLUNTEER, signing_key
 
 KEY = signing_key(STATION)
 

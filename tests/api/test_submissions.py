@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from ledger.crypto.keys import SigningKey
-from tests import builders
 from tests.api.site import OTHER, revoke, signed
-from tests.builders import AUTHORITY, GROUP, ORIGIN, REGION, STATION, canonical, event_id, signing_key
 from tests.integration.world import World, organisation, volunteer
+from tests.support import builders
+from tests.support.builders import AUTHORITY, GROUP, ORIGIN, REGION, STATION, canonical, event_id, signing_key
 
 
 def activity(world: World, **changes: Any) -> bytes:

@@ -11,10 +11,9 @@ from ledger.tlog import merkle
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.tile_paths import parse_tile_path, tile_path
 from tests.api.site import OTHER, Site, fetch_entries, fetch_tree, tile_name
-from tests.builders import ORIGIN, REGION, event_id, signing_key
-from tests.contract.conftest import go  # noqa: F401 - a fixture
 from tests.contract.golang import Go
 from tests.integration.world import World
+from tests.support.builders import ORIGIN, REGION, event_id, signing_key
 
 SIZES = [20, 21, 255, 256, 257, 300, 511, 512, 513, 600]
 
@@ -52,7 +51,7 @@ def test_checkpoints_grow_with_the_log(checkpoints):
     assert len({one.root for one in checkpoints}) == len(SIZES)
 
 
-def test_a_checkpoint_is_a_signed_note_that_is_not_kept(site, checkpoints, go: Go):  # noqa: F811
+def test_a_checkpoint_is_a_signed_note_that_is_not_kept(site, checkpoints, go: Go):
     answer = site.get(f"/log/{REGION}/checkpoint")
     assert answer.headers["content-type"].startswith("text/plain")
     assert answer.headers["cache-control"] == "no-store"
@@ -92,7 +91,7 @@ def test_bundles_hold_the_entries_behind_the_leaves(site, world, checkpoints, le
     assert entries == [sha256(rows[position].body).digest() + recorded_at for position in range(SIZES[-1])]
 
 
-def test_tiles_are_those_of_go(site, checkpoints, leaves, go: Go):  # noqa: F811
+def test_tiles_are_those_of_go(site, checkpoints, leaves, go: Go):
     entries = [entry.hex() for entry in fetch_entries(site.tile, SIZES[-1])]
     assert go("root", leaves=entries)["root"] == checkpoints[-1].root.hex()
     for level, index, width in ((0, 0, 256), (0, 1, 256), (0, 2, SIZES[-1] - 512), (0, 2, 1), (1, 0, 2), (1, 0, 1)):
@@ -192,7 +191,7 @@ INDEXES = [0, 1, 9, 10, 255, 999, 1000, 1001, 67_000, 123_456, 999_999, 1_000_00
 
 
 @pytest.mark.parametrize("width", [1, 2, 255, 256])
-def test_paths_are_those_of_go(go: Go, width: int):  # noqa: F811
+def test_paths_are_those_of_go(go: Go, width: int):
     for index in INDEXES:
         path = go("tile_path", level=0, tile=index, width=width)["path"].removeprefix("tile/0/")
         assert tile_path(index, width) == path

@@ -9,10 +9,10 @@ import pytest
 from api.http.routes import volunteers
 from ledger.ids import format_time, instant
 from ledger.limits import SMALL_CELL_MIN
-from tests import builders
 from tests.api.site import Site
-from tests.builders import ABSENT, AUTHORITY, GROUP, STATION, event_id
 from tests.integration.world import DAY, World, organisation, span, volunteer
+from tests.support import builders
+from tests.support.builders import ABSENT, AUTHORITY, GROUP, STATION, event_id
 
 STATES = ("counted", "pending", "contested", "disputed", "withdrawn")
 Sums = dict[str, tuple[int, int]]

@@ -19,11 +19,11 @@ from ledger.store.postgres.database import Database
 from projections.engine import catch_up
 from projections.totals import Totals
 from projections.views import TotalsView
-from tests import builders
 from tests.api.pair import Pair, Party, paired
 from tests.api.site import OTHER
-from tests.builders import AUTHORITY, GROUP, REGION, STATION, VOLUNTEER, signing_key
 from tests.integration.world import volunteer
+from tests.support import builders
+from tests.support.builders import AUTHORITY, GROUP, REGION, STATION, VOLUNTEER, signing_key
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -25,10 +25,10 @@ from ledger.credentials.sd_jwt.token import Binding, bind
 from ledger.errors import LedgerError
 from ledger.federation import trust_bundle
 from ledger.limits import VERIFY_BYTES_MAX
-from tests import issuing
-from tests.builders import PROOF
-from tests.issuing import LIST_URL, NOW, SIGNER, TOKEN_LIST_URL, encoded
-from tests.proofs import token_key
+from tests.support import issuing
+from tests.support.builders import PROOF
+from tests.support.issuing import LIST_URL, NOW, SIGNER, TOKEN_LIST_URL, encoded
+from tests.support.proofs import token_key
 
 LISTS = {LIST_URL: issuing.bits(), TOKEN_LIST_URL: issuing.token_bits()}
 DOCUMENT = encoded(issuing.document())
@@ -36,7 +36,7 @@ DOCUMENT = encoded(issuing.document())
 
 @dataclass(slots=True)
 class Issuer:
-    """A server of the region of `tests.issuing`, which has no database; it notes what it was given to check."""
+    """A server of the region of `tests.support.issuing`, which has no database; it notes what it was given to check."""
 
     given: list[bytes] = field(default_factory=list)
 

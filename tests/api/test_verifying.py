@@ -29,11 +29,11 @@ from ledger.federation import trust_bundle
 from ledger.federation.members import Region
 from ledger.federation.trust_bundle import Trust
 from ledger.ids import format_time
-from tests import issuing
 from tests.api.process import free_port
-from tests.builders import PROOF, REGION, signing_key
-from tests.issuing import LIST_URL, NOW, SIGNER, TOKEN_LIST_URL, WEEK, encoded
-from tests.proofs import INDEX, LIST, credential, credential_key, token_key
+from tests.support import issuing
+from tests.support.builders import PROOF, REGION, signing_key
+from tests.support.issuing import LIST_URL, NOW, SIGNER, TOKEN_LIST_URL, WEEK, encoded
+from tests.support.proofs import INDEX, LIST, credential, credential_key, token_key
 
 AT = ("--at", format_time(NOW))
 PIN = ("--key", str(SIGNER.verifier))

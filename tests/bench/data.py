@@ -21,7 +21,7 @@ from ledger.app.ledger import Ledger
 from ledger.crypto import keys
 from ledger.crypto.keys import SigningKey
 from ledger.events import private_details, submission
-from tests.builders import canonical
+from tests.support.builders import canonical
 
 ORGANISATIONS = 8
 BLOCKS = 4

@@ -9,7 +9,7 @@ from ledger.credentials.checking import reading, verify
 from ledger.crypto.multikey import digest
 from tests.browser.modules import call, values
 from tests.browser.site import LIST, VALID, Proofs
-from tests.builders import canonical
+from tests.support.builders import canonical
 
 Json = Any
 

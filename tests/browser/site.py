@@ -36,8 +36,8 @@ from ledger.tlog import merkle, notes
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.entries import commitment_to
 from ledger.tlog.receipt import PROOF_HEADER
-from tests.builders import AUTHORITY, ORIGIN, REGION, SALT, canonical, signing_key
-from tests.proofs import line, service, token_key
+from tests.support.builders import AUTHORITY, ORIGIN, REGION, SALT, canonical, signing_key
+from tests.support.proofs import line, service, token_key
 
 FIRST: Final = "0f8fad5b-d9cb-469f-a165-70867728950e"
 VALID: Final = "5d2f3b1e-8c64-4b0a-9a51-0d7c1f1e2a01"

@@ -16,7 +16,7 @@ from ledger.credentials.checking import reading, verify
 from ledger.crypto.keys import SigningKey
 from tests.browser.modules import call, data, refusals, values
 from tests.browser.site import ERASED, FIRST, INDEXES, LIST, VALID, Proofs
-from tests.builders import REGION, canonical
+from tests.support.builders import REGION, canonical
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
 INTEGERS = st.integers(-(2**53) + 1, 2**53 - 1)

@@ -14,7 +14,7 @@ from ledger.limits import BODY_DEPTH_MAX
 from ledger.tlog import merkle, notes
 from tests.browser.modules import call, data, refusals, run, values
 from tests.browser.site import VALID, Proofs
-from tests.builders import ORIGIN, signing_key
+from tests.support.builders import ORIGIN, signing_key
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
 INTEGERS = st.integers(-(2**53) + 1, 2**53 - 1)

@@ -14,7 +14,7 @@ from ledger.tlog import notes
 from tests.browser.agreement import Json, current, handmade, outcomes, plain, signed
 from tests.browser.modules import call, refusals
 from tests.browser.site import STAR, VALID, Proofs
-from tests.builders import canonical, signing_key
+from tests.support.builders import canonical, signing_key
 
 # -- documents, a member at a time ----------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from ledger.credentials import data_integrity, model
-from tests import proofs
-from tests.builders import REGION
+from tests.support import proofs
+from tests.support.builders import REGION
 
 KEY = proofs.credential_key()
 STAR = model.StarLevel(scheme="cn-2012/1", level=2, title="二星级志愿者", title_en="Two stars", minutes=18_000)

@@ -29,8 +29,8 @@ from ledger.credentials import model, qr_code
 from ledger.credentials.certificate import certificate, pades
 from ledger.credentials.checking import reading
 from ledger.errors import Invalid, Unavailable
-from tests.builders import PROOF, REGION
-from tests.proofs import credential, credential_key, line, service
+from tests.support.builders import PROOF, REGION
+from tests.support.proofs import credential, credential_key, line, service
 
 ROOT = Path(__file__).parents[2]
 SEAL = (

@@ -5,8 +5,8 @@ import pytest
 
 from ledger.errors import Untrusted
 from ledger.tlog import merkle
-from tests.builders import entry, leaf_hashes, subtree_of
 from tests.contract.golang import Go
+from tests.support.builders import entry, leaf_hashes, subtree_of
 
 SIZES = [1, 2, 7, 255, 256, 257, 1000, 70_000]
 SMALL = range(1, 20)

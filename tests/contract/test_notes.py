@@ -10,8 +10,8 @@ from ledger.crypto import keys
 from ledger.crypto.keys import SigningKey, parse_skey, parse_vkey
 from ledger.errors import Invalid
 from ledger.tlog import notes
-from tests.builders import KNOWN, signing_key, vectors
 from tests.contract.golang import Go, GoError
+from tests.support.builders import KNOWN, signing_key, vectors
 
 # Where the ledger is stricter on purpose: lower limits, one spelling of everything, no DEL, no weak keys.
 GO_OPENS = {"65-signatures", "16385-bytes", "delete-in-text", "trailing-bits"}

@@ -10,10 +10,10 @@ from ledger.credentials.sd_jwt import token as sd_jwt
 from ledger.crypto.multikey import TokenKey, base64url, jwk_of
 from ledger.errors import Invalid, Untrusted
 from ledger.limits import STATUS_LIST_SECONDS, STATUS_LIST_SIZE
-from tests import tokens
-from tests.builders import REGION
 from tests.contract import javascript
-from tests.tokens import (
+from tests.support import tokens
+from tests.support.builders import REGION
+from tests.support.tokens import (
     BINDING,
     HOLDER,
     KEY,

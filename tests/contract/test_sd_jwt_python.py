@@ -8,10 +8,10 @@ import pytest
 from ledger.credentials.sd_jwt import token as sd_jwt
 from ledger.crypto.multikey import jwk_of
 from ledger.errors import Untrusted
-from tests import tokens
-from tests.builders import REGION
 from tests.contract.test_sd_jwt_js import plain, private_jwk
-from tests.tokens import BINDING, HOLDER, KEY, LIST_URL, NOW, STRANGER, disclosure, issue
+from tests.support import tokens
+from tests.support.builders import REGION
+from tests.support.tokens import BINDING, HOLDER, KEY, LIST_URL, NOW, STRANGER, disclosure, issue
 
 jwk = pytest.importorskip("jwcrypto.jwk", reason="jwcrypto is not installed")
 common = pytest.importorskip("sd_jwt.common", reason="sd-jwt is not installed")

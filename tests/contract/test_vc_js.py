@@ -13,9 +13,9 @@ from ledger.credentials import contexts, status_list
 from ledger.crypto import did
 from ledger.crypto.multikey import CredentialKey
 from ledger.errors import Invalid
-from tests import proofs
 from tests.contract.credentials import KEY, KINDS, secured
 from tests.contract.javascript import ScriptError, ask, run
+from tests.support import proofs
 
 JS = Path(__file__).parent / "js"
 OTHER = proofs.credential_key(number=1)

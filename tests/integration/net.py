@@ -24,9 +24,9 @@ from ledger.tlog import notes
 from ledger.tlog.checkpoint import Checkpoint
 from projections.engine import advance
 from projections.outbox import Outgoing, Outline
-from tests import builders
-from tests.builders import ABSENT, GROUP, STATION, VOLUNTEER
 from tests.integration.world import World, span
+from tests.support import builders
+from tests.support.builders import ABSENT, GROUP, STATION, VOLUNTEER
 
 SEALING_KEY = b"\7" * 32
 

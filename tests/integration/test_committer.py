@@ -11,10 +11,10 @@ from ledger.errors import Refused, Unavailable
 from ledger.limits import GROUP_EVENTS_MAX
 from ledger.store import log
 from ledger.store.postgres.database import Database
-from tests import builders
 from tests.integration.relay import relaying
 from tests.integration.waiting import DEADLINE_SECONDS, eventually
 from tests.integration.world import World
+from tests.support import builders
 
 
 @pytest.fixture

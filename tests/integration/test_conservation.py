@@ -11,9 +11,9 @@ from ledger.audit import conservation
 from ledger.audit.conservation import RULES, Report
 from ledger.store import schema
 from ledger.store.exchange import conservation as store
-from tests import builders
-from tests.builders import VOLUNTEER
 from tests.integration.net import Net
+from tests.support import builders
+from tests.support.builders import VOLUNTEER
 
 A, B, C = "441300", "442000", "820000"
 

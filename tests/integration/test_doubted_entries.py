@@ -9,10 +9,10 @@ import pytest
 from ledger.domain.state import Transfer
 from ledger.errors import NotYet
 from ledger.exchange import doubts, outgoing, stating
-from tests.builders import STATION, VOLUNTEER, vkey
-from tests.exchanging import evidence_at
 from tests.integration.test_lost_regions import Land
 from tests.integration.world import World
+from tests.support.builders import STATION, VOLUNTEER, vkey
+from tests.support.exchanging import evidence_at
 
 
 @pytest.fixture

@@ -23,9 +23,9 @@ from ledger.store.tiles import Tiles
 from ledger.store.trees import rows_of
 from ledger.tlog import merkle, notes
 from ledger.tlog.checkpoint import Checkpoint
-from tests import builders
-from tests.builders import GROUP, STATION, VOLUNTEER
 from tests.integration.world import World
+from tests.support import builders
+from tests.support.builders import GROUP, STATION, VOLUNTEER
 
 
 def checkpoint(cursor: Cursor, world: World, size: int | None = None) -> str:

@@ -31,10 +31,10 @@ from ledger.federation.members import Region
 from ledger.ids import format_time, new_id
 from ledger.store.postgres import embedded
 from ledger.store.postgres.database import Database
-from tests import builders, issuing
 from tests.api import process
-from tests.builders import ABSENT, PEER, REGION, STATION, signing_key, vkey
 from tests.integration.waiting import eventually
+from tests.support import builders, issuing
+from tests.support.builders import ABSENT, PEER, REGION, STATION, signing_key, vkey
 
 SIGNER = signing_key("federation.example")
 CONSENT = {"method": "form", "given": "2026-09-30T12:00:00+08:00", "reference": "名单 1"}

@@ -16,10 +16,10 @@ from ledger.ids import instant
 from ledger.store.postgres.database import Database
 from projections.engine import catch_up, rebuild
 from projections.totals import Totals
-from tests import builders
-from tests.builders import ABSENT, GROUP, STATION, VOLUNTEER, vkey
-from tests.exchanging import GROUP_ACTIVITY, TRANSFER_DAYS, Regions
 from tests.integration.world import DAY, World, check, span, volunteer
+from tests.support import builders
+from tests.support.builders import ABSENT, GROUP, STATION, VOLUNTEER, vkey
+from tests.support.exchanging import GROUP_ACTIVITY, TRANSFER_DAYS, Regions
 
 OTHER = volunteer(41)
 VISITOR = volunteer(42)

@@ -29,11 +29,11 @@ from ledger.limits import IDLE_IN_TRANSACTION_TIMEOUT_MS, LOCK_TIMEOUT_MS, STATE
 from ledger.store import log
 from ledger.store.postgres import embedded
 from ledger.store.postgres.database import CommitUnknown, Database
-from tests import builders
-from tests.builders import ABSENT, STATION
 from tests.integration.relay import Loss, Relay, relaying
 from tests.integration.waiting import DEADLINE_SECONDS, eventually, threads
 from tests.integration.world import World, check, volunteer
+from tests.support import builders
+from tests.support.builders import ABSENT, STATION
 
 Found = list[tuple[str, int, bytes]]
 

@@ -21,10 +21,10 @@ from ledger.store.postgres.listener import Listener
 from ledger.store.recorder import PostgresFactory, PostgresRecorder
 from ledger.store.tiles import Tiles
 from ledger.tlog import merkle
-from tests import builders
-from tests.builders import STATION, VOLUNTEER
 from tests.integration.waiting import DEADLINE_SECONDS, eventually, threads
 from tests.integration.world import SECRET, World, check, organisation, span
+from tests.support import builders
+from tests.support.builders import STATION, VOLUNTEER
 
 
 def ids(notifications: object) -> list[int]:

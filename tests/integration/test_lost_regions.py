@@ -25,10 +25,10 @@ from ledger.federation.members import Federation, Policy, Region, lines_of
 from ledger.federation.trust_bundle import Trust
 from ledger.tlog import notes
 from ledger.tlog.checkpoint import Checkpoint
-from tests import builders
-from tests.builders import VOLUNTEER, signing_key, vkey
-from tests.exchanging import Regions, checkpoint_of, trusted
 from tests.integration.world import World, at
+from tests.support import builders
+from tests.support.builders import VOLUNTEER, signing_key, vkey
+from tests.support.exchanging import Regions, checkpoint_of, trusted
 
 DAY = 24 * 3600
 

@@ -15,10 +15,10 @@ from ledger.limits import DELIVERY_LEASE, DELIVERY_REASON_MAX
 from ledger.store.exchange import inbox, outbox
 from ledger.store.exchange.outbox import Message
 from ledger.store.postgres.database import Database
-from tests.builders import PEER_ORIGIN, VOLUNTEER
 from tests.integration.net import Net
 from tests.integration.waiting import eventually
 from tests.integration.world import World, volunteer
+from tests.support.builders import PEER_ORIGIN, VOLUNTEER
 
 A, B, C = "441300", "442000", "440100"
 NOW = 1_793_505_605_000

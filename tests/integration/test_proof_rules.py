@@ -16,11 +16,11 @@ from ledger.errors import Invalid, Refused, Untrusted
 from ledger.events.body import decode_event
 from ledger.limits import HOLDING_BYTES_MAX, PROOF_ENTRIES_MAX
 from ledger.store import proofs, vault
-from tests import builders
 from tests.api.proving import Draft, draft, holding, revocation, token_draft
-from tests.builders import ACTIVITY, AUTHORITY, DID, GROUP, STATION, VOLUNTEER, signing_key
 from tests.integration.world import World, volunteer
-from tests.proofs import credential, line, service, token_key
+from tests.support import builders
+from tests.support.builders import ACTIVITY, AUTHORITY, DID, GROUP, STATION, VOLUNTEER, signing_key
+from tests.support.proofs import credential, line, service, token_key
 
 
 def submit(world: World, *drafts: Draft, private: dict[str, bytes] | None = None) -> Accepted:

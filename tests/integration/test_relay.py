@@ -12,11 +12,11 @@ from ledger.ids import new_id
 from ledger.store.postgres.database import Database
 from projections.engine import advance, rebuild
 from projections.outbox import Outgoing, Outline
-from tests import builders
-from tests.builders import VOLUNTEER
 from tests.integration.net import Net
 from tests.integration.world import volunteer
-from tests.moving import Moving
+from tests.support import builders
+from tests.support.builders import VOLUNTEER
+from tests.support.moving import Moving
 
 A, B, C = "441300", "442000", "440100"
 DISPUTED, DECIDED, RECORDED = "hours.disputed", "hours.decided", "hours.recorded"

@@ -13,9 +13,9 @@ from ledger.events.fields import type_name
 from ledger.ids import instant
 from ledger.limits import CLOCK_AHEAD_MAX, ENTRY_MINUTES_MAX
 from ledger.store.postgres.database import Database
-from tests import builders
-from tests.builders import ABSENT, ACTIVITY, AUTHORITY, GROUP, ORIGIN, STATION, VOLUNTEER, signing_key, vkey
 from tests.integration.world import DAY, World, at, organisation, span, volunteer
+from tests.support import builders
+from tests.support.builders import ABSENT, ACTIVITY, AUTHORITY, GROUP, ORIGIN, STATION, VOLUNTEER, signing_key, vkey
 
 SECOND_STATION = organisation(2)
 HEIR = organisation(3)

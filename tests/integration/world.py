@@ -1,6 +1,6 @@
 """A region with people in it, on a real ledger: where tests of rules, faults and projections begin.
 
-The clock stands still until a test moves it. Ids and keys are those of `tests.builders`.
+The clock stands still until a test moves it. Ids and keys are those of `tests.support.builders`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from ledger.ids import instant
 from ledger.store import decisions, log, schema
 from ledger.store.postgres import copying
 from ledger.store.postgres.database import Cursor, Database
-from tests import builders
-from tests.builders import ABSENT, ACTIVITY, AUTHORITY, GROUP, REGION, STATION, VOLUNTEER
 from tests.integration.arrived import relied_on
+from tests.support import builders
+from tests.support.builders import ABSENT, ACTIVITY, AUTHORITY, GROUP, REGION, STATION, VOLUNTEER
 
 SECRET = b"of the tests"
 DAY = "2026-11-01"

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, multiple, rule
 
-from tests import builders
-from tests.builders import ABSENT, AUTHORITY, GROUP, STATION, signing_key, vkey
 from tests.integration.world import organisation, volunteer
 from tests.projections.model import Event, Model, Submission
+from tests.support import builders
+from tests.support.builders import ABSENT, AUTHORITY, GROUP, STATION, signing_key, vkey
 
 HEIR = organisation(3)
 ORGANISATIONS = (STATION, GROUP, HEIR)

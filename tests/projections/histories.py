@@ -4,8 +4,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from tests.builders import GROUP, STATION, event_id
 from tests.integration.world import World, span, volunteer
+from tests.support.builders import GROUP, STATION, event_id
 
 VOLUNTEERS = tuple(volunteer(number) for number in range(10, 18))
 TOGETHER = 25

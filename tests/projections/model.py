@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from tests.builders import AUTHORITY, STATION
+from tests.support.builders import AUTHORITY, STATION
 
 Event = Mapping[str, Any]
 

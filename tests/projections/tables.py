@@ -5,8 +5,8 @@ from typing import Any
 from ledger.store.postgres.database import Cursor, Database
 from projections.engine import BatchProjection, Feed, advance
 from projections.totals import Totals
-from tests.builders import REGION
 from tests.integration.world import World
+from tests.support.builders import REGION
 
 Rows = dict[str, list[tuple[Any, ...]]]
 """Sorted rows by table."""

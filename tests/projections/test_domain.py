@@ -35,8 +35,11 @@ from ledger.events.fields import type_name
 from ledger.exchange.manifest import root_of
 from ledger.ids import instant
 from ledger.store import decisions
-from tests import builders
-from tests.builders import (
+from tests.integration.world import NOW, span
+from tests.projections.actions import Actions, beginning
+from tests.projections.model import Submission
+from tests.support import builders
+from tests.support.builders import (
     ABSENT,
     AUTHORITY,
     ENTRY,
@@ -49,9 +52,6 @@ from tests.builders import (
     VOLUNTEER,
     signing_key,
 )
-from tests.integration.world import NOW, span
-from tests.projections.actions import Actions, beginning
-from tests.projections.model import Submission
 
 KINDS = tuple(decisions.TABLES)
 PREFIXES: dict[type[Record], str] = {Organisation: "org:", Volunteer: "volunteer:"}

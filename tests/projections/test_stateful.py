@@ -17,11 +17,11 @@ from ledger.store.postgres.database import Cursor, Database
 from projections.engine import Feed, advance, rebuild
 from projections.totals import Totals
 from projections.views import TotalsView
-from tests.builders import ORIGIN, REGION, canonical, sealed
 from tests.integration.world import World, check
 from tests.projections.actions import SIGNING, VOLUNTEERS, Actions, beginning
 from tests.projections.model import Submission, totals
 from tests.projections.tables import fresh, rows
+from tests.support.builders import ORIGIN, REGION, canonical, sealed
 
 ENTRY = (
     "id::text, position, version, 'volunteer:' || volunteer, issuer, signer, key_id, category, day::text,"

@@ -19,10 +19,10 @@ from ledger.store.postgres.database import Database
 from projections.engine import catch_up
 from projections.statements import Stated, Statements
 from projections.totals import Totals
-from tests.builders import AUTHORITY, GROUP, STATION, VOLUNTEER, event_id
 from tests.integration.world import World, volunteer
 from tests.projections.model import Entry, Model, state
 from tests.projections.tables import fresh
+from tests.support.builders import AUTHORITY, GROUP, STATION, VOLUNTEER, event_id
 
 PEOPLE = (volunteer(21), volunteer(22))
 DAYS = ("2025-12-30", "2025-12-31", "2026-01-01", "2026-01-02", "2026-02-28", "2026-03-01")

@@ -17,12 +17,12 @@ from projections.people import Move, Person
 from projections.statements import Statements
 from projections.totals import STATES, Totals
 from projections.views import TRANSIT, Breakdown, EntryRow, Sum, Sums, TotalsView, VolunteerTotals, hide_small
-from tests import builders
-from tests.builders import GROUP, STATION, VOLUNTEER, event_id
 from tests.integration.world import DAY, World, at, organisation, span, volunteer
-from tests.moving import Moving
 from tests.projections.histories import VOLUNTEERS, History
 from tests.projections.tables import fresh
+from tests.support import builders
+from tests.support.builders import GROUP, STATION, VOLUNTEER, event_id
+from tests.support.moving import Moving
 
 NONE = {state: Sum() for state in STATES}
 STRANGER = volunteer(999)

@@ -15,7 +15,7 @@ from ledger.evidence.evidence import Checker, Evidence
 from ledger.evidence.wire import BundleReader, EventItem, KeyItem, Part, bundle_lines, message, read_message
 from ledger.ids import TIME_MAX
 from ledger.limits import INTEGER_MAX
-from tests.evidence import KEY_POSITIONS, PaperLog
+from tests.support.evidence import KEY_POSITIONS, PaperLog
 
 PAPER = PaperLog().populate()
 ITEMS = PAPER.all()

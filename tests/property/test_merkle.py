@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ledger.errors import Untrusted
 from ledger.tlog import merkle
-from tests.builders import entry, leaf_hashes, subtree_of
+from tests.support.builders import entry, leaf_hashes, subtree_of
 
 SIZE_MAX = 300
 sizes = st.integers(1, SIZE_MAX)

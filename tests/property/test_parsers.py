@@ -16,8 +16,8 @@ from ledger.errors import LedgerError
 from ledger.events import submission
 from ledger.events.body import CATALOGUE, decode_event, encode_event
 from ledger.tlog import notes
-from tests import builders
-from tests.builders import KNOWN
+from tests.support import builders
+from tests.support.builders import KNOWN
 
 # Of all code points, those that parsers stumble over: surrogates, controls, blanks, separators.
 odd = st.text(st.sampled_from("\ud800\udfff\x00\x1f\x7f\x85\u00a0\u2028\u3000\ufeff+-—: \n\r\"'\\{}[]é林𠮷0aA=/_"))

@@ -15,7 +15,7 @@ from ledger.errors import LedgerError
 from ledger.schemes import conditions, recognition
 from ledger.schemes import scheme as schemes
 from ledger.schemes.facts import Held, Service, of_entries, of_totals
-from tests.awards import scheme, scheme_file
+from tests.support.awards import scheme, scheme_file
 
 DAY = date(2026, 6, 30)
 CATEGORIES = list(codes.CATEGORIES)[:4]

@@ -10,8 +10,8 @@ from ledger.credentials.sd_jwt import disclosures, jws, token, token_status
 from ledger.crypto.multikey import base64url
 from ledger.crypto.strict_json import parse_json
 from ledger.errors import LedgerError
-from tests import tokens
-from tests.tokens import BINDING, HOLDER, LIST_URL, NOW, disclosure, find_key, forge, hash_of, issue
+from tests.support import tokens
+from tests.support.tokens import BINDING, HOLDER, LIST_URL, NOW, disclosure, find_key, forge, hash_of, issue
 
 ISSUED = issue()
 CHOICES = token.choices(ISSUED)

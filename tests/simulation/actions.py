@@ -13,14 +13,14 @@ from ledger.domain.state import Volunteer
 from ledger.errors import Corrupt, LedgerError
 from ledger.exchange import cancelling
 from ledger.ids import format_time, instant
-from tests import builders
-from tests.builders import ABSENT, GROUP, STATION
 from tests.integration.world import DAY
 from tests.simulation import copies
 from tests.simulation.network import MODES
 from tests.simulation.run import Recorded, Run
 from tests.simulation.site import Crash, Site, Violated
 from tests.simulation.stage import ACTIVITIES, CONSENT, person
+from tests.support import builders
+from tests.support.builders import ABSENT, GROUP, STATION
 
 Action = tuple[str, int, int, int]
 SECONDS: Final = 5

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from ledger.audit import conservation
 from ledger.audit.conservation import Report
 from ledger.domain.state import Volunteer
-from tests import builders
-from tests.builders import STATION
 from tests.simulation.network import Network
 from tests.simulation.site import CODES, Crash, Site, Violated
 from tests.simulation.stage import Person, Stage, person
+from tests.support import builders
+from tests.support.builders import STATION
 
 
 class Recorded(NamedTuple):

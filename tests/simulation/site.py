@@ -23,8 +23,8 @@ from ledger.store.postgres.database import Cursor, Database
 from projections.engine import Feed, advance
 from projections.outbox import Outgoing, Outline
 from projections.totals import Totals
-from tests import builders
 from tests.integration.world import World
+from tests.support import builders
 
 CODES = ("441300", "442000", "820000", "110101")
 SEALING_KEY = b"\7" * 32

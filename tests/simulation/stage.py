@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from tests import builders
-from tests.builders import GROUP, STATION
 from tests.integration.world import volunteer
 from tests.simulation import copies
 from tests.simulation.network import Network
 from tests.simulation.site import CODES, Mortal, Site
+from tests.support import builders
+from tests.support.builders import GROUP, STATION
 
 ACTIVITIES: Final = {STATION: builders.ACTIVITY, GROUP: "0199a1c2-0000-7000-8000-0000000000cc"}
 

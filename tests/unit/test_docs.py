@@ -47,7 +47,7 @@ from ledger.tlog.checkpoint import Checkpoint, open_checkpoint
 from ledger.tlog.entries import commitment_to, make_entry
 from ledger.tlog.receipt import PROOF_HEADER, check_receipt
 from projections.totals import STATES
-from tests.builders import canonical, identity
+from tests.support.builders import canonical, identity
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

@@ -1,0 +1,1 @@
+"""Builders of events, evidence, proofs and records that several folders of tests share."""
