@@ -369,7 +369,7 @@ def check_every_interruption(folder: Path) -> int:
 def test_a_process_killed_at_any_step_sends_every_event_once_in_the_end(tmp_path):
     """In a process of its own: a test process has threads, and does not fork."""
     script = (
-        "from pathlib import Path; from tests.unit import test_outbox as t; "
+        "from pathlib import Path; from tests.unit.api.client import test_queue as t; "
         f"print(t.check_every_interruption(Path({str(tmp_path)!r})))"
     )
     root = Path(__file__).parents[4]
