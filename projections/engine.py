@@ -18,12 +18,11 @@ from typing import Any, ClassVar, Final
 
 from eventsourcing.persistence import Tracking
 from eventsourcing.projection import Projection
-from psycopg2.extensions import cursor as Cursor
 
 from ledger.app.ledger import Ledger
 from ledger.errors import Corrupt, Unavailable
 from ledger.store import log
-from ledger.store.postgres.database import LOST, Database
+from ledger.store.postgres.database import LOST, Cursor, Database
 from ledger.store.postgres.listener import Listener
 from ledger.store.recorder import PostgresTrackingRecorder, insert_tracking
 

@@ -38,6 +38,7 @@ from ledger.exchange.desk import Desk
 from ledger.ids import instant
 from ledger.limits import TRANSFER_REASONS_MAX
 from ledger.store import decisions
+from ledger.store.exchange import imports
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,8 @@ def _receive(desk: Desk, message: Message, sender: str) -> Answer:
     foreign = message.foreign
     if foreign.origin == desk.origin:
         return Answer("done", foreign.position)  # it came home, where it stands
-    known = _receipt(desk, foreign)
+    name = (foreign.origin, foreign.position)
+    known = imports.place_of(desk.ledger.database, desk.ledger.schema, name)
     if known is not None:
         return Answer("done", known)
     made = EntryReceived(
@@ -151,14 +153,6 @@ def _receive(desk: Desk, message: Message, sender: str) -> Answer:
 def cite(foreign: Foreign) -> Cited:
     """The name of a verified event, as a body holds it."""
     return Cited(origin=foreign.origin, position=foreign.position, entry=encode_base64url(foreign.entry))
-
-
-def _receipt(desk: Desk, foreign: Foreign) -> int | None:
-    rows = desk.ledger.database.query(
-        f"SELECT min(at) FROM {desk.ledger.schema}.receipts WHERE origin = %s AND position = %s",
-        (foreign.origin, foreign.position),
-    )
-    return None if rows[0][0] is None else int(rows[0][0])
 
 
 # -- the end of a transfer, at the home ------------------------------------------------------------

@@ -14,8 +14,8 @@ from ledger.events.transfer import StateSum
 from ledger.evidence.evidence import LEARNED, Evidence
 from ledger.evidence.form import Listed
 from ledger.store import log
-from ledger.store.exchange import imports
-from ledger.store.exchange.evidence import Prover
+from ledger.store.exchange import imports, records
+from ledger.store.exchange.prover import Prover
 from ledger.store.postgres.database import Cursor
 from ledger.tlog import merkle
 
@@ -37,7 +37,7 @@ class Record:
     ids: tuple[str, ...]
     """The id it goes by here, then the aliases."""
     size: int
-    kept: tuple[imports.Kept, ...]
+    kept: tuple[records.Kept, ...]
     sums: tuple[StateSum, ...]
 
     @property
@@ -73,23 +73,14 @@ class Record:
 
 def collect_all(cursor: Cursor, schema: str, origin: str, volunteer: str, size: int) -> Record:
     """The record of a person under all their ids; `volunteer` is the one by which it goes here."""
-    return collect(cursor, schema, origin, [volunteer, *aliases(cursor, schema, volunteer)], size)
+    return collect(cursor, schema, origin, [volunteer, *records.aliases(cursor, schema, volunteer)], size)
 
 
 def collect(cursor: Cursor, schema: str, origin: str, ids: Sequence[str], size: int) -> Record:
     """The record of a person, by all their ids, the one that it goes by first."""
-    kept = imports.record(cursor, schema, ids, size)
+    kept = records.record(cursor, schema, ids, size)
     sums = sums_of([as_arrived(one) for one in kept], ids, origin)
     return Record(ids=tuple(ids), size=size, kept=tuple(kept), sums=sums)
-
-
-def aliases(cursor: Cursor, schema: str, volunteer: str) -> list[str]:
-    """The other ids under which a person's entries were recorded."""
-    cursor.execute(
-        f"SELECT 'volunteer:' || id FROM {schema}.volunteers WHERE alias_of = %s ORDER BY id",
-        (volunteer.removeprefix("volunteer:"),),
-    )
-    return [name for (name,) in cursor]
 
 
 # -- evidence -------------------------------------------------------------------------------------
@@ -104,7 +95,7 @@ class Proofs:
     origin: str
     prover: Prover
 
-    def of(self, kept: Sequence[imports.Kept]) -> Iterator[Evidence]:
+    def of(self, kept: Sequence[records.Kept]) -> Iterator[Evidence]:
         """The evidence of events of a record, in order, a page at a time; raise what `named` raises."""
         for at in range(0, len(kept), _PAGE):
             yield from self.named([(one.origin or self.origin, one.position) for one in kept[at : at + _PAGE]])
@@ -132,49 +123,21 @@ class Proofs:
         return sorted(found, key=lambda one: (one.origin, one.position))
 
 
-_CUSTODY = ("transfer.offered/1", "transfer.accepted/1")
-
-
-def custody(cursor: Cursor, schema: str, origin: str, ids: Sequence[str], size: int) -> list[imports.Name]:
-    """Every offer and acceptance of a person's record that the ledger knew before `size`: the hands it went through."""
-    people = [name.removeprefix("volunteer:") for name in ids]
-    cursor.execute(
-        f"SELECT %(origin)s, e.position FROM {schema}.transfers t JOIN {schema}.events e"
-        " ON e.stream = 'transfer:' || t.id WHERE t.volunteer = ANY(%(people)s::uuid[])"
-        " AND e.topic = ANY(%(topics)s) AND e.version <= %(size)s"
-        f" UNION SELECT origin, position FROM {schema}.imports"
-        " WHERE stream = ANY(%(ids)s) AND topic = ANY(%(topics)s) AND at < %(size)s ORDER BY 1, 2",
-        {"origin": origin, "people": people, "ids": list(ids), "topics": list(_CUSTODY), "size": size},
-    )
-    return [(name, position) for name, position in cursor.fetchall()]
-
-
 def signers(items: Iterable[Evidence]) -> set[tuple[str, str]]:
     """(origin, issuer) of everyone who signed one of these events."""
     return {(item.origin, issuer_of(item.body)) for item in items}
 
 
 def _own_support(cursor: Cursor, schema: str, issuers: set[str], size: int) -> list[Row]:
+    """Events of this log about the keys and names of these, and of who signed those."""
     asked: set[str] = set()
     found: dict[int, Row] = {}
     while wanted := issuers - asked:
-        for row in _key_events(cursor, schema, sorted(wanted), size):
+        for row in records.key_events(cursor, schema, sorted(wanted), LEARNED, size):
             found[row.position] = row
             issuers.add(issuer_of(row.body or b""))
         asked |= wanted
     return [found[position] for position in sorted(found)]
-
-
-def _key_events(cursor: Cursor, schema: str, issuers: Sequence[str], size: int) -> list[Row]:
-    """Those about issuers themselves, and arrivals that brought a volunteer's keys."""
-    people = [name.removeprefix("volunteer:") for name in issuers if name.startswith("volunteer:")]
-    cursor.execute(
-        f"SELECT position FROM {schema}.events WHERE stream = ANY(%s) AND topic = ANY(%s) AND version <= %s"
-        f" UNION SELECT t.decided FROM {schema}.transfers t JOIN {schema}.keys k ON k.added = t.decided"
-        " WHERE t.state = 'accepted' AND k.issuer = ANY(%s) AND t.decided < %s",
-        (list(issuers), list(LEARNED), size, [f"volunteer:{name}" for name in people], size),
-    )
-    return log.read_positions(cursor, schema, [position for (position,) in cursor.fetchall()])
 
 
 def imported_support(cursor: Cursor, schema: str, signed: set[tuple[str, str]]) -> list[Evidence]:

@@ -15,7 +15,7 @@ from ledger.events.transfer import TransferAccepted, TransferOffered
 from ledger.evidence import misconduct
 from ledger.evidence.evidence import Evidence, Foreign, Forked
 from ledger.exchange import manifest
-from ledger.store.exchange import imports, sightings
+from ledger.store.exchange import imports, records, sightings, transfers
 from ledger.store.exchange.sightings import Sighting
 from ledger.store.postgres.database import Cursor, Database
 from ledger.tlog import notes
@@ -85,12 +85,7 @@ class Watch:
 
     def _compare(self, cursor: Cursor, item: Evidence, foreign: Foreign) -> None:
         """Each record that came from this log: was it offered with this revocation left out?"""
-        cursor.execute(
-            f"SELECT DISTINCT i.position FROM {self._schema}.imports i"
-            " WHERE i.origin = %s AND i.topic = 'transfer.offered/1' AND i.body IS NOT NULL",
-            (item.origin,),
-        )
-        names = [(item.origin, position) for (position,) in cursor.fetchall()]
+        names = imports.offers_of(cursor, self._schema, item.origin)
         for offer in imports.evidence(cursor, self._schema, names).values():
             said = decode_event(offer.body)
             assert isinstance(said, TransferOffered)
@@ -98,19 +93,15 @@ class Watch:
                 self._accuse(cursor, offer, said, item, foreign)
 
     def _accuse(self, cursor: Cursor, offer: Evidence, said: TransferOffered, item: Evidence, foreign: Foreign) -> None:
-        cursor.execute(
-            f"SELECT decided FROM {self._schema}.transfers WHERE id = %s AND state = 'accepted'",
-            (said.subject.removeprefix("transfer:"),),
-        )
-        row = cursor.fetchone()
-        if row is None:
+        accepted_at = transfers.accepted_at(cursor, self._schema, said.subject.removeprefix("transfer:"))
+        if accepted_at is None:
             return
-        kept = imports.received(cursor, self._schema, [row[0]])[row[0]][: said.events]
+        kept = records.received(cursor, self._schema, [accepted_at])[accepted_at][: said.events]
         signed = [one for one in kept if issuer_of(one.body) == foreign.event.subject]
         own = foreign.event.subject in (said.volunteer, *said.aliases, said.issuer)
         if not (signed or own):
             return
-        keys = [key.entry for key in self._listed_keys(cursor, offer.origin, said, kept, row[0])]
+        keys = [key.entry for key in self._listed_keys(cursor, offer.origin, said, kept, accepted_at)]
         if len(keys) != said.key_events or manifest.root_of(keys) != said.key_root:
             return  # what was listed cannot be told any more
         signer = imports.evidence(cursor, self._schema, [(offer.origin, signed[0].position)]) if signed else {}
@@ -124,13 +115,13 @@ class Watch:
         cursor: Cursor,
         origin: str,
         said: TransferOffered,
-        kept: Sequence[imports.Kept],
+        kept: Sequence[records.Kept],
         decided: int,
     ) -> list[Evidence]:
         signers = {(one.origin or self._origin, issuer_of(one.body)) for one in kept}
         signers |= {(origin, name) for name in (said.volunteer, *said.aliases, said.issuer)}
         ids = (said.volunteer, *said.aliases)
-        names = manifest.custody(cursor, self._schema, self._origin, ids, decided + 1)
+        names = records.custody(cursor, self._schema, self._origin, ids, decided + 1)
         passed = list(imports.evidence(cursor, self._schema, names).values())
         signers |= manifest.signers(passed)
         found = {

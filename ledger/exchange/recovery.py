@@ -22,7 +22,7 @@ from ledger.federation.trust_bundle import Trust
 from ledger.ids import new_id
 from ledger.limits import TRANSFER_KEYS_MAX
 from ledger.store import decisions
-from ledger.store.exchange import inbox
+from ledger.store.exchange import inbox, transfers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +78,10 @@ def _ended(trust: Trust, origin: str) -> Region:
 
 def _announced(desk: Desk, found: RecordFile) -> Transfer | None:
     """The recovery of this record that was begun here."""
-    rows = desk.ledger.database.query(
-        f"SELECT e.stream FROM {desk.ledger.schema}.transfers t JOIN {desk.ledger.schema}.events e"
-        " ON e.position = t.opened WHERE t.volunteer = %s AND t.peer_origin = %s AND e.topic = 'recovery.announced/1'"
-        " ORDER BY t.opened DESC LIMIT 1",
-        (found.manifest.volunteer.removeprefix("volunteer:"), found.manifest.origin),
+    transfer = transfers.announced(
+        desk.ledger.database, desk.ledger.schema, found.manifest.volunteer, found.manifest.origin
     )
-    return desk.ledger.record(Transfer, str(rows[0][0]).removeprefix("transfer:")) if rows else None
+    return None if transfer is None else desk.ledger.record(Transfer, transfer)
 
 
 def _announce(desk: Desk, trust: Trust, region: Region, found: RecordFile) -> None:

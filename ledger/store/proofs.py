@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger.domain.state import CredentialKeyRecord, Proof
 from ledger.store.decisions import TABLES
 from ledger.store.postgres import copying
 from ledger.store.postgres.copying import VOLUNTEER
+from ledger.store.postgres.database import Cursor
 
 
 class Access(NamedTuple):

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger.errors import Corrupt
+from ledger.store.postgres.database import Cursor, Database
 
 LOG: Final = """
 CREATE TABLE {schema}.head (
@@ -238,6 +237,21 @@ _MIGRATIONS: Final[Sequence[tuple[str, str]]] = (
 def region_schema(region: str) -> str:
     """The schema of a region, such as `r_441300`."""
     return f"r_{region}"
+
+
+def create(database: Database, schema: str) -> bool:
+    """Create the schema of a new region; False, and nothing, when it is there already."""
+    with database.transaction() as cursor:
+        if exists(cursor, schema):
+            return False
+        create_region(cursor, schema)
+        return True
+
+
+def update(database: Database, schema: str) -> None:
+    """Bring a region's schema up to date, or create it."""
+    with database.transaction() as cursor:
+        create_region(cursor, schema)
 
 
 def create_log(cursor: Cursor, schema: str) -> None:

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger.errors import NotFound
 from ledger.events import private_details
 from ledger.store.postgres import copying
 from ledger.store.postgres.copying import BIGINT, BYTEA, UUID, VOLUNTEER
+from ledger.store.postgres.database import Cursor
 
 
 class Private(NamedTuple):

@@ -9,9 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger.events.body import RECORD_TYPES
+from ledger.store.postgres.database import Cursor
 
 Schemas = Mapping[str, str]
 """Schema by region code."""

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger.errors import Conflict
 from ledger.limits import DELIVERY_LEASE, DELIVERY_REASON_MAX
+from ledger.store.postgres.database import Cursor
 
 
 class Row(NamedTuple):

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger.limits import DELIVERY_LEASE, DELIVERY_REASON_MAX
 from ledger.store.postgres import copying
 from ledger.store.postgres.copying import BIGINT, LABEL, UUID
+from ledger.store.postgres.database import Cursor
 
 
 class Message(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -91,6 +91,30 @@ class Database:
         [(found,)] = self.query("SELECT pg_postmaster_start_time()")
         assert isinstance(found, datetime)
         return found
+
+    def check(self) -> None:
+        """Raise Unavailable when the database is out of reach."""
+        self.query("SELECT 1")
+
+    @contextlib.contextmanager
+    def leadership(self, name: str) -> Iterator[Callable[[], bool]]:
+        """Compete for an advisory lock; the block gets a function that says whether this process leads now.
+
+        It asks the connection that holds the lock: when the process or the connection dies, the lock is free, and
+        another process leads.
+        """
+        connection = self.connect()
+
+        def leads() -> bool:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (name,))
+                row = cursor.fetchone()
+            return bool(row and row[0])
+
+        try:
+            yield leads
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Close every connection of the pool."""

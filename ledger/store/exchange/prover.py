@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger.errors import Corrupt, NotYet
 from ledger.events.submission import read_note
 from ledger.evidence.evidence import Evidence
 from ledger.store import log
 from ledger.store.postgres import copying
 from ledger.store.postgres.copying import BIGINT
+from ledger.store.postgres.database import Cursor
 from ledger.store.tiles import Tiles
 from ledger.store.trees import Rows, Trees, path_of, rows_of
 from ledger.tlog import merkle, notes
