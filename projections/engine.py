@@ -79,6 +79,11 @@ class BatchProjection(Projection[PostgresTrackingRecorder]):
         if absent or lacking:
             cursor.execute(f"CREATE SCHEMA {self.schema};" + (_TRACKING + self.ddl).format(schema=self.schema))
 
+    def prepare(self) -> None:
+        """Make the schema and its tables, if they are not there, in a transaction of their own."""
+        with self.database.transaction() as cursor:
+            self.create(cursor)
+
     def beside(self, schema: str) -> BatchProjection:
         """The same projection over tables in another schema."""
         return type(self)(self.database, self.source, schema)

@@ -20,6 +20,7 @@ from api.deployment.data_folder import Deployment
 from api.peers.exchange import Exchange, exchanges
 from ledger.errors import Invalid, NotFound
 from ledger.exchange import retries
+from ledger.exchange.messages import Messages
 from ledger.ids import check_region, format_time
 from ledger.store.exchange import inbox, outbox
 from projections.engine import advance
@@ -29,7 +30,6 @@ from projections.outbox import Outgoing, Outline
 console = Console(markup=False, emoji=False)
 errors = Console(stderr=True)
 
-_PAGE: Final = 500
 _SHOWN_MAX: Final = 10_000
 _INBOX: Final = re.compile(r"(.+)#([0-9]{1,16})")
 
@@ -66,8 +66,8 @@ class _Running:
         """Tell a peer the next thing that is due; whether there was one."""
         ledger = exchange.ledger
         now = ledger.now() * 1000
-        with ledger.database.transaction() as cursor:
-            rows = outbox.due(cursor, ledger.schema, now, 1, sorted(self.out_of_reach))
+        messages = Messages(ledger.database, ledger.schema)
+        rows = messages.take(now, 1, sorted(self.out_of_reach))
         if not rows:
             return False
         row = rows[0]
@@ -81,8 +81,7 @@ class _Running:
         if found.fate.unreachable:
             self.out_of_reach.add(row.peer)
         due = retries.due(found.fate, row.attempts, now)
-        with ledger.database.transaction() as cursor:
-            outbox.settle(cursor, ledger.schema, row.number, found.fate.state, due, found.fate.reason, found.said)
+        messages.settle(row.number, found.fate.state, due, found.fate.reason, found.said)
         return True
 
 
@@ -90,8 +89,7 @@ def _follow(exchange: Exchange) -> bool:
     """Derive messages from all that is new in the log."""
     ledger, found = exchange.ledger, False
     projection = Outgoing(ledger.database, ledger.schema)
-    with ledger.database.transaction() as cursor:
-        projection.create(cursor)
+    projection.prepare()
     with contextlib.closing(Outline(ledger)) as feed:
         while advance(projection, ledger.name, feed):
             found = True
@@ -171,15 +169,12 @@ def pending(data: Path, region: str | None, as_json: bool) -> None:
 
 def _undone(exchange: Exchange) -> list[dict[str, Any]]:
     """Messages of both boxes that are not done, as they are shown; at most _SHOWN_MAX of each."""
-    ledger, found = exchange.ledger, list[dict[str, Any]]()
-    now, after = ledger.now(), 0
-    with ledger.database.read() as cursor:
-        while len(found) < _SHOWN_MAX and (page := outbox.pending(cursor, ledger.schema, _PAGE, after)):
-            after = page[-1].number
-            found += [_shown(ledger.region, "outbox", str(one.number), one.peer, one, now) for one in page]
-        kept = inbox.pending(cursor, ledger.schema, _SHOWN_MAX)
-    return found + [
-        _shown(ledger.region, "inbox", f"{one.origin}#{one.position}", one.sender, one, now) for one in kept
+    ledger = exchange.ledger
+    now, region = ledger.now(), ledger.region
+    outgoing, incoming = Messages(ledger.database, ledger.schema).pending(_SHOWN_MAX)
+    return [
+        *(_shown(region, "outbox", str(row.number), row.peer, row, now) for row in outgoing),
+        *(_shown(region, "inbox", f"{row.origin}#{row.position}", row.sender, row, now) for row in incoming),
     ]
 
 
@@ -224,17 +219,17 @@ def retry(message: str | None, peer: str | None, data: Path, region: str, as_jso
         (code,) = _codes(deployment, region)
         ledger = deployment.ledger(code)
         now, named = ledger.now() * 1000, _INBOX.fullmatch(message or "")
-        with ledger.database.transaction() as cursor:
-            if message is None:
-                count = outbox.send_again(cursor, ledger.schema, now, check_region(str(peer)))
-            elif message == "all":
-                count = outbox.retry(cursor, ledger.schema, now) + inbox.retry(cursor, ledger.schema, now)
-            elif message.isascii() and message.isdecimal() and len(message) <= 16:
-                count = outbox.retry(cursor, ledger.schema, now, int(message))
-            elif named:
-                count = inbox.retry(cursor, ledger.schema, now, (named[1], int(named[2])))
-            else:
-                raise Invalid("a message is named by its number, or by ORIGIN#POSITION: see `yongzhi transfer pending`")
+        messages = Messages(ledger.database, ledger.schema)
+        if message is None:
+            count = messages.send_again(now, check_region(str(peer)))
+        elif message == "all":
+            count = messages.retry_all(now)
+        elif message.isascii() and message.isdecimal() and len(message) <= 16:
+            count = messages.retry_outgoing(now, int(message))
+        elif named:
+            count = messages.retry_incoming(now, named[1], int(named[2]))
+        else:
+            raise Invalid("a message is named by its number, or by ORIGIN#POSITION: see `yongzhi transfer pending`")
     if not count and message != "all":
         raise NotFound(f"no message {message or f'to {peer}'} of {region} is there")
     click.echo(json.dumps({"messages": count})) if as_json else console.print(f"{count} messages 消息")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
 
 from ledger.app.ledger import Ledger
 from ledger.app.publisher import Publisher
@@ -42,7 +40,7 @@ class Publishing:
         while self.failure is None:
             last_time = self._stopping.is_set()
             try:
-                with self._leading() as still_leading:
+                with self._ledger.database.leadership(f"publish {self._ledger.schema}") as still_leading:
                     while still_leading() and self.failure is None:
                         self._sign()
                         if last_time or self._stopping.wait(CHECKPOINT_INTERVAL):
@@ -64,19 +62,3 @@ class Publishing:
             # To sign on could fork the log: nothing short of an operator may go on from here.
             self.failure = error.detail
             logger.error("log refuses to sign", extra={"region": self._ledger.region, "reason": error.detail})
-
-    @contextlib.contextmanager
-    def _leading(self) -> Iterator[Callable[[], bool]]:
-        """Gives a question: whether this process leads. It is asked of the connection that holds the lock."""
-        connection = self._ledger.database.connect()
-
-        def leads() -> bool:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (f"publish {self._ledger.schema}",))
-                row = cursor.fetchone()
-            return bool(row and row[0])
-
-        try:
-            yield leads
-        finally:
-            connection.close()

@@ -6,6 +6,7 @@ to be with that region.
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from ledger.events.body import RECORD_TYPES, decode_event
 from ledger.events.transfer import TransferAccepted, TransferClosed, TransferOffered
 from ledger.store.exchange import conservation as store
 from ledger.store.exchange.conservation import Entry, Known, Letter, Log, Move, Person, Schemas, Settled, Step
-from ledger.store.postgres.database import Cursor
+from ledger.store.postgres.database import Cursor, Database
 
 Name = tuple[str, int]
 """Of an event: origin and position."""
@@ -116,6 +117,18 @@ class Tables:
     letters: list[Letter] = field(default_factory=list)
     logged: dict[str, dict[int, bytes]] = field(default_factory=dict)
     """Log entries that others name, by region and position."""
+
+
+def regions(database: Database) -> list[str]:
+    """Codes of the regions in a database."""
+    with database.read() as cursor:
+        return store.regions(cursor)
+
+
+def examine_databases(databases: Sequence[tuple[Database, Schemas]]) -> Report:
+    """Compare regions in the databases in which they are, each in one snapshot."""
+    with contextlib.ExitStack() as stack:
+        return examine([(stack.enter_context(database.read()), schemas) for database, schemas in databases])
 
 
 def examine(sources: Sequence[tuple[Cursor, Schemas]]) -> Report:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from ledger.app.ledger import Ledger
 from ledger.audit.imports import CITING, ImportsAudit
 from ledger.crypto.keys import VerifyingKey, parse_vkey
 from ledger.errors import LedgerError, NotFound
@@ -86,6 +87,12 @@ def audit_published(cursor: Cursor, schema: str, region: str, origin: str, note:
     if problem is not None:
         report.findings.append(problem)
     return report
+
+
+def audit_ledger(ledger: Ledger, note: str | None) -> Report:
+    """The same of a whole ledger, in a snapshot of its own."""
+    with ledger.database.read() as cursor:
+        return audit_published(cursor, ledger.schema, ledger.region, ledger.origin, note)
 
 
 def _open_published(cursor: Cursor, schema: str, note: str | None) -> Checkpoint:

@@ -17,7 +17,6 @@ from ledger.crypto.multikey import parse_multikey
 from ledger.domain.state import CredentialKeyRecord
 from ledger.errors import NotFound
 from ledger.ids import parse_list_name
-from ledger.store import proofs
 
 router = APIRouter(tags=["verification"])
 
@@ -26,8 +25,7 @@ _CACHE = {"cache-control": "public, max-age=300", "access-control-allow-origin":
 
 
 def _keys(region: Region) -> list[CredentialKeyRecord]:
-    with region.ledger.database.read() as cursor:
-        return proofs.credential_keys(cursor, region.ledger.schema)
+    return region.ledger.proofs.credential_keys()
 
 
 @router.get("/regions/{region}/did.json", summary="The did document of a region", response_class=JSONResponse)

@@ -29,7 +29,6 @@ from ledger.errors import Forbidden, Invalid, NotFound, NotYet
 from ledger.events.proofs import RevocationReason
 from ledger.ids import check_uuid, check_volunteer, format_time, issuer_kind, parse_time
 from ledger.limits import ACCESSES_SHOWN_MAX, PAGE_ROWS_MAX
-from ledger.store import proofs
 
 router = APIRouter(prefix="/v1/regions/{region}", tags=["proofs"])
 T = TypeVar("T")
@@ -182,8 +181,7 @@ def list_proofs(
     whose = check_volunteer(volunteer or session.issuer)
     if not may_ask_for(region, session, whose):
         raise NotFound("no such volunteer, or not yours to see")
-    with region.ledger.database.read() as rows:
-        found = proofs.held_by(rows, region.ledger.schema, whose, position_of(cursor), limit + 1)
+    found = region.ledger.proofs.held_by(whose, position_of(cursor), limit + 1)
     following = str(found[limit - 1].position) if len(found) > limit else None
     return ProofsOut(proofs=_shown(region, found[:limit]), next=following)
 
@@ -278,8 +276,7 @@ def revoke(region: Served, session: Reader, proof: str, asked: RevocationIn) -> 
 def get_accesses(region: Served, session: Reader, proof: str) -> list[AccessOut]:
     """The latest first: pages opened, names tried, files fetched. Offline checks leave no trace, by design."""
     _holding(region, session, proof)
-    with region.ledger.database.read() as cursor:
-        found = proofs.accesses(cursor, region.ledger.schema, proof, ACCESSES_SHOWN_MAX)
+    found = region.ledger.proofs.accesses(proof, ACCESSES_SHOWN_MAX)
     return [AccessOut(at=format_time(one.at), action=one.action, by=one.by, outcome=one.outcome) for one in found]
 
 
