@@ -131,7 +131,7 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def lint_imports(root: Path, contract: str) -> tuple[int, str]:
-    command = [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache", "--contract", contract]
+    command = [str(Path(sys.executable).with_name("lint-imports")), "--no-logo", "--no-cache", "--contract", contract]
     environment = {**os.environ, "COLUMNS": "500"}
     done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120, check=False)
     return done.returncode, done.stdout
