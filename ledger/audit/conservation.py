@@ -24,7 +24,7 @@ from ledger.store.exchange.conservation import Entry, Known, Letter, Log, Move, 
 from ledger.store.postgres.database import Cursor, Database
 
 Name = tuple[str, int]
-"""Of an event: origin and position."""
+"""An event by origin and position."""
 Kind = Literal["two-homes", "no-home", "counted-twice", "lost", "unequal", "unproven", "forked"]
 RULES: Final[Mapping[Kind, tuple[str, str]]] = {
     "two-homes": ("a person has one home, and a move leads to one", "同一人只有一个归属地，一次转移只到一处"),
@@ -35,7 +35,7 @@ RULES: Final[Mapping[Kind, tuple[str, str]]] = {
     "unproven": ("a transfer ends by the other side's proof", "转移的结束缺少对方的证明"),
     "forked": ("what others rely on stands in the log", "其他地区所依据的事件不在原日志中"),
 }
-"""What must hold, in English and Chinese, by the name of what breaks it."""
+"""The rules that must hold, in English and Chinese, by the kind of finding that breaks them."""
 
 
 class Finding(NamedTuple):
@@ -64,7 +64,7 @@ def _by_code() -> dict[str, Sums]:
 
 @dataclass(slots=True)
 class Share:
-    """What one region has. Every entry is in one of the first four, of one region, or with a region not looked at."""
+    """The entries of one region. Each is in one of the first four, of one region, or with a region not looked at."""
 
     home: Sums = field(default_factory=Sums)
     transit: dict[str, Sums] = field(default_factory=_by_code)
@@ -79,7 +79,7 @@ class Share:
 
 @dataclass(slots=True)
 class Report:
-    """What was found."""
+    """The shares of all regions, and the findings."""
 
     regions: dict[str, Share]
     others: dict[str, Sums] = field(default_factory=_by_code)
@@ -105,7 +105,7 @@ class Report:
 
 @dataclass(slots=True)
 class Tables:
-    """What was read of all regions."""
+    """The rows of all regions."""
 
     logs: list[Log] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
@@ -180,9 +180,9 @@ class _Examination:
         self._waiting: set[Name] = set()
         self._aside: set[Name] = set()
         self._names: dict[tuple[str, str], Name] = {}
-        """Of the event that recorded an entry, by origin and id."""
+        """The event that recorded an entry, by origin and id."""
         self._states: dict[Name, Literal["way", "aside", "lost"]] = {}
-        """What became of events that are not at home."""
+        """The fate of each event that is not at home."""
 
     def report(self) -> Report:
         self._settle_homes()

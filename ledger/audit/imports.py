@@ -1,6 +1,6 @@
 """Audit of what a ledger received: every import proven, every event that rests on one, every place in a record.
 
-Whom to believe is what the log itself says: the keys of logs in `region.peer_recognised/1`.
+The keys of other logs are those that the log itself recognises: `region.peer_recognised/1`.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ CITING: Final = frozenset(
 """Types of the region's events that rest on an event of another ledger."""
 
 Tell = Callable[[str, int | None, str | None], None]
-"""Takes a finding: what is wrong, and with which event of this log, by position and id, if with one."""
+"""Takes a finding: its detail, then position and id of the event of this log that it concerns, if any."""
 
 
 def cited_by(event: Event) -> Cited | None:
@@ -67,7 +67,7 @@ def cited_by(event: Event) -> Cited | None:
 
 
 def _sender(event: AnyEvent) -> str | None:
-    """Who sent what an event rests on, if it says so; the record of a lost home may come from anybody."""
+    """The sender that an event names, if it names one; the record of a lost home may come from anybody."""
     if isinstance(event, EntryReceived):
         return event.sender
     if isinstance(event, Decision) and getattr(event, "recovery", UNSET) is UNSET:
@@ -118,7 +118,7 @@ class ImportsAudit:
                 self._settle()
 
     def finish(self) -> None:
-        """Check what has to wait until the log is read."""
+        """Check the imports, which needs all keys of the log, and the number of places."""
         self._settle()
         receipts = imports.count_places(self.cursor, self.schema)
         if receipts != self._receipts:
@@ -130,7 +130,7 @@ class ImportsAudit:
     # -- what the region's events rest on ---------------------------------------------------------------
 
     def _settle(self) -> None:
-        """What was cited is there, with that entry, and has the place that the event gave it."""
+        """Check that every cited event is there, with that entry, and has the place that the citing event gave it."""
         waiting, self._waiting = self._waiting, []
         names = {(one.cited.origin, one.cited.position) for one in waiting}
         entries = imports.entries(self.cursor, self.schema, self.origin, names)
@@ -150,7 +150,7 @@ class ImportsAudit:
                 self._check_arrival(one, one.event)
 
     def _check_senders(self, waiting: Sequence[_Citing]) -> None:
-        """What came with an event is said to come from whom the event says it came from."""
+        """Check that the imports of an event name the sender that the event names."""
         said = {one.position: (one, sender) for one in waiting if (sender := _sender(one.event)) is not None}
         for at, sender in imports.senders(self.cursor, self.schema, said):
             one, expected = said[at]
@@ -158,7 +158,7 @@ class ImportsAudit:
                 self._tell(one, f"came from {expected}, and imports of it from {sender!r:.80}")
 
     def _check_arrival(self, one: _Citing, event: TransferAccepted) -> None:
-        """The record that arrived is the one that was accepted; what was known here beyond it comes behind it."""
+        """Check that the accepted record arrived, and that events known here before and not in it come behind it."""
         found = imports.places(self.cursor, self.schema, self.origin, [one.position]).get(one.position, [])
         self._receipts += len(found)
         entries = imports.entries(self.cursor, self.schema, self.origin, set(found))
@@ -216,7 +216,7 @@ class ImportsAudit:
             raise Untrusted("the columns say other than the body")
 
     def _check_entry(self, row: StoredImport) -> None:
-        """What is left of an event that was erased: its entry, in a tree that its log signed."""
+        """Check all that is left of an event that was erased: its entry, in a tree that its log signed."""
         item = row.evidence(b"")
         error: LedgerError = Untrusted("the origin is not recognised")
         for key in self._keys.get(row.origin, []):

@@ -1,6 +1,6 @@
 """Audit: from bodies to entries, tree and checkpoint, every signature under the key valid at its position.
 
-It believes nothing that is stored twice: what one column says is derived again from the bodies.
+It believes nothing that is stored twice: every column that repeats a body is derived again from the body.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from ledger.tlog.entries import commitment_to
 
 _PAGE = 5_000
 FINDINGS_MAX = 50
-"""After so many the log is not worth reading on."""
+"""Findings after which the audit stops."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that does not hold, with the event it concerns as far as there is one."""
+    """Something that does not hold, with the event it concerns, if it concerns one."""
 
     position: int | None
     event_id: str | None
@@ -41,7 +41,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Report:
-    """What was read and what was found."""
+    """The numbers of rows read, and the findings."""
 
     events: int = 0
     submissions: int = 0

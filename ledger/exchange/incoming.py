@@ -1,4 +1,4 @@
-"""The other side: what a message of a peer leads to here. It is verified, decided, and answered for good."""
+"""Messages from peers: each is verified, decided, and answered for good."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from ledger.store.exchange import imports
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of a message: `done` with the event that it led to, `waiting` for what is not here yet, or `aside`.
+    """The outcome of a message: `done` with the event that it led to, `waiting` for what is not here yet, or `aside`.
 
     The sender is rid of it in each case: this region has it, and keeps it.
     """
@@ -77,7 +77,7 @@ class Message:
         return self.foreign.event.ledger
 
     def brought(self, sender: str, *more: Verified, support: Iterable[Verified] = ()) -> Brought:
-        """What the event that answers it relies on."""
+        """The foreign events that the answer to this message relies on."""
         return Brought(sender=sender, cited=(self.told, *more), support=(*self.support, *support))
 
 
@@ -103,7 +103,7 @@ def _check_logs(desk: Desk, found: Iterable[Foreign]) -> None:
 
 
 def handle(desk: Desk, message: Message, sender: str) -> Answer:
-    """Do what the message asks for, if that can be done at once; an offer waits for `decide`."""
+    """Do at once what the message asks for, if that is possible; an offer waits for `decide`."""
     event = message.foreign.event
     try:
         match event:
@@ -124,7 +124,7 @@ def handle(desk: Desk, message: Message, sender: str) -> Answer:
 
 
 def _refused(refused: Refused) -> Answer:
-    """What was refused may be admitted later, or came before; everything else is for the operator to look at."""
+    """The answer to a refusal: some may be admitted later or came before, all others are for the operator."""
     codes = {problem.code for problem in refused.problems}
     if codes <= {"unknown-entry", "wrong-join"}:
         return Answer("waiting", None, refused.detail)
@@ -171,7 +171,7 @@ def _end(desk: Desk, message: Message, event: Decision) -> Answer:
 
 
 def _already(desk: Desk, foreign: Foreign) -> Answer | None:
-    """What was decided on this very offer, if anything was."""
+    """The answer that says how this very offer was decided, if it was."""
     for row in desk.ledger.stream(foreign.event.subject):
         event = decode_event(row.body or b"")
         if isinstance(event, Decision) and event.basis == cite(foreign):

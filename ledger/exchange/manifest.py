@@ -1,4 +1,4 @@
-"""What a record consists of: its events in order, what they come to, and the key events that check them."""
+"""A person's record: its events in order, the sums of its entries, and the key events that check them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Record:
         return sum(one.minutes for one in self.sums)
 
     def signed_by(self, origin: str, region: str) -> set[tuple[str, str]]:
-        """(origin, issuer) of whom keys are needed: of who signed its events, the person, and the region that keeps it.
+        """(origin, issuer) of everyone whose keys are needed: the signers of its events, the person, and the region.
 
         `origin` is that of the region's ledger.
         """
@@ -88,7 +88,7 @@ def collect(cursor: Cursor, schema: str, origin: str, ids: Sequence[str], size: 
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    """Proves what a ledger keeps: its own events by its checkpoint, foreign ones by what came with them."""
+    """Gives the evidence of events: of own ones by the checkpoint, of foreign ones as it came with them."""
 
     cursor: Cursor
     schema: str

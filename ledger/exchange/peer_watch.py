@@ -26,7 +26,7 @@ Report = Callable[[str, bytes], None]
 
 
 class Watch:
-    """What one region has seen of its peers' logs."""
+    """Compares what peers show with what one region saw of their logs before."""
 
     def __init__(self, database: Database, schema: str, origin: str, report: Report) -> None:
         self._database = database
@@ -84,7 +84,7 @@ class Watch:
                     self._compare(cursor, item, foreign)
 
     def _compare(self, cursor: Cursor, item: Evidence, foreign: Foreign) -> None:
-        """Each record that came from this log: was it offered with this revocation left out?"""
+        """Accuse every offer of this log that left the revocation out of its keys."""
         names = imports.offers_of(cursor, self._schema, item.origin)
         for offer in imports.evidence(cursor, self._schema, names).values():
             said = decode_event(offer.body)
@@ -93,6 +93,7 @@ class Watch:
                 self._accuse(cursor, offer, said, item, foreign)
 
     def _accuse(self, cursor: Cursor, offer: Evidence, said: TransferOffered, item: Evidence, foreign: Foreign) -> None:
+        """Report an accepted offer whose list of keys needed this revocation and lacks it."""
         accepted_at = transfers.accepted_at(cursor, self._schema, said.subject.removeprefix("transfer:"))
         if accepted_at is None:
             return

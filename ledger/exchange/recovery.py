@@ -142,7 +142,7 @@ def _accept(desk: Desk, found: RecordFile, known: Transfer, answers: list[Messag
 
 
 def _answers(desk: Desk, known: Transfer) -> list[Message]:
-    """What peers answered to an announcement, each verified again."""
+    """The answers of peers to an announcement, each verified again."""
     with desk.ledger.database.read() as cursor:
         rows = inbox.of_kind(cursor, desk.ledger.schema, "recovery.answered/1")
     found = (incoming.check(desk, row.message) for row in rows)

@@ -18,7 +18,7 @@ Stated = tuple[RecordStated, int]
 
 
 def person(desk: Desk, volunteer: str) -> Volunteer:
-    """Who it is whose record is kept here; raise NotFound, or Conflict when the home is elsewhere."""
+    """The person whose record is kept here, by any of their ids; raise NotFound, or Conflict for a home elsewhere."""
     found = desk.ledger.record(Volunteer, volunteer)
     if found is not None and found.alias_of is not None:
         found = desk.ledger.record(Volunteer, found.alias_of)
@@ -59,7 +59,7 @@ def state(desk: Desk, volunteer: str, check_writable: Callable[[], None] = lambd
 
 
 def _said(event: RecordStated) -> tuple[object, ...]:
-    """What makes another statement necessary: all of it but up to where it looked."""
+    """The fields whose change makes another statement necessary: all but the size it looked at."""
     return event.aliases, event.epoch, event.events, event.root, event.sums
 
 

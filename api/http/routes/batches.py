@@ -28,7 +28,7 @@ class BatchIn(Selection):
 
 
 class BatchOut(BaseModel):
-    """How far a batch has come."""
+    """The progress of a batch."""
 
     id: str
     created: str

@@ -1,4 +1,4 @@
-"""What anyone needs of an issuer to check a proof: did document, token keys, status lists, achievements."""
+"""Documents of an issuer that anyone needs to check a proof: DID document, token keys, status lists, achievements."""
 
 from __future__ import annotations
 

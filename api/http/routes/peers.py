@@ -1,4 +1,4 @@
-"""What regions ask of each other: messages to an inbox, bundles, keys; and how a transfer stands, for people."""
+"""Requests of other regions: messages to the inbox, bundles, keys; and the state of a transfer, for people."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _LINES: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {JSON_LINES: 
 
 
 class AnswerOut(BaseModel):
-    """What became of a message; in each state this region has it, and keeps it."""
+    """The outcome of a message; in each state this region has it, and keeps it."""
 
     state: str = Field(description="done; waiting for what is not here yet; or aside, for the operator to look at")
     position: int | None = Field(description="of the event in this region's log to which it led")

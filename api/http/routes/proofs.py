@@ -51,7 +51,7 @@ def check_consent(session: Session, volunteer: str, request: holdings.Request) -
 
 
 def _consented(request: holdings.Request, consent: str | None) -> holdings.Request:
-    """What was asked for before, with the place of this consent; raise Invalid when that is no text."""
+    """The request made before, with the place of this consent; raise Invalid when that is no text."""
     if consent is None:
         return replace(request, consent=UNSET)
     try:
@@ -113,7 +113,7 @@ def _ask(region: Region, session: Session, asked: ProofIn) -> Ask:
 
 @contextmanager
 def _at(pointer: str) -> Iterator[None]:
-    """Of what is wrong with a field, the place."""
+    """Re-raise Invalid with this JSON pointer."""
     try:
         yield
     except Invalid as error:
@@ -121,7 +121,7 @@ def _at(pointer: str) -> Iterator[None]:
 
 
 def wait_for_totals(region: Region) -> None:
-    """Until the totals have seen everything that was in the log when this was called; raise NotYet."""
+    """Wait until the totals have seen everything that is in the log now; raise NotYet when that takes too long."""
     last = region.ledger.head().size - 1
     if not region.runner.wait(last, _WAIT_SECONDS):
         raise NotYet(f"the totals have not seen position {last}", retry_after=1)
@@ -149,7 +149,7 @@ def _shown(region: Region, found: Sequence[Proof]) -> list[ProofOut]:
 
 
 def _stated(holding: holdings.Holding) -> dict[str, Any]:
-    """What tells one proof of a volunteer from another."""
+    """The fields that tell one proof of a volunteer from another."""
     request, statement = holding.request, holding.statement
     minutes = statement.star.minutes if isinstance(statement, model.StarStatement) else statement.minutes
     return {

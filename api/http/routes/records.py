@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1/regions/{region}", tags=["records"])
 JSON_LINES: Final = "application/jsonl"
 _PIECE: Final = 64 * 1024
 _MEMORY: Final = 4 * 1024 * 1024
-"""Of one file; a longer one is put down on disk until it is sent."""
+"""Bytes of one file that stay in memory; a longer one lies on disk until it is sent."""
 _LINES: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {JSON_LINES: {}}}}
 
 

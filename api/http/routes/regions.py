@@ -38,7 +38,7 @@ class RegionOut(BaseModel):
 
 
 class DayOut(BaseModel):
-    """What was served on a day, by state."""
+    """The service of a day, by state."""
 
     day: str
     state: str
@@ -47,7 +47,7 @@ class DayOut(BaseModel):
 
 
 class RegionTotals(BaseModel):
-    """What a region comes to, by state."""
+    """The totals of a region, by state."""
 
     total: dict[str, Sum]
     by_year: dict[str, dict[str, Sum]]

@@ -158,7 +158,7 @@ async def volunteer_entries(
     limit: Annotated[int, Query(ge=1, le=PAGE_ROWS_MAX)] = 50,
     after: After = None,
 ) -> EntriesOut:
-    """Those recorded last first; an organisation sees its own, and of others' doings only that one is contested."""
+    """The latest first. An organisation sees its own entries, and whether one is contested, not by whose entry."""
     await _wait(region, after)
     return await asyncio.to_thread(_entries, region, session, volunteer, cursor, limit)
 
@@ -176,7 +176,7 @@ def _entries(region: Region, session: Session, volunteer: str, cursor: str | Non
 
 
 _IMPORTED: Final = "i"
-"""Begins a cursor that stands for an entry recorded elsewhere: its position here is negative."""
+"""Prefix of a cursor for an entry recorded elsewhere, whose position here is negative."""
 
 
 def _before(cursor: str | None) -> int | None:
@@ -232,7 +232,7 @@ class OrganisationOut(BaseModel):
 
 
 class OrganisationTotals(BaseModel):
-    """What an organisation recorded, by state; for itself and the region."""
+    """The hours that an organisation recorded, by state; for itself and the region."""
 
     id: str
     total: dict[str, Sum]

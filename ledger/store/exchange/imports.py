@@ -106,7 +106,7 @@ def _row(one: Import, digests: Mapping[str, bytes]) -> tuple[object, ...]:
 
 
 def about(event: AnyEvent) -> str:
-    """Whom an import is kept under: the person, if it is about a move of theirs, or else the subject."""
+    """The stream that an import is kept under: the person, if it is about a move of theirs, or else the subject."""
     return event.volunteer if isinstance(event, TransferEvent) else event.subject
 
 
@@ -118,7 +118,7 @@ _EVIDENCE: Final = (
 
 
 def evidence(cursor: Cursor, schema: str, names: Iterable[Name]) -> dict[Name, Evidence]:
-    """What proves these events, as far as they were imported and not erased."""
+    """The evidence of these events, as far as they were imported and not erased."""
     call, values = copying.arrays({"origin": LABEL, "position": BIGINT}, sorted(set(names)))
     columns = _EVIDENCE.format(schema=schema)
     cursor.execute(
@@ -191,7 +191,7 @@ def place_of(database: Database, schema: str, name: Name) -> int | None:
 
 
 def count_places(cursor: Cursor, schema: str) -> int:
-    """How many places events of this log gave to what they received."""
+    """The number of places that events of this log gave to events they received."""
     cursor.execute(f"SELECT count(*) FROM {schema}.receipts")
     [(count,)] = cursor.fetchall()
     return int(count)

@@ -31,7 +31,7 @@ _COMMITMENTS_MAX: Final = 100_000
 """Commitments that are read in one query; more only for one submission."""
 
 SubmissionTrees: TypeAlias = Trees
-"""What provers of one process share: the trees of submissions, and of complete tiles of the logs."""
+"""The trees of submissions and of complete tiles of the logs, shared by the provers of one process."""
 
 _root_of = lru_cache(maxsize=4096)(lambda text: read_note(text).root)
 

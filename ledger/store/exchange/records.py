@@ -57,7 +57,7 @@ def record(cursor: Cursor, schema: str, volunteers: Sequence[str], size: int) ->
 
 
 def received(cursor: Cursor, schema: str, positions: Sequence[int]) -> dict[int, list[Kept]]:
-    """What the events at these positions received, in order."""
+    """The events of other logs that each of the events at these positions received, in order."""
     cursor.execute(
         f"SELECT r.at, r.turn, {_OWN.format(schema=schema)} JOIN {schema}.receipts r ON r.origin = ''"
         " AND r.position = e.position WHERE r.at = ANY(%(at)s)"
