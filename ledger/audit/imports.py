@@ -132,52 +132,54 @@ class ImportsAudit:
     def _settle(self) -> None:
         """Check that every cited event is there, with that entry, and has the place that the citing event gave it."""
         waiting, self._waiting = self._waiting, []
-        names = {(one.cited.origin, one.cited.position) for one in waiting}
+        names = {(citing.cited.origin, citing.cited.position) for citing in waiting}
         entries = imports.entries(self.cursor, self.schema, self.origin, names)
-        for one in waiting:
-            name = (one.cited.origin, one.cited.position)
-            if entries.get(name) != _entry_of(one.cited):
-                self._tell(one, f"rests on position {name[1]} of {name[0]}, which is not among the imports")
+        for citing in waiting:
+            name = (citing.cited.origin, citing.cited.position)
+            if entries.get(name) != _entry_of(citing.cited):
+                self._tell(citing, f"rests on position {name[1]} of {name[0]}, which is not among the imports")
         self._check_senders(waiting)
-        received = [one for one in waiting if isinstance(one.event, EntryReceived)]
-        places = imports.places(self.cursor, self.schema, self.origin, [one.position for one in received])
-        for one in received:
+        received = [citing for citing in waiting if isinstance(citing.event, EntryReceived)]
+        places = imports.places(self.cursor, self.schema, self.origin, [citing.position for citing in received])
+        for citing in received:
             self._receipts += 1
-            if places.get(one.position) != [(one.cited.origin, one.cited.position)]:
-                self._tell(one, "the receipts do not say what it received")
-        for one in waiting:
-            if isinstance(one.event, TransferAccepted):
-                self._check_arrival(one, one.event)
+            if places.get(citing.position) != [(citing.cited.origin, citing.cited.position)]:
+                self._tell(citing, "the receipts do not say what it received")
+        for citing in waiting:
+            if isinstance(citing.event, TransferAccepted):
+                self._check_arrival(citing, citing.event)
 
     def _check_senders(self, waiting: Sequence[_Citing]) -> None:
         """Check that the imports of an event name the sender that the event names."""
-        said = {one.position: (one, sender) for one in waiting if (sender := _sender(one.event)) is not None}
+        said = {
+            citing.position: (citing, sender) for citing in waiting if (sender := _sender(citing.event)) is not None
+        }
         for at, sender in imports.senders(self.cursor, self.schema, said):
-            one, expected = said[at]
+            citing, expected = said[at]
             if sender != expected:
-                self._tell(one, f"came from {expected}, and imports of it from {sender!r:.80}")
+                self._tell(citing, f"came from {expected}, and imports of it from {sender!r:.80}")
 
-    def _check_arrival(self, one: _Citing, event: TransferAccepted) -> None:
+    def _check_arrival(self, citing: _Citing, event: TransferAccepted) -> None:
         """Check that the accepted record arrived, and that events known here before and not in it come behind it."""
-        found = imports.places(self.cursor, self.schema, self.origin, [one.position]).get(one.position, [])
-        self._receipts += len(found)
-        entries = imports.entries(self.cursor, self.schema, self.origin, set(found))
-        if len(entries) < len(set(found)):
-            self._tell(one, "the receipts name events that are not there")
+        received = imports.places(self.cursor, self.schema, self.origin, [citing.position]).get(citing.position, [])
+        self._receipts += len(received)
+        entries = imports.entries(self.cursor, self.schema, self.origin, set(received))
+        if len(entries) < len(set(received)):
+            self._tell(citing, "the receipts name events that are not there")
             return
-        root = merkle.entries_root(entries[name] for name in found[: event.events])
-        if len(found) < event.events or encode_base64url(root) != event.root:
-            self._tell(one, "the record that was received has not the number or the root that was accepted")
-        listed = set(found[: event.events])
+        root = merkle.entries_root(entries[name] for name in received[: event.events])
+        if len(received) < event.events or encode_base64url(root) != event.root:
+            self._tell(citing, "the record that was received has not the number or the root that was accepted")
+        listed = set(received[: event.events])
         ids = [event.volunteer, *event.aliases]
-        kept = records.record(self.cursor, self.schema, ids, one.position)
+        kept = records.record(self.cursor, self.schema, ids, citing.position)
         names_kept = [(event.origin or self.origin, event.position) for event in kept]
         beyond = [name for name in names_kept if name not in listed]
-        if found[event.events :] != beyond:
-            self._tell(one, "behind the record that arrived stands something else than was known before")
+        if received[event.events :] != beyond:
+            self._tell(citing, "behind the record that arrived stands something else than was known before")
 
-    def _tell(self, one: _Citing, detail: str) -> None:
-        self.tell(detail, one.position, one.event.id)
+    def _tell(self, citing: _Citing, detail: str) -> None:
+        self.tell(detail, citing.position, citing.event.id)
 
     # -- imports ----------------------------------------------------------------------------------------
 
@@ -222,8 +224,8 @@ class ImportsAudit:
         for key in self._keys.get(row.origin, []):
             try:
                 tree = open_checkpoint(item.checkpoint, key)
-            except LedgerError as found:
-                error = found
+            except LedgerError as refused:
+                error = refused
                 continue
             leaf = merkle.leaf_hash(bytes(row.entry))
             merkle.check_inclusion(leaf, item.position, tree.size, item.log_path, tree.root)

@@ -162,11 +162,11 @@ class _Audit:
                 waiting = next(rows, None)
             if stray:
                 yield None, stray
-            found = []
+            covered = []
             while waiting is not None and waiting.position < first + count:
-                found.append(waiting)
+                covered.append(waiting)
                 waiting = next(rows, None)
-            yield stored, found
+            yield stored, covered
         stray = [] if waiting is None else [waiting, *rows]
         if stray:
             yield None, stray

@@ -87,16 +87,16 @@ def check(desk: Desk, data: bytes) -> Message:
     checker = desk.checker()
     support = tuple(checker.learn_verified(keys))
     foreign = checker.check(told)
-    _check_logs(desk, [foreign, *(one for _, one in support)])
+    _check_logs(desk, [foreign, *(learned for _, learned in support)])
     desk.seen([told, *keys])
     desk.watch.keys(support)
     desk.watch.move(told, foreign)
     return Message((told, foreign), support)
 
 
-def _check_logs(desk: Desk, found: Iterable[Foreign]) -> None:
+def _check_logs(desk: Desk, events: Iterable[Foreign]) -> None:
     """Raise Untrusted for an event addressed to another region than the one whose log it stands in."""
-    for origin, ledger in {(one.origin, one.event.ledger) for one in found}:
+    for origin, ledger in {(foreign.origin, foreign.event.ledger) for foreign in events}:
         known = {desk.code} if origin == desk.origin else {peer.region for peer in desk.peers(origin)}
         if ledger not in known:
             raise Untrusted(f"{origin!r:.80} is not the log of {ledger}")
@@ -159,9 +159,9 @@ def cite(foreign: Foreign) -> Cited:
 
 
 def _end(desk: Desk, message: Message, event: Decision) -> Answer:
-    found = desk.ledger.record(Transfer, name_of(event))
-    if found is not None and found.state in ("closed", "cancelled"):
-        return Answer("done", found.decided)
+    known = desk.ledger.record(Transfer, name_of(event))
+    if known is not None and known.state in ("closed", "cancelled"):
+        return Answer("done", known.decided)
     kind = TransferClosed if isinstance(event, TransferAccepted) else TransferCancelled
     made = kind(**desk.common(event.subject), volunteer=event.volunteer, outcome=cite(message.foreign))
     return Answer("done", desk.issue(made, message.brought(event.ledger)).first)
@@ -200,7 +200,7 @@ def decide(desk: Desk, message: Message, fetch: Fetch, sealing_key: bytes) -> An
     chunks = fetch(message.sender, name_of(offer))
     try:
         received = receiver.read(chunks)
-        _check_logs(desk, [one for _, one in (*received.support, *received.record)])
+        _check_logs(desk, [verified for _, verified in (*received.support, *received.record)])
         desk.seen(item for item, _ in (*received.support, *received.record))
     except wire.CutOff as error:
         raise Unavailable(f"the bundle did not come to its end: {error.detail}") from None
@@ -274,7 +274,7 @@ def _accept(desk: Desk, message: Message, received: bundles.Received) -> Answer:
         _check_free(desk, offer)
         if codes == {"offer-expired"}:
             return _decline(desk, message, TransferExpired(**_decision(desk, message)))
-        reasons = [bundles.objection(one.code, one.detail) for one in refused.problems]
+        reasons = [bundles.objection(problem.code, problem.detail) for problem in refused.problems]
         return _reject(desk, message, tuple(reasons[:TRANSFER_REASONS_MAX]))
 
 
@@ -288,6 +288,6 @@ def joined(desk: Desk, event: TransferAccepted, details: bytes | None) -> str | 
         if claim is not None:
             needs.append(Need(Claim, ("identity", claim)))
         decisions.load(cursor, schema, needs, state)
-        decisions.load(cursor, schema, [Need(Volunteer, one.holder) for one in state.all(Claim)], state)
+        decisions.load(cursor, schema, [Need(Volunteer, claimed.holder) for claimed in state.all(Claim)], state)
     moment = Moment(position=0, now=0, key_id="", region=desk.code, origin=desk.origin, claim=claim)
     return joined_by(state, event, moment)

@@ -62,8 +62,8 @@ def _may_see(region: Region, session: Session, volunteer: str) -> bool:
 
 
 def _person(region: Region, name: str) -> str:
-    found = region.ledger.record(Volunteer, name)
-    return name if found is None or found.alias_of is None else found.alias_of
+    record = region.ledger.record(Volunteer, name)
+    return name if record is None or record.alias_of is None else record.alias_of
 
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:

@@ -62,7 +62,9 @@ def _out(region: Region) -> RegionOut:
         origin=region.ledger.origin,
         log_vkey=str(region.log_key),
         tree_size=region.published_size(),
-        peers=[PeerOut(code=one.code, origin=one.origin, log_keys=list(one.log_keys)) for one in region.totals.peers()],
+        peers=[
+            PeerOut(code=peer.code, origin=peer.origin, log_keys=list(peer.log_keys)) for peer in region.totals.peers()
+        ],
     )
 
 
@@ -100,9 +102,9 @@ def totals(
         raise Forbidden("a region's totals are shown to the region; see …/organisations/{id}/statistics")
     for name, day in (("first", first), ("last", last)):
         _check_day(name, day)
-    found = region.totals.region()
+    sums = region.totals.region()
     days = [
-        DayOut(day=day, state=state, minutes=one.minutes, entries=one.entries)
-        for day, state, one in region.totals.days(first, last)
+        DayOut(day=day, state=state, minutes=served.minutes, entries=served.entries)
+        for day, state, served in region.totals.days(first, last)
     ]
-    return RegionTotals(total=found.total, by_year=found.by_year, by_category=found.by_category, days=days)
+    return RegionTotals(total=sums.total, by_year=sums.by_year, by_category=sums.by_category, days=days)

@@ -73,30 +73,30 @@ def keep(cursor: Cursor, schema: str, imports: Sequence[Import]) -> None:
     if not imports:
         return
     digests: dict[str, bytes] = {}
-    for one in imports:
-        for text in (one.evidence.note, one.evidence.checkpoint):
+    for item in imports:
+        for text in (item.evidence.note, item.evidence.checkpoint):
             if text not in digests:
                 digests[text] = sha256(text.encode()).digest()
     call, values = copying.arrays({"digest": BYTEA, "text": TEXT}, [(digest, text) for text, digest in digests.items()])
     cursor.execute(f"INSERT INTO {schema}.texts SELECT * FROM {call} ON CONFLICT DO NOTHING", values)
-    copying.copy(cursor, f"{schema}.imports", _COLUMNS, [_row(one, digests) for one in imports])
+    copying.copy(cursor, f"{schema}.imports", _COLUMNS, [_row(item, digests) for item in imports])
 
 
-def _row(one: Import, digests: Mapping[str, bytes]) -> tuple[object, ...]:
-    evidence, foreign = one.evidence, one.foreign
+def _row(item: Import, digests: Mapping[str, bytes]) -> tuple[object, ...]:
+    evidence, foreign = item.evidence, item.foreign
     return (
-        one.number,
+        item.number,
         evidence.origin,
         evidence.position,
         foreign.entry,
         foreign.event.id,
         about(foreign.event),
-        one.topic,
+        item.topic,
         foreign.event.issuer,
         foreign.key_id,
         evidence.body,
-        one.sender,
-        one.at,
+        item.sender,
+        item.at,
         digests[evidence.note],
         evidence.index,
         b"".join(evidence.note_path),
@@ -124,7 +124,7 @@ def evidence(cursor: Cursor, schema: str, names: Iterable[Name]) -> dict[Name, E
     cursor.execute(
         f"SELECT {columns} WHERE i.body IS NOT NULL AND (i.origin, i.position) IN (SELECT * FROM {call})", values
     )
-    return {(one.origin, one.position): one for one in _evidence(cursor)}
+    return {(item.origin, item.position): item for item in _evidence(cursor)}
 
 
 def support(cursor: Cursor, schema: str, issuers: Iterable[tuple[str, str]], topics: Collection[str]) -> list[Evidence]:
