@@ -168,6 +168,12 @@ def lint_imports(root: Path, contract: str) -> tuple[int, str]:
             id="a client with the database driver",
         ),
         pytest.param(
+            "store",
+            "Routes and pages read through the ledger, not from its store",
+            {"api/http/routes/planted.py": "import ledger.store.vault"},
+            id="a route that reads the store",
+        ),
+        pytest.param(
             "sql",
             "The database driver is met in ledger.store.postgres and ledger.store.recorder only",
             {"projections/planted.py": "from psycopg2.extensions import cursor"},
