@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import msgspec
 
 from ledger.app.ledger import Ledger
 from ledger.audit.imports import CITING, ImportsAudit
+from ledger.audit.report import FINDINGS_MAX, Finding, Report
 from ledger.crypto.keys import VerifyingKey, parse_vkey
 from ledger.errors import LedgerError, NotFound
 from ledger.events import submission
@@ -26,35 +26,6 @@ from ledger.tlog.checkpoint import Checkpoint, open_checkpoint
 from ledger.tlog.entries import commitment_to
 
 _PAGE = 5_000
-FINDINGS_MAX = 50
-"""Findings after which the audit stops."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something that does not hold, with the event it concerns, if it concerns one."""
-
-    position: int | None
-    event_id: str | None
-    detail: str
-
-
-@dataclass(slots=True)
-class Report:
-    """The numbers of rows read, and the findings."""
-
-    events: int = 0
-    submissions: int = 0
-    root: bytes = merkle.EMPTY_ROOT
-    findings: list[Finding] = field(default_factory=list)
-    imports: int = 0
-    erased: int = 0
-    """Imports whose bodies were erased; their entries are proven still."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything holds."""
-        return not self.findings
 
 
 class _Envelope(msgspec.Struct):
