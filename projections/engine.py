@@ -18,12 +18,11 @@ from typing import Any, ClassVar, Final
 
 from eventsourcing.persistence import Tracking
 from eventsourcing.projection import Projection
-from psycopg2.extensions import cursor as Cursor
 
 from ledger.app.ledger import Ledger
 from ledger.errors import Corrupt, Unavailable
 from ledger.store import log
-from ledger.store.postgres.database import LOST, Database
+from ledger.store.postgres.database import LOST, Cursor, Database
 from ledger.store.postgres.listener import Listener
 from ledger.store.recorder import PostgresTrackingRecorder, insert_tracking
 
@@ -79,6 +78,11 @@ class BatchProjection(Projection[PostgresTrackingRecorder]):
             cursor.execute(f"DROP SCHEMA {self.schema} CASCADE")
         if absent or lacking:
             cursor.execute(f"CREATE SCHEMA {self.schema};" + (_TRACKING + self.ddl).format(schema=self.schema))
+
+    def prepare(self) -> None:
+        """Make the schema and its tables, if they are not there, in a transaction of their own."""
+        with self.database.transaction() as cursor:
+            self.create(cursor)
 
     def beside(self, schema: str) -> BatchProjection:
         """The same projection over tables in another schema."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, cast
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger.domain import peers, rules
 from ledger.domain.arrival import needs_arrival, replay
 from ledger.domain.state import Arrived, Entry, Moment, Need, State, Volunteer
@@ -17,9 +15,10 @@ from ledger.events.peers import EntryReceived
 from ledger.events.registration import Revocation, VolunteerDisclaimed
 from ledger.events.transfer import TransferAccepted
 from ledger.store import decisions, log
-from ledger.store.exchange import imports
+from ledger.store.exchange import records
 from ledger.store.postgres import copying
 from ledger.store.postgres.copying import VOLUNTEER
+from ledger.store.postgres.database import Cursor
 
 Change = tuple[Entry | None, Entry]
 """An entry before (None when it is new) and after a batch."""
@@ -142,7 +141,7 @@ class Folding:
                 )
                 for one in kept
             )
-            for at, kept in imports.received(cursor, self._source, positions).items()
+            for at, kept in records.received(cursor, self._source, positions).items()
         }
 
     def _load_aliases(self, cursor: Cursor, state: State, subjects: set[str]) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger.events.body import CHANGE_TYPES
+from ledger.store.postgres.database import Cursor
 
 
 class SignedEvent(NamedTuple):

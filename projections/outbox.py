@@ -10,8 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger.domain import hours
 from ledger.domain.transfer_state import name_of
 from ledger.events.body import CHANGE_TYPES, RECORD_TYPES, decode_event, field_reader
@@ -21,6 +19,7 @@ from ledger.store.exchange import outbox
 from ledger.store.exchange.outbox import Message
 from ledger.store.postgres import copying
 from ledger.store.postgres.copying import BIGINT, INTEGER, LABEL, TEXT, UUID
+from ledger.store.postgres.database import Cursor
 from projections.engine import BatchProjection, Feed
 from projections.relay import Move, People, Place, Step, Told, messages_of, names_of, peers_of, relays
 

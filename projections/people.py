@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger.store.postgres.copying import VOLUNTEER
+from ledger.store.postgres.database import Cursor
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from datetime import date
 from typing import Any, Final
 
 from msgspec import UNSET
-from psycopg2.extensions import cursor as Cursor
 
 from ledger.credentials import model
 from ledger.credentials.holdings import Request
@@ -17,10 +16,10 @@ from ledger.limits import PROOF_LINES_MAX
 from ledger.schemes.facts import Service, Tally
 from ledger.schemes.recognition import Recognised, star_level
 from ledger.schemes.scheme import Scheme, scheme_for
-from ledger.store.exchange import imports
+from ledger.store.exchange import records
 from ledger.store.postgres import copying
 from ledger.store.postgres.copying import TEXT, VOLUNTEER
-from ledger.store.postgres.database import Database
+from ledger.store.postgres.database import Cursor, Database
 from projections import people
 from projections.people import Person
 from projections.totals import Totals
@@ -158,7 +157,7 @@ class Statements:
         )
         rows = cursor.fetchall()
         shown, rest = rows[:PROOF_LINES_MAX], rows[PROOF_LINES_MAX:]
-        bodies = imports.bodies(cursor, self._source, [row[7] for row in shown])
+        bodies = records.bodies(cursor, self._source, [row[7] for row in shown])
         names = self._names(cursor, {(row[0], row[8]) for row in shown})
         lines = []
         for issuer, activity, category, count, minutes, first, last, version, origin in shown:

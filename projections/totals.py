@@ -9,15 +9,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger.domain.entry_states import state_of
 from ledger.domain.state import Entry
 from ledger.limits import ENTRY_MINUTES_MAX
 from ledger.store import decisions, log
 from ledger.store.postgres import copying
 from ledger.store.postgres.copying import BIGINT, DATE, INTEGER, LABEL, UUID, VOLUNTEER
-from ledger.store.postgres.database import Database
+from ledger.store.postgres.database import Cursor, Database
 from ledger.store.schema import ENTRY_COLUMNS
 from projections.engine import BatchProjection
 from projections.folding import Change, Folding

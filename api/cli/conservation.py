@@ -15,12 +15,12 @@ from rich.table import Table
 
 from api.cli import common
 from api.wording.totals import hours
-from ledger.audit import conservation
-from ledger.audit.conservation import RULES, Report, Share, Sums
+from ledger.audit.conservation import examine_databases
+from ledger.audit.conservation import regions as regions_in
+from ledger.audit.shares import RULES, Report, Share, Sums
 from ledger.errors import NotFound
 from ledger.store import schema
 from ledger.store.exchange.conservation import Schemas
-from ledger.store.exchange.conservation import regions as regions_in
 from ledger.store.postgres.database import Database
 
 console = Console()
@@ -63,9 +63,7 @@ def _sources(folders: Sequence[Path], urls: Sequence[str]) -> Iterator[list[Sour
         for url in urls:
             database = Database(url)
             stack.callback(database.close)
-            with database.read() as cursor:
-                codes = regions_in(cursor)
-            found.append((database, _schemas(codes, found)))
+            found.append((database, _schemas(regions_in(database), found)))
         if not any(schemas for _, schemas in found):
             raise NotFound("no region is to be found there")
         yield found
@@ -81,17 +79,12 @@ def examined(sources: Sequence[Source]) -> Report:
 
     Snapshots of several databases are not of one moment: what moved between them would look lost.
     """
-    report = _examine(sources)
+    report = examine_databases(sources)
     if report.ok or len(sources) == 1:
         return report
-    again = _examine(sources)
+    again = examine_databases(sources)
     again.findings = [one for one in again.findings if one in report.findings]
     return again
-
-
-def _examine(sources: Sequence[Source]) -> Report:
-    with contextlib.ExitStack() as stack:
-        return conservation.examine([(stack.enter_context(database.read()), schemas) for database, schemas in sources])
 
 
 # -- what is shown ----------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from api.deployment.data_folder import Deployment
 from api.peers.exchange import Exchange, exchanges
 from ledger.errors import Invalid, NotFound
 from ledger.exchange import retries
+from ledger.exchange.messages import Messages
 from ledger.ids import check_region, format_time
 from ledger.store.exchange import inbox, outbox
 from projections.engine import advance
@@ -29,7 +30,6 @@ from projections.outbox import Outgoing, Outline
 console = Console(markup=False, emoji=False)
 errors = Console(stderr=True)
 
-_PAGE: Final = 500
 _SHOWN_MAX: Final = 10_000
 _INBOX: Final = re.compile(r"(.+)#([0-9]{1,16})")
 
@@ -66,36 +66,34 @@ class _Running:
         """Tell a peer the next thing that is due; whether there was one."""
         ledger = exchange.ledger
         now = ledger.now() * 1000
-        with ledger.database.transaction() as cursor:
-            rows = outbox.due(cursor, ledger.schema, now, 1, sorted(self.out_of_reach))
+        messages = Messages(ledger.database, ledger.schema)
+        rows = messages.take(now, 1, sorted(self.out_of_reach))
         if not rows:
             return False
         row = rows[0]
-        found = retries.attempt(
+        attempt = retries.attempt(
             lambda: exchange.node.message(row.origin, row.position),
             lambda data: exchange.peers.send(row.peer, data, ledger.region),
         )
-        if found.answer is not None:
+        if attempt.answer is not None:
             self.messages += 1
             self.told()
-        if found.fate.unreachable:
+        if attempt.fate.unreachable:
             self.out_of_reach.add(row.peer)
-        due = retries.due(found.fate, row.attempts, now)
-        with ledger.database.transaction() as cursor:
-            outbox.settle(cursor, ledger.schema, row.number, found.fate.state, due, found.fate.reason, found.said)
+        due = retries.due(attempt.fate, row.attempts, now)
+        messages.settle(row.number, attempt.fate.state, due, attempt.fate.reason, attempt.said)
         return True
 
 
 def _follow(exchange: Exchange) -> bool:
     """Derive messages from all that is new in the log."""
-    ledger, found = exchange.ledger, False
+    ledger, worked = exchange.ledger, False
     projection = Outgoing(ledger.database, ledger.schema)
-    with ledger.database.transaction() as cursor:
-        projection.create(cursor)
+    projection.prepare()
     with contextlib.closing(Outline(ledger)) as feed:
         while advance(projection, ledger.name, feed):
-            found = True
-    return found
+            worked = True
+    return worked
 
 
 @click.command()
@@ -117,11 +115,11 @@ def receive(data: Path, region: str | None, as_json: bool) -> None:
         finally:
             for exchange in running.all.values():
                 exchange.close()
-        left = [one for code in codes for one in _undone(running.all[code])]
-    counts = {state: sum(one["state"] == state for one in left) for state in ("waiting", "aside")}
-    found = {"messages": running.messages, **counts, "out_of_reach": sorted(running.out_of_reach)}
+        left = [message for code in codes for message in _undone(running.all[code])]
+    counts = {state: sum(message["state"] == state for message in left) for state in ("waiting", "aside")}
+    summary = {"messages": running.messages, **counts, "out_of_reach": sorted(running.out_of_reach)}
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        click.echo(json.dumps(summary, ensure_ascii=False))
     else:
         console.print(
             f"{running.messages} messages 消息; waiting 等待 {counts['waiting']}, aside 搁置 {counts['aside']}"
@@ -152,52 +150,55 @@ def pending(data: Path, region: str | None, as_json: bool) -> None:
     """
     with common.opened(data) as deployment:
         running = exchanges(deployment)
-        found = [one for code in _codes(deployment, region) for one in _undone(running[code])]
+        messages = [message for code in _codes(deployment, region) for message in _undone(running[code])]
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        click.echo(json.dumps(messages, ensure_ascii=False))
         return
     names = ("message 消息", "peer 对方", "kind 类型", "state 状态", "age 时长", "tries 次数", "reason 原因")
     # Folded, never cut: `retry` asks for the whole name.
     table = Table(*(Column(name, overflow="fold") for name in names))
-    for one in found:
-        arrow = "→" if one["box"] == "outbox" else "←"
-        name = f"{one['region']} {one['message']}"
-        age = _age(one["age"])
+    for message in messages:
+        arrow = "→" if message["box"] == "outbox" else "←"
+        name = f"{message['region']} {message['message']}"
+        age = _age(message["age"])
         table.add_row(
-            name, f"{arrow} {one['peer']}", one["kind"], one["state"], age, str(one["attempts"]), one["reason"]
+            name,
+            f"{arrow} {message['peer']}",
+            message["kind"],
+            message["state"],
+            age,
+            str(message["attempts"]),
+            message["reason"],
         )
-    console.print(table if found else "nothing is pending 没有未完成的消息")
+    console.print(table if messages else "nothing is pending 没有未完成的消息")
 
 
 def _undone(exchange: Exchange) -> list[dict[str, Any]]:
     """Messages of both boxes that are not done, as they are shown; at most _SHOWN_MAX of each."""
-    ledger, found = exchange.ledger, list[dict[str, Any]]()
-    now, after = ledger.now(), 0
-    with ledger.database.read() as cursor:
-        while len(found) < _SHOWN_MAX and (page := outbox.pending(cursor, ledger.schema, _PAGE, after)):
-            after = page[-1].number
-            found += [_shown(ledger.region, "outbox", str(one.number), one.peer, one, now) for one in page]
-        kept = inbox.pending(cursor, ledger.schema, _SHOWN_MAX)
-    return found + [
-        _shown(ledger.region, "inbox", f"{one.origin}#{one.position}", one.sender, one, now) for one in kept
+    ledger = exchange.ledger
+    now, region = ledger.now(), ledger.region
+    outgoing, incoming = Messages(ledger.database, ledger.schema).pending(_SHOWN_MAX)
+    return [
+        *(_shown(region, "outbox", str(row.number), row.peer, row, now) for row in outgoing),
+        *(_shown(region, "inbox", f"{row.origin}#{row.position}", row.sender, row, now) for row in incoming),
     ]
 
 
-def _shown(region: str, box: str, message: str, peer: str, one: outbox.Row | inbox.Row, now: int) -> dict[str, Any]:
+def _shown(region: str, box: str, message: str, peer: str, row: outbox.Row | inbox.Row, now: int) -> dict[str, Any]:
     return {
         "region": region,
         "box": box,
         "message": message,
         "peer": peer,
-        "kind": one.kind,
-        "origin": one.origin or None,
-        "position": one.position,
-        "state": one.state,
-        "created": format_time(one.created // 1000),
-        "age": max(now - one.created // 1000, 0),
-        "attempts": one.attempts,
-        "due": format_time(one.due // 1000) if one.state == "waiting" else None,
-        "reason": one.reason,
+        "kind": row.kind,
+        "origin": row.origin or None,
+        "position": row.position,
+        "state": row.state,
+        "created": format_time(row.created // 1000),
+        "age": max(now - row.created // 1000, 0),
+        "attempts": row.attempts,
+        "due": format_time(row.due // 1000) if row.state == "waiting" else None,
+        "reason": row.reason,
     }
 
 
@@ -224,17 +225,17 @@ def retry(message: str | None, peer: str | None, data: Path, region: str, as_jso
         (code,) = _codes(deployment, region)
         ledger = deployment.ledger(code)
         now, named = ledger.now() * 1000, _INBOX.fullmatch(message or "")
-        with ledger.database.transaction() as cursor:
-            if message is None:
-                count = outbox.send_again(cursor, ledger.schema, now, check_region(str(peer)))
-            elif message == "all":
-                count = outbox.retry(cursor, ledger.schema, now) + inbox.retry(cursor, ledger.schema, now)
-            elif message.isascii() and message.isdecimal() and len(message) <= 16:
-                count = outbox.retry(cursor, ledger.schema, now, int(message))
-            elif named:
-                count = inbox.retry(cursor, ledger.schema, now, (named[1], int(named[2])))
-            else:
-                raise Invalid("a message is named by its number, or by ORIGIN#POSITION: see `yongzhi transfer pending`")
+        messages = Messages(ledger.database, ledger.schema)
+        if message is None:
+            count = messages.send_again(now, check_region(str(peer)))
+        elif message == "all":
+            count = messages.retry_all(now)
+        elif message.isascii() and message.isdecimal() and len(message) <= 16:
+            count = messages.retry_outgoing(now, int(message))
+        elif named:
+            count = messages.retry_incoming(now, named[1], int(named[2]))
+        else:
+            raise Invalid("a message is named by its number, or by ORIGIN#POSITION: see `yongzhi transfer pending`")
     if not count and message != "all":
         raise NotFound(f"no message {message or f'to {peer}'} of {region} is there")
     click.echo(json.dumps({"messages": count})) if as_json else console.print(f"{count} messages 消息")

@@ -7,7 +7,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -108,10 +108,12 @@ def export(
 
 def _mirror(data: Path, region: str, out: Path, as_json: bool) -> None:
     """Write the whole log with its bodies: personal records, so the file is the operator's alone."""
-    with common.opened(data) as deployment:
-        ledger = deployment.ledger(region)
-        with ledger.database.read() as cursor, _replacing(out) as file:
-            file.writelines(mirror.write(cursor, ledger.schema))
+    with (
+        common.opened(data) as deployment,
+        closing(mirror.write(deployment.ledger(region))) as lines,
+        _replacing(out) as file,
+    ):
+        file.writelines(lines)
     if as_json:
         click.echo(json.dumps({"file": str(out), "bytes": out.stat().st_size}))
     else:

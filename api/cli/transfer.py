@@ -166,10 +166,8 @@ def _submit(
             return int(json.loads(answer)["first"])
     with common.opened(data) as deployment:
         ledger = deployment.ledger(region)
-        rows = deployment.database.query(
-            f"SELECT region, origin FROM {ledger.schema}.peers WHERE dismissed IS NULL ORDER BY added"
-        )
-        body = encode_event(made(region, dict(rows)))
+        peers = sorted((peer for peer in ledger.peers() if peer.dismissed is None), key=lambda peer: peer.added)
+        body = encode_event(made(region, {peer.region: peer.origin for peer in peers}))
         accepted = ledger.submit(pack(seal([body], key, ledger.origin), [body]))
         deployment.publisher(region).publish()
         return accepted.first

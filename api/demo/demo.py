@@ -31,7 +31,7 @@ from api.demo.proofs import Proofs
 from api.demo.world import CHINA, REGIONS, Organisation, World
 from api.deployment.data_folder import Deployment, opened
 from api.wording import totals
-from ledger.audit.log import audit_published
+from ledger.audit.trial import audit_with_change
 from ledger.errors import Corrupt, Invalid, Unavailable
 from ledger.events.fields import type_name
 from ledger.events.hours import HoursRecorded
@@ -323,28 +323,12 @@ def _audit(deployment: Deployment, worlds: list[World], book: Book) -> None:
     _tamper(deployment, worlds[0])
 
 
-class _Undo(Exception):
-    pass
-
-
 def _tamper(deployment: Deployment, world: World) -> None:
     ledger, note = deployment.ledger(world.region), deployment.publisher(world.region).published
-    with contextlib.suppress(_Undo), deployment.database.transaction() as cursor:
-        cursor.execute(
-            f"UPDATE {ledger.schema}.events SET body = set_byte(body, 300, get_byte(body, 300) # 1)"
-            f" WHERE position = (SELECT size / 2 FROM {ledger.schema}.head) RETURNING event_id"
-        )
-        (changed,) = cursor.fetchone() or (None,)
-        report = audit_published(cursor, ledger.schema, world.region, ledger.origin, note)
-        _check(
-            [one.event_id for one in report.findings] == [changed],
-            f"changed {changed}, found {report.findings}",
-        )
-        one = report.findings[0]
-        console.print(
-            f"one byte changed 改动一个字节: [red]position {one.position}, event {one.event_id}: {one.detail}"
-        )
-        raise _Undo
+    changed, report = audit_with_change(ledger, note)
+    _check([one.event_id for one in report.findings] == [changed], f"changed {changed}, found {report.findings}")
+    one = report.findings[0]
+    console.print(f"one byte changed 改动一个字节: [red]position {one.position}, event {one.event_id}: {one.detail}")
     _check(deployment.audit(world.region).ok, "the change was not rolled back")
     console.print("rolled back 已回滚: [green]everything holds 全部一致")
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ledger.app.ledger import Ledger
 from ledger.app.publisher import CheckpointFile, Publisher
-from ledger.audit import log as auditing
+from ledger.audit.log import audit_ledger
+from ledger.audit.report import Report
 from ledger.codes import region_name
 from ledger.credentials.certificate.pades import certificate_signer, sign_pdf
 from ledger.crypto import keys
@@ -28,7 +29,7 @@ from ledger.events.registration import RegionEstablished
 from ledger.events.submission import pack, seal
 from ledger.ids import check_origin, check_region
 from ledger.limits import SUBMISSION_EVENTS_MAX
-from ledger.store import proofs, schema
+from ledger.store import schema
 from ledger.store.postgres import embedded
 from ledger.store.postgres.database import Database
 
@@ -95,10 +96,8 @@ class Deployment:
         folder = self.data / "keys"
         if (folder / f"{region}.log").exists():
             raise Invalid(f"{region} is a region of this deployment already")
-        with self.database.transaction() as cursor:
-            if schema.exists(cursor, schema.region_schema(region)):
-                raise Invalid(f"the database holds a ledger of {region} whose keys are not here")
-            schema.create_region(cursor, schema.region_schema(region))
+        if not schema.create(self.database, schema.region_schema(region)):
+            raise Invalid(f"the database holds a ledger of {region} whose keys are not here")
         keys.save(keys.generate(f"region:{region}"), folder / f"{region}.issuing")
         _save_secret(folder / f"{region}.claims", secrets.token_hex(32))
         log_key = keys.generate(origin)
@@ -206,8 +205,7 @@ class Deployment:
         if ledger.closed:
             return 0
         region, issuer = ledger.region, f"region:{ledger.region}"
-        with self.database.read() as cursor:
-            standing = proofs.standing_of(cursor, ledger.schema, volunteer)
+        standing = ledger.proofs.standing_of(volunteer)
         for at in range(0, len(standing), SUBMISSION_EVENTS_MAX):
             self._submit(
                 region,
@@ -253,17 +251,14 @@ class Deployment:
         (folder / f"{region}.credential.new.pub").replace(folder / f"{region}.credential.pub")
         return self.proof_keys(region)
 
-    def audit(self, region: str) -> auditing.Report:
+    def audit(self, region: str) -> Report:
         """Audit a region against its own last checkpoint."""
-        ledger, note = self.ledger(region), self.publisher(region).published
-        with self.database.read() as cursor:
-            return auditing.audit_published(cursor, ledger.schema, region, ledger.origin, note)
+        return audit_ledger(self.ledger(region), self.publisher(region).published)
 
     def ledger(self, region: str) -> Ledger:
         """The ledger of a region."""
         secret = self.region_keys(region)
-        with self.database.transaction() as cursor:
-            schema.create_region(cursor, schema.region_schema(region))
+        schema.update(self.database, schema.region_schema(region))
         return Ledger(self.database, region, secret.log.name, secret.claims)
 
     def publisher(self, region: str) -> Publisher:

@@ -26,19 +26,19 @@ TEXT_MAX: Final = 4 * CREDENTIAL_BYTES_MAX
 FORM_BYTES_MAX: Final = VERIFY_BYTES_MAX + CREDENTIAL_BYTES_MAX
 """A form with the largest file."""
 HELD_BYTES_MAX: Final = CHECKS_AT_ONCE * VERIFY_BYTES_MAX
-"""What is presented and not answered yet, in all requests together; beyond it the answer is 429."""
+"""Bytes of uploads that are not answered yet, in all requests together; beyond them the answer is 429."""
 _FIELDS_MAX: Final = 8
 _BOUNDARY_MAX: Final = 70
 """Characters of a boundary (RFC 2046, 5.1.1)."""
 
 T = TypeVar("T")
 Fields = Mapping[str, str | bytes]
-"""Of a form, by name: a text, or the content of a file."""
+"""The fields of a form by name: each a text, or the content of a file."""
 
 
 @contextlib.asynccontextmanager
 async def form(request: Request, bytes_max: int = FORM_BYTES_MAX) -> AsyncIterator[Fields]:
-    """The fields of a form; what they hold is counted as held until the context ends.
+    """The fields of a form; their bytes count as held until the context ends.
 
     Raise TooLarge before more than the limit is read, TooSlow, Busy, Unsupported, or Invalid for another form.
     """
@@ -59,7 +59,7 @@ def media_type(request: Request) -> str:
 
 
 def proof_in(fields: Fields) -> bytes:
-    """What is to be checked: the field `file`, or else `text`; raise TooLarge."""
+    """The proof to check: the field `file`, or else `text`; raise TooLarge."""
     file = fields.get("file")
     if isinstance(file, bytes) and file:
         if len(file) > VERIFY_BYTES_MAX:

@@ -20,6 +20,7 @@ from ledger.app.worker import Worker
 from ledger.errors import LedgerError, Unavailable
 from ledger.exchange import retries
 from ledger.exchange.incoming import Answer
+from ledger.exchange.messages import Messages
 from ledger.store.exchange import outbox
 from ledger.store.postgres.database import LOST, DatabaseError
 from ledger.store.postgres.listener import Listener
@@ -63,6 +64,7 @@ class Delivering:
         chance: retries.Chance = random.random,
     ) -> None:
         self._ledger = ledger
+        self._messages = Messages(ledger.database, ledger.schema)
         self._node = node
         self._peers = peers
         self._clock = clock
@@ -75,8 +77,7 @@ class Delivering:
         self._stepping = False
         self._failures: dict[str, str] = {}
         self._projection = Outgoing(ledger.database, ledger.schema)
-        with ledger.database.transaction() as cursor:
-            self._projection.create(cursor)
+        self._projection.prepare()
         self._feed = Outline(ledger)
         self._listener = Listener(ledger.database, ledger.schema)
         self._senders = ThreadPoolExecutor(_SENDERS, f"deliver-{ledger.region}")
@@ -132,8 +133,7 @@ class Delivering:
         now = self._now
         with self._lock:
             without = {*self._busy, *(peer for peer, (_, until) in self._resting.items() if until > now)}
-        with self._ledger.database.transaction() as cursor:
-            rows = outbox.due(cursor, self._ledger.schema, now, _TAKEN, sorted(without))
+        rows = self._messages.take(now, _TAKEN, sorted(without))
         by_peer: dict[str, list[outbox.Row]] = defaultdict(list)
         for row in rows:
             by_peer[row.peer].append(row)
@@ -204,8 +204,7 @@ class Delivering:
     def _settle(self, row: outbox.Row, found: retries.Attempt) -> None:
         fate, error = found.fate, found.error
         due = retries.due(fate, row.attempts, self._now, self._chance)
-        with self._ledger.database.transaction() as cursor:
-            outbox.settle(cursor, self._ledger.schema, row.number, fate.state, due, fate.reason, found.said)
+        self._messages.settle(row.number, fate.state, due, fate.reason, found.said)
         part = f"message {row.number}"
         if error is not None and not isinstance(error, LedgerError):
             self._fail(part, error)
@@ -219,8 +218,7 @@ class Delivering:
             return
         with self._lock:
             _, until = self._resting.get(peer, (0, self._now))
-        with self._ledger.database.transaction() as cursor:
-            outbox.put_back(cursor, self._ledger.schema, [row.number for row in rows], until)
+        self._messages.put_back([row.number for row in rows], until)
 
     def _fail(self, part: str, error: Exception) -> None:
         reason = error.detail if isinstance(error, Poisoned) else f"{type(error).__name__}: {error}"

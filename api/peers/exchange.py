@@ -33,10 +33,10 @@ from ledger.evidence.evidence import UnknownOrigin
 from ledger.exchange import outgoing
 from ledger.exchange.desk import Desk
 from ledger.exchange.incoming import Answer
+from ledger.exchange.messages import Messages
 from ledger.exchange.node import Node
 from ledger.federation.trust_bundle import Trust
 from ledger.ids import format_time
-from ledger.store.exchange import imports, inbox, outbox, transfers
 
 logger = logging.getLogger("yongzhi.exchange")
 
@@ -175,8 +175,7 @@ class Exchange:
 
     def transfers(self, volunteer: str | None = None) -> list[Transfer]:
         """Moves that this ledger knows, of a volunteer or of all, the latest first; at most TRANSFERS_SHOWN."""
-        with self.ledger.database.read() as cursor:
-            return transfers.latest(cursor, self.ledger.schema, TRANSFERS_SHOWN, volunteer)
+        return self.ledger.transfers(TRANSFERS_SHOWN, volunteer)
 
     def reasons(self, transfer: Transfer) -> list[Objection]:
         """Why a record was not taken, as the destination said in its rejection."""
@@ -189,22 +188,17 @@ class Exchange:
         return []
 
     def _rejected(self, outcome: Cited) -> list[Objection]:
-        name = (outcome.origin, outcome.position)
-        with self.ledger.database.read() as cursor:
-            found = imports.evidence(cursor, self.ledger.schema, [name]).get(name)
-        event = None if found is None else decode_event(found.body)
+        evidence = self.ledger.imported(outcome.origin, outcome.position)
+        event = None if evidence is None else decode_event(evidence.body)
         return list(event.reasons) if isinstance(event, TransferRejected) else []
 
     # -- what operators ask ---------------------------------------------------------------------------
 
     def waiting(self) -> list[Waiting]:
         """Of the messages of each box that are not done: those that wait, and those that are aside."""
-        schema = self.ledger.schema
-        with self.ledger.database.read() as cursor:
-            counts = {"outbox": outbox.counts(cursor, schema), "inbox": inbox.counts(cursor, schema)}
         return [
-            Waiting(box, state, *found.get(state, (0, 0)))
-            for box, found in counts.items()
+            Waiting(box, state, *counts.get(state, (0, 0)))
+            for box, counts in Messages(self.ledger.database, self.ledger.schema).counts().items()
             for state in ("waiting", "aside")
         ]
 
@@ -271,7 +265,4 @@ class _Tended:
         return self.node.step()
 
     def _release(self) -> None:
-        due = self.ledger.now() * 1000
-        with self.ledger.database.transaction() as cursor:
-            outbox.release(cursor, self.ledger.schema, due)
-            inbox.release(cursor, self.ledger.schema, due)
+        Messages(self.ledger.database, self.ledger.schema).release(self.ledger.now() * 1000)

@@ -31,7 +31,7 @@ from ledger.ids import format_time, parse_time
 from ledger.limits import ACCESSES_SHOWN_MAX
 from ledger.schemes.recognition import Recognised
 from ledger.schemes.scheme import awards_for, scheme_for
-from ledger.store import proofs
+from ledger.store.proofs import Access
 from ledger.tlog import notes
 from ledger.tlog.checkpoint import parse_checkpoint
 from projections.engine import Runner
@@ -101,9 +101,8 @@ class Region:
     def note_access(self, proof: str, action: str, by: str, outcome: str, limit: int = ACCESSES_SHOWN_MAX) -> bool:
         """Write down, for its holder to read, that somebody looked at a proof; False over `limit` within an hour."""
         now = self.ledger.now()
-        access = proofs.Access(proof, now, action, by, outcome)
-        with self.ledger.database.transaction() as cursor:
-            return proofs.note_access(cursor, self.ledger.schema, access, now - 3600, limit)
+        access = Access(proof, now, action, by, outcome)
+        return self.ledger.proofs.note_access(access, now - 3600, limit)
 
     def certificate(self, proof: str) -> bytes:
         """The certificate of a proof, PDF/A-3b; the same bytes whenever it is rendered, but for a PAdES signature."""
@@ -128,18 +127,14 @@ class Region:
 
     def own_events(self) -> int:
         """How often the log says something of the region itself: its keys, its end."""
-        [(count,)] = self.ledger.database.query(
-            f"SELECT count(*) FROM {self.ledger.schema}.events WHERE stream = %s", (f"region:{self.code}",)
-        )
-        return int(count)
+        return self.ledger.count(f"region:{self.code}")
 
     def vouched(self) -> trust_bundle.Region:
         """The region as a trust bundle states it."""
         found = self.ledger.record(state.Region, f"region:{self.code}")
         if found is None:
             raise NotYet("the region is not established")
-        with self.ledger.database.read() as cursor:
-            keys = proofs.credential_keys(cursor, self.ledger.schema)
+        keys = self.ledger.proofs.credential_keys()
         closed = None if found.closed is None else self.ledger.rows_at([found.closed])[found.closed].recorded_at
         return trust_bundle.Region(
             region=self.code,

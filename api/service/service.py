@@ -71,8 +71,7 @@ class Service:
         for region in self.regions.values():
             found.update(region.failures())
         try:
-            with self.deployment.database.read() as cursor:
-                cursor.execute("SELECT 1")
+            self.deployment.database.check()
         except (LedgerError, DatabaseError):
             found["database"] = "out of reach"
         return found

@@ -13,7 +13,7 @@ from ledger.events.fields import Event, type_name
 from ledger.events.transfer import TransferAccepted
 from ledger.evidence.evidence import Foreign, Verified
 from ledger.store import log
-from ledger.store.exchange import imports
+from ledger.store.exchange import imports, records
 from ledger.store.postgres.database import Cursor
 
 
@@ -105,11 +105,11 @@ class Arrivals:
         if not any(state.get(Volunteer, name) for name in ids):
             return []
         listed = {(one.origin, one.position) for one in arrived}
-        kept = imports.record(cursor, self._schema, ids, moment.position)
+        kept = records.record(cursor, self._schema, ids, moment.position)
         return [as_arrived(one) for one in kept if (one.origin, one.position) not in listed]
 
 
-def as_arrived(kept: imports.Kept) -> Arrived:
+def as_arrived(kept: records.Kept) -> Arrived:
     """An event of a record that is kept here, as the rules see it."""
     return Arrived(
         origin=kept.origin,

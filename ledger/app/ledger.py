@@ -14,11 +14,11 @@ from eventsourcing.persistence import InfrastructureFactory, Mapper, ProcessReco
 from eventsourcing.utils import Environment
 
 from ledger.app.intake import Accepted, Batch, Prepared, foreign_claim, prepare
+from ledger.app.reader import Reader
 from ledger.crypto.keys import VerifyingKey, parse_vkey
-from ledger.domain.state import Identity, Need, R, Region, State
 from ledger.errors import Conflict, Corrupt, LedgerError, NotFound, Unavailable
-from ledger.events.body import KEY_TYPES, AnyEvent, decode_event
-from ledger.store import decisions, log, proofs, schema, vault
+from ledger.events.body import AnyEvent, decode_event
+from ledger.store import keys, log, proofs, vault
 from ledger.store.postgres.database import LOST, CommitUnknown, Database, IntegrityError
 from ledger.store.recorder import PostgresFactory, PostgresRecorder
 
@@ -72,7 +72,7 @@ class ReadingRecorder(PostgresRecorder):
         _refuse()
 
 
-class Ledger(Application[str]):
+class Ledger(Reader, Application[str]):
     """The ledger of one region. Submissions are its only way in; `save` refuses."""
 
     name = "ledger"
@@ -80,14 +80,12 @@ class Ledger(Application[str]):
     def __init__(
         self, database: Database, region: str, origin: str, claim_secret: bytes, clock: Clock = time.time
     ) -> None:
-        self.database = database
-        self.region = region
+        Reader.__init__(self, database, region)
         self.origin = origin
-        self.schema = schema.region_schema(region)
         self._claim_secret = claim_secret
         self._clock = clock
         self.find_key = lru_cache(maxsize=65_536)(self._find_key)
-        super().__init__()
+        Application.__init__(self)
 
     # -- the library's construction, without its environment variables ------------------------------
 
@@ -162,42 +160,7 @@ class Ledger(Application[str]):
         except Unavailable:
             raise unknown from None
 
-    # -- reading --------------------------------------------------------------------------------------
-
-    def head(self) -> log.Head:
-        """The end of the log."""
-        with self.database.read() as cursor:
-            return log.read_head(cursor, self.schema)
-
-    def event(self, event_id: str) -> log.StoredRow:
-        """One event; raise NotFound."""
-        with self.database.read() as cursor:
-            rows = log.find_events(cursor, self.schema, [event_id])
-        if not rows:
-            raise NotFound(f"no event {event_id} in the ledger of {self.region}")
-        return rows[0]
-
-    def stream(self, subject: str) -> list[log.StoredRow]:
-        """All events about one subject, oldest first."""
-        with self.database.read() as cursor:
-            return log.read_stream(cursor, self.schema, subject)
-
-    def rows_at(self, positions: Sequence[int]) -> dict[int, log.StoredRow]:
-        """The events at these positions."""
-        with self.database.read() as cursor:
-            return {row.position: row for row in log.read_positions(cursor, self.schema, positions)}
-
-    def record(self, kind: type[R], identity: Identity) -> R | None:
-        """A record of the decision state as it is now."""
-        state = State()
-        with self.database.read() as cursor:
-            decisions.load(cursor, self.schema, [Need(kind, identity)], state)
-        return state.get(kind, identity)
-
-    def private(self, volunteer: str) -> list[vault.Private]:
-        """The private details kept of a volunteer, oldest first."""
-        with self.database.read() as cursor:
-            return vault.read(cursor, self.schema, volunteer)
+    # -- erasing --------------------------------------------------------------------------------------
 
     def erase(self, volunteer: str) -> int:
         """Destroy a volunteer's private details and their key; the events stay valid.
@@ -211,23 +174,7 @@ class Ledger(Application[str]):
                 raise Conflict("a proof of this volunteer stands: revoke it first")
             return vault.erase(cursor, self.schema, volunteer)
 
-    @property
-    def closed(self) -> bool:
-        """Whether the ledger has ended: nothing comes after that, no revocation either."""
-        region = self.record(Region, f"region:{self.region}")
-        return region is not None and region.closed is not None
-
-    def valid_key(self, issuer: str, key_id: str) -> VerifyingKey | None:
-        """The key of an issuer if it is valid at the end of the log."""
-        rows = self.database.query(
-            f"SELECT vkey FROM {self.schema}.keys WHERE issuer = %s AND key_id = %s AND revoked IS NULL",
-            (issuer, key_id),
-        )
-        return parse_vkey(rows[0][0]) if rows else None
-
-    def key_events(self, issuer: str) -> list[log.StoredRow]:
-        """The events that add and revoke an issuer's keys, oldest first."""
-        return [row for row in self.stream(issuer) if row.topic in KEY_TYPES]
+    # -- keys -----------------------------------------------------------------------------------------
 
     def _known_key(self, issuer: str, key_id: str) -> VerifyingKey | None:
         try:
@@ -237,12 +184,10 @@ class Ledger(Application[str]):
 
     def _find_key(self, issuer: str, key_id: str) -> VerifyingKey:
         # Cached by the caller: the key of an id never changes. Whether it is still valid is asked under the lock.
-        with self.database.read() as cursor:
-            cursor.execute(f"SELECT vkey FROM {self.schema}.keys WHERE issuer = %s AND key_id = %s", (issuer, key_id))
-            row = cursor.fetchone()
-        if row is None:
+        vkey = keys.find(self.database, self.schema, issuer, key_id)
+        if vkey is None:
             raise NotFound(f"{issuer} has no key {key_id} in the ledger of {self.region}")
-        return parse_vkey(row[0])
+        return parse_vkey(vkey)
 
     def close(self) -> None:
         """The database belongs to whoever made it, so closing a ledger leaves it open."""

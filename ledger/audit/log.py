@@ -1,59 +1,31 @@
 """Audit: from bodies to entries, tree and checkpoint, every signature under the key valid at its position.
 
-It believes nothing that is stored twice: what one column says is derived again from the bodies.
+It believes nothing that is stored twice: every column that repeats a body is derived again from the body.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import msgspec
 
+from ledger.app.ledger import Ledger
 from ledger.audit.imports import CITING, ImportsAudit
+from ledger.audit.report import FINDINGS_MAX, Finding, Report
 from ledger.crypto.keys import VerifyingKey, parse_vkey
 from ledger.errors import LedgerError, NotFound
 from ledger.events import submission
 from ledger.events.body import KEY_TYPES, decode_event
 from ledger.events.registration import RegionEstablished, Revocation
 from ledger.events.transfer import TransferAccepted
-from ledger.store import log
+from ledger.store import log, tiles
 from ledger.store.postgres.database import Cursor
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import Checkpoint, open_checkpoint
 from ledger.tlog.entries import commitment_to
 
 _PAGE = 5_000
-FINDINGS_MAX = 50
-"""After so many the log is not worth reading on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that does not hold, with the event it concerns as far as there is one."""
-
-    position: int | None
-    event_id: str | None
-    detail: str
-
-
-@dataclass(slots=True)
-class Report:
-    """What was read and what was found."""
-
-    events: int = 0
-    submissions: int = 0
-    root: bytes = merkle.EMPTY_ROOT
-    findings: list[Finding] = field(default_factory=list)
-    imports: int = 0
-    erased: int = 0
-    """Imports whose bodies were erased; their entries are proven still."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything holds."""
-        return not self.findings
 
 
 class _Envelope(msgspec.Struct):
@@ -64,10 +36,6 @@ class _Envelope(msgspec.Struct):
     issuer: str
     ledger: str
     subject: str
-
-
-Stored = tuple[int, int, str, str]
-"""A row of `submissions`: first position, number of events, key id, note."""
 
 
 class _TooMany(Exception):
@@ -90,6 +58,12 @@ def audit_published(cursor: Cursor, schema: str, region: str, origin: str, note:
     if problem is not None:
         report.findings.append(problem)
     return report
+
+
+def audit_ledger(ledger: Ledger, note: str | None) -> Report:
+    """The same of a whole ledger, in a snapshot of its own."""
+    with ledger.database.read() as cursor:
+        return audit_published(cursor, ledger.schema, ledger.region, ledger.origin, note)
 
 
 def _open_published(cursor: Cursor, schema: str, note: str | None) -> Checkpoint:
@@ -147,23 +121,23 @@ class _Audit:
 
     # -- reading ------------------------------------------------------------------------------------
 
-    def _submissions(self) -> Iterator[tuple[Stored | None, list[log.StoredRow]]]:
+    def _submissions(self) -> Iterator[tuple[log.StoredSubmission | None, list[log.StoredRow]]]:
         """Each submission with its events; events that none covers come with None."""
         rows = self._rows()
         waiting = next(rows, None)
         for stored in self._notes():
-            first, count, *_ = stored
+            first, count = stored.first, stored.count
             stray = []
             while waiting is not None and waiting.position < first:
                 stray.append(waiting)
                 waiting = next(rows, None)
             if stray:
                 yield None, stray
-            found = []
+            covered = []
             while waiting is not None and waiting.position < first + count:
-                found.append(waiting)
+                covered.append(waiting)
                 waiting = next(rows, None)
-            yield stored, found
+            yield stored, covered
         stray = [] if waiting is None else [waiting, *rows]
         if stray:
             yield None, stray
@@ -174,23 +148,15 @@ class _Audit:
             yield from page
             first = page[-1].position + 1
 
-    def _notes(self) -> Iterator[Stored]:
+    def _notes(self) -> Iterator[log.StoredSubmission]:
         after = -1
-        while True:
-            self._cursor.execute(
-                f"SELECT first, count, key_id, note FROM {self._schema}.submissions"
-                " WHERE first > %s ORDER BY first LIMIT %s",
-                (after, _PAGE),
-            )
-            page = self._cursor.fetchall()
-            if not page:
-                return
+        while page := log.read_submissions(self._cursor, self._schema, after, _PAGE):
             yield from page
-            after = page[-1][0]
+            after = page[-1].first
 
     # -- checking -----------------------------------------------------------------------------------
 
-    def _check_submission(self, stored: Stored | None, rows: list[log.StoredRow]) -> None:
+    def _check_submission(self, stored: log.StoredSubmission | None, rows: list[log.StoredRow]) -> None:
         """Events in order, then the note over them. Key events take effect one by one."""
         if stored is None:
             self._found("the event belongs to no submission", rows[0])
@@ -260,18 +226,13 @@ class _Audit:
         ]
         for level, index in ready:
             hashes = b"".join(self._nodes.pop((level, index)))
-            self._cursor.execute(
-                f"SELECT hashes = %s FROM {self._schema}.tiles WHERE level = %s AND index = %s",
-                (hashes, level, index),
-            )
-            row = self._cursor.fetchone()
-            if row is None or not row[0]:
+            if not tiles.is_stored(self._cursor, self._schema, level, index, hashes):
                 self._found(f"tile {level}/{index} is not what the entries come to")
 
-    def _note_key(self, stored: Stored, rows: list[log.StoredRow]) -> VerifyingKey | None:
+    def _note_key(self, stored: log.StoredSubmission, rows: list[log.StoredRow]) -> VerifyingKey | None:
         """The key of the note's signature as valid at the submission's first position."""
         try:
-            note = submission.read_note(stored[3])
+            note = submission.read_note(stored.note)
         except LedgerError:
             return None
         if rows and rows[0].topic in _SELF_KEYED and rows[0].body:
@@ -310,25 +271,25 @@ class _Audit:
 
     def _check_note(
         self,
-        stored: Stored,
+        stored: log.StoredSubmission,
         rows: list[log.StoredRow],
         commitments: list[bytes],
         issuers: set[str],
         key: VerifyingKey | None,
     ) -> None:
-        first, count, key_id, text = stored
+        first, count = stored.first, stored.count
         row = rows[0] if rows else None
         if len(rows) != count or row is None or row.position != first:
             self._found(f"the submission at {first} says {count} events, {len(rows)} are there", row)
             return
         try:
-            note = submission.read_note(text)
+            note = submission.read_note(stored.note)
         except LedgerError as error:
             self._found(f"the submission's note: {error.detail}", row)
             return
         if (note.origin, note.count, {note.issuer}) != (self._origin, count, issuers):
             self._found("the note's origin, count or issuer are not those of its events", row)
-        if note.key_id != key_id:
+        if note.key_id != stored.key_id:
             self._found("the submission's column says another key than its note", row)
         if note.root != submission.root_of(commitments):
             self._found("the note's root is not that of its events", row)

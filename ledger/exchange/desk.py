@@ -23,7 +23,7 @@ from ledger.exchange.peer_watch import Report, Watch
 from ledger.federation.trust_bundle import Trust
 from ledger.ids import format_time, new_id
 from ledger.store import decisions
-from ledger.store.exchange.evidence import Prover, SubmissionTrees
+from ledger.store.exchange.prover import Prover, SubmissionTrees
 from ledger.tlog import notes
 from ledger.tlog.checkpoint import parse_checkpoint
 

@@ -1,4 +1,4 @@
-"""What a record consists of: its events in order, what they come to, and the key events that check them."""
+"""A person's record: its events in order, the sums of its entries, and the key events that check them."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ledger.events.transfer import StateSum
 from ledger.evidence.evidence import LEARNED, Evidence
 from ledger.evidence.form import Listed
 from ledger.store import log
-from ledger.store.exchange import imports
-from ledger.store.exchange.evidence import Prover
+from ledger.store.exchange import imports, records
+from ledger.store.exchange.prover import Prover
 from ledger.store.postgres.database import Cursor
 from ledger.tlog import merkle
 
@@ -37,59 +37,50 @@ class Record:
     ids: tuple[str, ...]
     """The id it goes by here, then the aliases."""
     size: int
-    kept: tuple[imports.Kept, ...]
+    kept: tuple[records.Kept, ...]
     sums: tuple[StateSum, ...]
 
     @property
     def root(self) -> str:
         """Root over its log entries in record order."""
-        return root_of(one.entry for one in self.kept)
+        return root_of(event.entry for event in self.kept)
 
     @property
     def entries(self) -> int:
         """Hours entries."""
-        return sum(one.entries for one in self.sums)
+        return sum(item.entries for item in self.sums)
 
     @property
     def minutes(self) -> int:
         """Minutes of all entries, in whatever state."""
-        return sum(one.minutes for one in self.sums)
+        return sum(item.minutes for item in self.sums)
 
     def signed_by(self, origin: str, region: str) -> set[tuple[str, str]]:
-        """(origin, issuer) of whom keys are needed: of who signed its events, the person, and the region that keeps it.
+        """(origin, issuer) of everyone whose keys are needed: the signers of its events, the person, and the region.
 
         `origin` is that of the region's ledger.
         """
-        found = {(one.origin or origin, issuer_of(one.body)) for one in self.kept}
-        return found | {(origin, name) for name in (*self.ids, f"region:{region}")}
+        signers = {(event.origin or origin, issuer_of(event.body)) for event in self.kept}
+        return signers | {(origin, name) for name in (*self.ids, f"region:{region}")}
 
     def listed(self, origin: str) -> list[Listed]:
         """The names of its events; `origin` is that of the ledger that keeps it."""
         return [
-            Listed(origin=one.origin or origin, position=one.position, entry=encode_base64url(one.entry))
-            for one in self.kept
+            Listed(origin=event.origin or origin, position=event.position, entry=encode_base64url(event.entry))
+            for event in self.kept
         ]
 
 
 def collect_all(cursor: Cursor, schema: str, origin: str, volunteer: str, size: int) -> Record:
     """The record of a person under all their ids; `volunteer` is the one by which it goes here."""
-    return collect(cursor, schema, origin, [volunteer, *aliases(cursor, schema, volunteer)], size)
+    return collect(cursor, schema, origin, [volunteer, *records.aliases(cursor, schema, volunteer)], size)
 
 
 def collect(cursor: Cursor, schema: str, origin: str, ids: Sequence[str], size: int) -> Record:
     """The record of a person, by all their ids, the one that it goes by first."""
-    kept = imports.record(cursor, schema, ids, size)
-    sums = sums_of([as_arrived(one) for one in kept], ids, origin)
+    kept = records.record(cursor, schema, ids, size)
+    sums = sums_of([as_arrived(event) for event in kept], ids, origin)
     return Record(ids=tuple(ids), size=size, kept=tuple(kept), sums=sums)
-
-
-def aliases(cursor: Cursor, schema: str, volunteer: str) -> list[str]:
-    """The other ids under which a person's entries were recorded."""
-    cursor.execute(
-        f"SELECT 'volunteer:' || id FROM {schema}.volunteers WHERE alias_of = %s ORDER BY id",
-        (volunteer.removeprefix("volunteer:"),),
-    )
-    return [name for (name,) in cursor]
 
 
 # -- evidence -------------------------------------------------------------------------------------
@@ -97,27 +88,27 @@ def aliases(cursor: Cursor, schema: str, volunteer: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    """Proves what a ledger keeps: its own events by its checkpoint, foreign ones by what came with them."""
+    """Gives the evidence of events: of own ones by the checkpoint, of foreign ones as it came with them."""
 
     cursor: Cursor
     schema: str
     origin: str
     prover: Prover
 
-    def of(self, kept: Sequence[imports.Kept]) -> Iterator[Evidence]:
+    def of(self, kept: Sequence[records.Kept]) -> Iterator[Evidence]:
         """The evidence of events of a record, in order, a page at a time; raise what `named` raises."""
         for at in range(0, len(kept), _PAGE):
-            yield from self.named([(one.origin or self.origin, one.position) for one in kept[at : at + _PAGE]])
+            yield from self.named([(event.origin or self.origin, event.position) for event in kept[at : at + _PAGE]])
 
     def named(self, names: Sequence[imports.Name]) -> list[Evidence]:
         """The evidence of events by origin and position; raise NotYet when the checkpoint does not cover one."""
         own = sorted({position for origin, position in names if origin == self.origin})
         rows = log.read_positions(self.cursor, self.schema, own)
-        found = {(one.origin, one.position): one for one in self.prover.prove(rows)}
+        evidence = {(item.origin, item.position): item for item in self.prover.prove(rows)}
         foreign = {name for name in names if name[0] != self.origin}
         if foreign:
-            found |= imports.evidence(self.cursor, self.schema, foreign)
-        return [found[name] for name in names]
+            evidence |= imports.evidence(self.cursor, self.schema, foreign)
+        return [evidence[name] for name in names]
 
     def support(self, signers: Iterable[tuple[str, str]], size: int) -> list[Evidence]:
         """Every event before `size` about the keys and names of these, each (origin, issuer); and of who signed those.
@@ -126,27 +117,10 @@ class Proofs:
         """
         signed = set(signers)
         own = {issuer for origin, issuer in signed if origin == self.origin}
-        foreign = {one for one in signed if one[0] != self.origin}
+        foreign = {item for item in signed if item[0] != self.origin}
         rows = _own_support(self.cursor, self.schema, own, size) if own else []
-        found = [*self.prover.prove(rows), *imported_support(self.cursor, self.schema, foreign)]
-        return sorted(found, key=lambda one: (one.origin, one.position))
-
-
-_CUSTODY = ("transfer.offered/1", "transfer.accepted/1")
-
-
-def custody(cursor: Cursor, schema: str, origin: str, ids: Sequence[str], size: int) -> list[imports.Name]:
-    """Every offer and acceptance of a person's record that the ledger knew before `size`: the hands it went through."""
-    people = [name.removeprefix("volunteer:") for name in ids]
-    cursor.execute(
-        f"SELECT %(origin)s, e.position FROM {schema}.transfers t JOIN {schema}.events e"
-        " ON e.stream = 'transfer:' || t.id WHERE t.volunteer = ANY(%(people)s::uuid[])"
-        " AND e.topic = ANY(%(topics)s) AND e.version <= %(size)s"
-        f" UNION SELECT origin, position FROM {schema}.imports"
-        " WHERE stream = ANY(%(ids)s) AND topic = ANY(%(topics)s) AND at < %(size)s ORDER BY 1, 2",
-        {"origin": origin, "people": people, "ids": list(ids), "topics": list(_CUSTODY), "size": size},
-    )
-    return [(name, position) for name, position in cursor.fetchall()]
+        items = [*self.prover.prove(rows), *imported_support(self.cursor, self.schema, foreign)]
+        return sorted(items, key=lambda item: (item.origin, item.position))
 
 
 def signers(items: Iterable[Evidence]) -> set[tuple[str, str]]:
@@ -155,35 +129,24 @@ def signers(items: Iterable[Evidence]) -> set[tuple[str, str]]:
 
 
 def _own_support(cursor: Cursor, schema: str, issuers: set[str], size: int) -> list[Row]:
+    """Events of this log about the keys and names of these, and of who signed those."""
     asked: set[str] = set()
-    found: dict[int, Row] = {}
+    rows: dict[int, Row] = {}
     while wanted := issuers - asked:
-        for row in _key_events(cursor, schema, sorted(wanted), size):
-            found[row.position] = row
+        for row in records.key_events(cursor, schema, sorted(wanted), LEARNED, size):
+            rows[row.position] = row
             issuers.add(issuer_of(row.body or b""))
         asked |= wanted
-    return [found[position] for position in sorted(found)]
-
-
-def _key_events(cursor: Cursor, schema: str, issuers: Sequence[str], size: int) -> list[Row]:
-    """Those about issuers themselves, and arrivals that brought a volunteer's keys."""
-    people = [name.removeprefix("volunteer:") for name in issuers if name.startswith("volunteer:")]
-    cursor.execute(
-        f"SELECT position FROM {schema}.events WHERE stream = ANY(%s) AND topic = ANY(%s) AND version <= %s"
-        f" UNION SELECT t.decided FROM {schema}.transfers t JOIN {schema}.keys k ON k.added = t.decided"
-        " WHERE t.state = 'accepted' AND k.issuer = ANY(%s) AND t.decided < %s",
-        (list(issuers), list(LEARNED), size, [f"volunteer:{name}" for name in people], size),
-    )
-    return log.read_positions(cursor, schema, [position for (position,) in cursor.fetchall()])
+    return [rows[position] for position in sorted(rows)]
 
 
 def imported_support(cursor: Cursor, schema: str, signed: set[tuple[str, str]]) -> list[Evidence]:
     """Imported events about the keys and names of these, each (origin, issuer), and of who signed those."""
     asked: set[tuple[str, str]] = set()
-    found: dict[imports.Name, Evidence] = {}
+    items: dict[imports.Name, Evidence] = {}
     while wanted := signed - asked:
         for item in imports.support(cursor, schema, wanted, LEARNED):
-            found[item.origin, item.position] = item
+            items[item.origin, item.position] = item
         asked |= wanted
-        signed = signed | signers(found.values())
-    return list(found.values())
+        signed = signed | signers(items.values())
+    return list(items.values())

@@ -7,12 +7,13 @@ not what it said.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Final
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
+from ledger.app.ledger import Ledger
 from ledger.crypto import canonical
 from ledger.crypto.keys import decode_base64url, encode_base64url
 from ledger.errors import Invalid, Untrusted
@@ -36,8 +37,13 @@ class _Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
 _lines: Final = msgspec.json.Decoder(_Line)
 
 
-def write(cursor: Cursor, schema: str) -> Iterator[bytes]:
-    """The lines of a whole log, each with its newline."""
+def write(ledger: Ledger) -> Generator[bytes]:
+    """The lines of a whole log, each with its newline, read in one snapshot."""
+    with ledger.database.read() as cursor:
+        yield from _lines_of(cursor, ledger.schema)
+
+
+def _lines_of(cursor: Cursor, schema: str) -> Iterator[bytes]:
     first = 0
     while rows := log.read_events(cursor, schema, first, _PAGE):
         for row in rows:
@@ -56,17 +62,17 @@ def events_of(lines: Iterable[bytes], last: Checkpoint) -> list[tuple[int, AnyEv
     """
     size = 0
     frontier: merkle.Frontier = ()
-    found: list[tuple[int, AnyEvent | None]] = []
+    events: list[tuple[int, AnyEvent | None]] = []
     for number, data in enumerate(lines):
         line, entry = _read(number, data.removesuffix(b"\n"))
         size, frontier, _ = merkle.append(size, frontier, [merkle.leaf_hash(entry)])
         if isinstance(line.body, UnsetType):
-            found.append((number, None))
+            events.append((number, None))
         elif b'"type":"transfer.' in bytes(line.body):
-            found.append((number, decode_event(bytes(line.body))))
+            events.append((number, decode_event(bytes(line.body))))
     if (size, merkle.root(frontier)) != (last.size, last.root):
         raise Untrusted(f"the mirror has {size} events, and is not the log that ended with {last.size}")
-    return found
+    return events
 
 
 def _read(number: int, data: bytes) -> tuple[_Line, bytes]:

@@ -19,7 +19,7 @@ from ledger.exchange.desk import Desk
 from ledger.exchange.manifest import Proofs, Record
 from ledger.ids import format_time
 from ledger.limits import TRANSFER_OFFER_SECONDS
-from ledger.store.exchange import imports
+from ledger.store.exchange import imports, records
 
 
 def offer(desk: Desk, requested: Transfer, seconds: int = TRANSFER_OFFER_SECONDS) -> Accepted:
@@ -61,7 +61,7 @@ def offer(desk: Desk, requested: Transfer, seconds: int = TRANSFER_OFFER_SECONDS
 
 def _keys(desk: Desk, proofs: Proofs, record: Record) -> list[Evidence]:
     """Through whose hands the record went, and all about the keys of who signed it, of the person and the regions."""
-    names = manifest.custody(proofs.cursor, desk.ledger.schema, desk.origin, record.ids, record.size)
+    names = records.custody(proofs.cursor, desk.ledger.schema, desk.origin, record.ids, record.size)
     passed = proofs.named(names)
     signers = record.signed_by(desk.origin, desk.code) | manifest.signers(passed)
     found = {(one.origin, one.position): one for one in (*passed, *proofs.support(signers, record.size))}
@@ -124,6 +124,6 @@ def _custody(desk: Desk, proofs: Proofs, told: Evidence, size: int) -> list[impo
         return []
     known = desk.ledger.record(Volunteer, event.subject)
     here = event.subject if known is None or known.alias_of is None else known.alias_of
-    ids = [here, *manifest.aliases(proofs.cursor, desk.ledger.schema, here)]
-    found = manifest.custody(proofs.cursor, desk.ledger.schema, desk.origin, ids, size)
+    ids = [here, *records.aliases(proofs.cursor, desk.ledger.schema, here)]
+    found = records.custody(proofs.cursor, desk.ledger.schema, desk.origin, ids, size)
     return [name for name in found if name != (told.origin, told.position)]

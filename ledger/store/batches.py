@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger.store.postgres import copying
 from ledger.store.postgres.copying import INTEGER, TEXT, UUID, VOLUNTEER
+from ledger.store.postgres.database import Cursor
 
 
 class Batch(NamedTuple):
@@ -94,7 +93,7 @@ def settle(cursor: Cursor, schema: str, batch: str, refused: Sequence[tuple[int,
 
 
 def progress(cursor: Cursor, schema: str, batch: str) -> Progress:
-    """How far a batch has come."""
+    """The progress of a batch."""
     cursor.execute(
         "SELECT count(*) FILTER (WHERE i.state = 'waiting'), count(*) FILTER (WHERE i.state = 'issued'),"
         " count(*) FILTER (WHERE i.state = 'refused'), coalesce(max(p.position), -1)"

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from msgspec.structs import astuple
-from psycopg2.extensions import cursor as Cursor
 
 from ledger.domain.state import (
     Activity,
@@ -35,6 +34,7 @@ from ledger.domain.state import (
 from ledger.limits import ENTRY_MINUTES_MAX
 from ledger.store.postgres import copying
 from ledger.store.postgres.copying import BIGINT, BOOLEAN, DATE, LABEL, TEXT, UUID, VOLUNTEER
+from ledger.store.postgres.database import Cursor
 
 
 @dataclass(frozen=True, slots=True)

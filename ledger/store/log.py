@@ -6,11 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger.errors import Corrupt
 from ledger.store.postgres import copying
 from ledger.store.postgres.copying import BIGINT, BYTEA, LABEL, TEXT, UUID
+from ledger.store.postgres.database import Cursor, Database
 from ledger.tlog import merkle
 from ledger.tlog.entries import make_entry
 
@@ -60,6 +59,16 @@ class StoredRow(NamedTuple):
     def recorded_at(self) -> int:
         """Unix seconds."""
         return int.from_bytes(self.entry[32:], "big")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSubmission:
+    """A submission as it is stored: where its events begin, how many there are, by which key they were signed, how."""
+
+    first: int
+    count: int
+    key_id: str
+    note: str
 
 
 def read_head(cursor: Cursor, schema: str, *, lock: bool = False) -> Head:
@@ -127,7 +136,7 @@ def read_events(cursor: Cursor, schema: str, first: int, limit: int) -> list[Sto
 
 
 Body = tuple[int, str, memoryview | None]
-"""What a projection reads of an event: position, topic, body (None once it was erased)."""
+"""An event as a projection reads it: position, topic, body (None once it was erased)."""
 
 
 def read_bodies(cursor: Cursor, schema: str, first: int, limit: int) -> list[Body]:
@@ -161,6 +170,21 @@ def read_stream(cursor: Cursor, schema: str, stream: str, topics: Collection[str
         (stream, list(topics), not topics),
     )
     return _rows(cursor)
+
+
+def count_stream(database: Database, schema: str, stream: str) -> int:
+    """The number of events of one stream."""
+    [(count,)] = database.query(f"SELECT count(*) FROM {schema}.events WHERE stream = %s", (stream,))
+    return int(count)
+
+
+def read_submissions(cursor: Cursor, schema: str, after: int, limit: int) -> list[StoredSubmission]:
+    """Up to `limit` submissions whose first position is greater than `after`."""
+    cursor.execute(
+        f"SELECT first, count, key_id, note FROM {schema}.submissions WHERE first > %s ORDER BY first LIMIT %s",
+        (after, limit),
+    )
+    return [StoredSubmission(*row) for row in cursor]
 
 
 def read_signers(cursor: Cursor, schema: str, first: int, last: int) -> list[tuple[int, str]]:

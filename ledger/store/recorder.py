@@ -32,11 +32,10 @@ from eventsourcing.persistence import (
     TrackingRecorder,
 )
 from eventsourcing.utils import resolve_topic
-from psycopg2.extensions import cursor as Cursor
 
 from ledger.errors import Unavailable
 from ledger.store import log, schema
-from ledger.store.postgres.database import Database
+from ledger.store.postgres.database import Cursor, Database
 from ledger.store.postgres.listener import Listener
 
 _ERRORS: Final = (

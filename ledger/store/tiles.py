@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Final, TypeVar
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger.errors import Corrupt, NotFound
 from ledger.store.postgres import copying
 from ledger.store.postgres.copying import BIGINT
+from ledger.store.postgres.database import Cursor
 from ledger.store.trees import Rows, Trees, path_of, rows_of
 from ledger.tlog import merkle
 
@@ -135,6 +134,13 @@ class Tiles:
         self._cursor.execute(f"SELECT hashes FROM {self._schema}.tiles WHERE level = %s AND index = %s", (level, index))
         row = self._cursor.fetchone()
         return bytes(row[0]) if row else b""
+
+
+def is_stored(cursor: Cursor, schema: str, level: int, index: int, hashes: bytes) -> bool:
+    """Whether a tile is stored, with exactly these hashes."""
+    cursor.execute(f"SELECT hashes = %s FROM {schema}.tiles WHERE level = %s AND index = %s", (hashes, level, index))
+    row = cursor.fetchone()
+    return bool(row and row[0])
 
 
 _K = TypeVar("_K")

@@ -10,7 +10,7 @@ from ledger.app.arrivals import as_arrived
 from ledger.domain.state import Arrived
 from ledger.events.body import AnyEvent
 from ledger.events.fields import type_name
-from ledger.store.exchange import imports
+from ledger.store.exchange import records
 from ledger.store.postgres.database import Cursor
 
 CITES = {
@@ -41,7 +41,7 @@ def relied_on(cursor: Cursor, schema: str, position: int, event: AnyEvent) -> Re
         return (), ()
     found = _imported(cursor, schema, "(origin, position) = (%s, %s)", cited.origin, cited.position)
     if topic == "transfer.accepted/1":
-        found += [as_arrived(one) for one in imports.received(cursor, schema, [position])[position]]
+        found += [as_arrived(one) for one in records.received(cursor, schema, [position])[position]]
         found += _imported(cursor, schema, "topic = 'recovery.answered/1' AND stream = %s", event.subject)
     # Support is stored once: what an event before brought, and this one again, is under that one.
     telling = "topic = 'organisation.registered/1' AND at <= %s AND origin = ANY(%s)"
@@ -51,4 +51,4 @@ def relied_on(cursor: Cursor, schema: str, position: int, event: AnyEvent) -> Re
 
 def _imported(cursor: Cursor, schema: str, condition: str, *values: Any) -> list[Arrived]:
     cursor.execute(f"SELECT {_KEPT} FROM {schema}.imports WHERE {condition} ORDER BY number", values)
-    return [as_arrived(imports.Kept(*row)._replace(entry=bytes(row[5]), body=bytes(row[8]))) for row in cursor]
+    return [as_arrived(records.Kept(*row)._replace(entry=bytes(row[5]), body=bytes(row[8]))) for row in cursor]

@@ -15,7 +15,7 @@ from ledger.evidence.evidence import LEARNED, Checker, Evidence, Foreign
 from ledger.evidence.wire import BundleReader, EventItem, KeyItem, bundle_lines, message, read_message
 from ledger.store import log
 from ledger.store import tiles as stored_tiles
-from ledger.store.exchange.evidence import Prover, SubmissionTrees
+from ledger.store.exchange.prover import Prover, SubmissionTrees
 from ledger.store.log import StoredRow
 from ledger.store.postgres.database import Cursor, Database
 from ledger.store.recorder import PostgresFactory, PostgresRecorder

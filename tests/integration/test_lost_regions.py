@@ -133,8 +133,7 @@ def land(database: Any) -> Land:
 
 
 def mirrored(world: World) -> list[bytes]:
-    with world.database.read() as cursor:
-        return list(mirror.write(cursor, world.schema))
+    return list(mirror.write(world.ledger))
 
 
 def test_an_offer_to_a_region_that_ended_is_cancelled_with_its_whole_log(land: Land) -> None:

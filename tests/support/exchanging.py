@@ -21,7 +21,8 @@ from ledger.events.body import AnyEvent, decode_event
 from ledger.evidence.evidence import LEARNED, Checker, Evidence, Verified
 from ledger.exchange import manifest
 from ledger.store import log
-from ledger.store.exchange.evidence import Prover
+from ledger.store.exchange import records
+from ledger.store.exchange.prover import Prover
 from ledger.store.postgres.database import Database
 from ledger.store.tiles import Tiles
 from ledger.tlog import notes
@@ -172,7 +173,7 @@ class Regions:
     def manifest(self, home: World, volunteer: str) -> manifest.Record:
         """The record as the home has it now."""
         with home.database.read() as cursor:
-            ids = [volunteer, *manifest.aliases(cursor, home.schema, volunteer)]
+            ids = [volunteer, *records.aliases(cursor, home.schema, volunteer)]
             return manifest.collect(cursor, home.schema, home.origin, ids, home.size)
 
     def offering(self, home: World, to: World, volunteer: str) -> dict[str, Any]:
@@ -224,7 +225,7 @@ class Regions:
         with home.database.read() as cursor:
             ids = [offer.volunteer, *offer.aliases]
             record = manifest.collect(cursor, home.schema, home.origin, ids, offer.size)
-            custody = manifest.custody(cursor, home.schema, home.origin, ids, offer.size)
+            custody = records.custody(cursor, home.schema, home.origin, ids, offer.size)
         names = [(one.origin or home.origin, one.position) for one in record.kept]
         found = self.brought(home, (home.origin, position), *names, *custody)
         hands = dict.fromkeys(item for item in found.cited if (item[0].origin, item[0].position) in custody)

@@ -19,8 +19,8 @@ from ledger.evidence.evidence import LEARNED, Checker, Verified
 from ledger.exchange import manifest
 from ledger.ids import format_time
 from ledger.store import log
-from ledger.store.exchange import imports
-from ledger.store.exchange.evidence import Prover
+from ledger.store.exchange import records
+from ledger.store.exchange.prover import Prover
 from ledger.store.tiles import Tiles
 from ledger.tlog import notes
 from ledger.tlog.checkpoint import Checkpoint
@@ -134,7 +134,7 @@ class Moving:
     def record_of(self, world: World, ids: Sequence[str]) -> list[Place]:
         """The events of a record in the order in which a ledger keeps it."""
         with world.database.read() as cursor:
-            kept = imports.record(cursor, world.schema, ids, world.size)
+            kept = records.record(cursor, world.schema, ids, world.size)
         return [(self.worlds[one.origin or world.origin], one.position) for one in kept]
 
     def verified(self, place: Place) -> tuple[Verified, list[Verified]]:

@@ -37,12 +37,9 @@ class Known(NamedTuple):
 
 
 def known_keys(deployment: Deployment, region: str) -> list[Known]:
-    """What a region ever recognised."""
-    ledger = deployment.ledger(region)
-    rows = deployment.database.query(
-        f"SELECT region, origin, log_key, dismissed IS NULL FROM {ledger.schema}.peers ORDER BY region, origin, added"
-    )
-    return [Known(*row) for row in rows]
+    """The log keys that a region ever recognised."""
+    peers = deployment.ledger(region).peers()
+    return [Known(peer.region, peer.origin, peer.log_key, peer.dismissed is None) for peer in peers]
 
 
 def to_recognise(deployment: Deployment, region: str, trust: Trust, named: Sequence[str], now: int) -> list[Known]:

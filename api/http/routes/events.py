@@ -17,7 +17,6 @@ from ledger.errors import NotFound, NotYet
 from ledger.events.body import field_reader
 from ledger.ids import check_issuer, check_uuid, format_time, issuer_kind
 from ledger.store.log import StoredRow
-from ledger.store.receipts import make_receipt
 
 router = APIRouter(prefix="/v1/regions/{region}", tags=["events"])
 
@@ -55,8 +54,7 @@ def _receipt(region: Region, row: StoredRow) -> str:
     note = region.publisher.published
     if note is None:
         raise NotYet("no checkpoint is signed yet")
-    with region.ledger.database.read() as cursor:
-        return make_receipt(cursor, region.ledger.schema, row, note)
+    return region.ledger.receipt(row, note)
 
 
 def _names_key(row: StoredRow) -> bool:

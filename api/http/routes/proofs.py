@@ -29,7 +29,6 @@ from ledger.errors import Forbidden, Invalid, NotFound, NotYet
 from ledger.events.proofs import RevocationReason
 from ledger.ids import check_uuid, check_volunteer, format_time, issuer_kind, parse_time
 from ledger.limits import ACCESSES_SHOWN_MAX, PAGE_ROWS_MAX
-from ledger.store import proofs
 
 router = APIRouter(prefix="/v1/regions/{region}", tags=["proofs"])
 T = TypeVar("T")
@@ -52,25 +51,25 @@ def check_consent(session: Session, volunteer: str, request: holdings.Request) -
 
 
 def _consented(request: holdings.Request, consent: str | None) -> holdings.Request:
-    """What was asked for before, with the place of this consent; raise Invalid when that is no text."""
+    """The request made before, with the place of this consent; raise Invalid when that is no text."""
     if consent is None:
         return replace(request, consent=UNSET)
     try:
-        found = convert({**to_builtins(request), "consent": consent}, holdings.Request)
+        again = convert({**to_builtins(request), "consent": consent}, holdings.Request)
     except ValidationError as error:
         raise Invalid(*holdings.explain(error)) from None
-    holdings.check_request(found)
-    return found
+    holdings.check_request(again)
+    return again
 
 
 def _holding(region: Region, session: Session, proof: str) -> holdings.Holding:
     try:
-        found = region.proofs.proving.holding(check_uuid(proof))
+        holding = region.proofs.proving.holding(check_uuid(proof))
     except NotFound:
-        found = None
-    if found is None or not may_ask_for(region, session, found.volunteer):
+        holding = None
+    if holding is None or not may_ask_for(region, session, holding.volunteer):
         raise NotFound("no such proof, or not yours to see")
-    return found
+    return holding
 
 
 def _handed(region: Region, session: Session, proof: str, action: str, make: Callable[[str], T]) -> T:
@@ -114,7 +113,7 @@ def _ask(region: Region, session: Session, asked: ProofIn) -> Ask:
 
 @contextmanager
 def _at(pointer: str) -> Iterator[None]:
-    """Of what is wrong with a field, the place."""
+    """Re-raise Invalid with this JSON pointer."""
     try:
         yield
     except Invalid as error:
@@ -122,15 +121,15 @@ def _at(pointer: str) -> Iterator[None]:
 
 
 def wait_for_totals(region: Region) -> None:
-    """Until the totals have seen everything that was in the log when this was called; raise NotYet."""
+    """Wait until the totals have seen everything that is in the log now; raise NotYet when that takes too long."""
     last = region.ledger.head().size - 1
     if not region.runner.wait(last, _WAIT_SECONDS):
         raise NotYet(f"the totals have not seen position {last}", retry_after=1)
 
 
-def _shown(region: Region, found: Sequence[Proof]) -> list[ProofOut]:
-    rows, published = region.ledger.rows_at([proof.position for proof in found]), region.published_size()
-    held = region.proofs.proving.holdings([proof.id for proof in found])
+def _shown(region: Region, page: Sequence[Proof]) -> list[ProofOut]:
+    rows, published = region.ledger.rows_at([proof.position for proof in page]), region.published_size()
+    held = region.proofs.proving.holdings([proof.id for proof in page])
     return [
         ProofOut(
             id=proof.id,
@@ -145,12 +144,12 @@ def _shown(region: Region, found: Sequence[Proof]) -> list[ProofOut]:
             offer=is_offered(proof),
             **(_stated(held[proof.id]) if proof.id in held else {}),
         )
-        for proof in found
+        for proof in page
     ]
 
 
 def _stated(holding: holdings.Holding) -> dict[str, Any]:
-    """What tells one proof of a volunteer from another."""
+    """The fields that tell one proof of a volunteer from another."""
     request, statement = holding.request, holding.statement
     minutes = statement.star.minutes if isinstance(statement, model.StarStatement) else statement.minutes
     return {
@@ -182,10 +181,9 @@ def list_proofs(
     whose = check_volunteer(volunteer or session.issuer)
     if not may_ask_for(region, session, whose):
         raise NotFound("no such volunteer, or not yours to see")
-    with region.ledger.database.read() as rows:
-        found = proofs.held_by(rows, region.ledger.schema, whose, position_of(cursor), limit + 1)
-    following = str(found[limit - 1].position) if len(found) > limit else None
-    return ProofsOut(proofs=_shown(region, found[:limit]), next=following)
+    page = region.ledger.proofs.held_by(whose, position_of(cursor), limit + 1)
+    following = str(page[limit - 1].position) if len(page) > limit else None
+    return ProofsOut(proofs=_shown(region, page[:limit]), next=following)
 
 
 @router.get("/proofs/{proof}", summary="A proof as it stands")
@@ -241,10 +239,10 @@ def issue_token(region: Served, session: Reader, proof: str, asked: TokenIn) -> 
 
 
 def _expiry(region: Region, asked: TokenIn) -> int | None:
-    found = None if asked.expires is None else parse_time(asked.expires)
-    if found is not None and found <= region.ledger.now():
+    expires = None if asked.expires is None else parse_time(asked.expires)
+    if expires is not None and expires <= region.ledger.now():
         raise Invalid("the token would have expired before it is made")
-    return found
+    return expires
 
 
 @router.get("/proofs/{proof}/sd-jwt", summary="An SD-JWT that was made", response_class=PlainTextResponse)
@@ -278,9 +276,11 @@ def revoke(region: Served, session: Reader, proof: str, asked: RevocationIn) -> 
 def get_accesses(region: Served, session: Reader, proof: str) -> list[AccessOut]:
     """The latest first: pages opened, names tried, files fetched. Offline checks leave no trace, by design."""
     _holding(region, session, proof)
-    with region.ledger.database.read() as cursor:
-        found = proofs.accesses(cursor, region.ledger.schema, proof, ACCESSES_SHOWN_MAX)
-    return [AccessOut(at=format_time(one.at), action=one.action, by=one.by, outcome=one.outcome) for one in found]
+    accesses = region.ledger.proofs.accesses(proof, ACCESSES_SHOWN_MAX)
+    return [
+        AccessOut(at=format_time(access.at), action=access.action, by=access.by, outcome=access.outcome)
+        for access in accesses
+    ]
 
 
 __all__ = ["check_consent", "may_ask_for", "router", "wait_for_totals"]

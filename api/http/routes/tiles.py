@@ -10,8 +10,6 @@ from fastapi.responses import PlainTextResponse, Response
 from api.service.region import Region
 from api.service.service import Service
 from ledger.errors import NotFound, NotYet
-from ledger.store.receipts import entry_bundle
-from ledger.store.tiles import Tiles
 from ledger.tlog.checkpoint import parse_checkpoint
 from ledger.tlog.tile_paths import parse_tile_path
 
@@ -41,8 +39,7 @@ def entries(request: Request, region: str, path: str) -> Response:
     served = _region(request)
     index, width = parse_tile_path(path)
     _check_published(served, 0, index, width)
-    with served.ledger.database.read() as cursor:
-        data = entry_bundle(cursor, served.ledger.schema, index, width)
+    data = served.ledger.entry_bundle(index, width)
     return Response(data, media_type="application/octet-stream", headers={"cache-control": _IMMUTABLE})
 
 
@@ -54,8 +51,7 @@ def tile(request: Request, region: str, level: str, path: str) -> Response:
     if level not in _LEVELS:
         raise NotFound(f"no tile level {level!r:.20}")
     _check_published(served, int(level), index, width)
-    with served.ledger.database.read() as cursor:
-        data = Tiles(cursor, served.ledger.schema, 0).tile(int(level), index, width)
+    data = served.ledger.tile(int(level), index, width)
     return Response(data, media_type="application/octet-stream", headers={"cache-control": _IMMUTABLE})
 
 

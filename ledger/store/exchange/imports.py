@@ -1,18 +1,18 @@
-"""Foreign events that a ledger relies on, with all that proves them; and records in the order they are kept here."""
+"""Foreign events that a ledger relies on, with all that proves them, and the places that its own events gave them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from psycopg2.extensions import cursor as Cursor
-
-from ledger.events.body import RECORD_TYPES, AnyEvent
+from ledger.events.body import AnyEvent
 from ledger.events.transfer import TransferEvent
 from ledger.evidence.evidence import Evidence, Foreign
 from ledger.store.postgres import copying
 from ledger.store.postgres.copying import BIGINT, BYTEA, LABEL, TEXT, UUID
+from ledger.store.postgres.database import Cursor, Database
 from ledger.tlog import merkle
 
 Name = tuple[str, int]
@@ -50,20 +50,6 @@ class Import(NamedTuple):
     topic: str
 
 
-class Kept(NamedTuple):
-    """An event of a record as it is kept here; `origin` is empty and `handle` its position for one of this log."""
-
-    at: int
-    turn: int
-    origin: str
-    position: int
-    handle: int
-    entry: bytes
-    topic: str
-    key_id: str
-    body: bytes
-
-
 def numbers(cursor: Cursor, schema: str, names: Iterable[Name]) -> dict[Name, int]:
     """The numbers of those of these events that were imported."""
     call, values = copying.arrays({"origin": LABEL, "position": BIGINT}, sorted(set(names)))
@@ -87,30 +73,30 @@ def keep(cursor: Cursor, schema: str, imports: Sequence[Import]) -> None:
     if not imports:
         return
     digests: dict[str, bytes] = {}
-    for one in imports:
-        for text in (one.evidence.note, one.evidence.checkpoint):
+    for item in imports:
+        for text in (item.evidence.note, item.evidence.checkpoint):
             if text not in digests:
                 digests[text] = sha256(text.encode()).digest()
     call, values = copying.arrays({"digest": BYTEA, "text": TEXT}, [(digest, text) for text, digest in digests.items()])
     cursor.execute(f"INSERT INTO {schema}.texts SELECT * FROM {call} ON CONFLICT DO NOTHING", values)
-    copying.copy(cursor, f"{schema}.imports", _COLUMNS, [_row(one, digests) for one in imports])
+    copying.copy(cursor, f"{schema}.imports", _COLUMNS, [_row(item, digests) for item in imports])
 
 
-def _row(one: Import, digests: Mapping[str, bytes]) -> tuple[object, ...]:
-    evidence, foreign = one.evidence, one.foreign
+def _row(item: Import, digests: Mapping[str, bytes]) -> tuple[object, ...]:
+    evidence, foreign = item.evidence, item.foreign
     return (
-        one.number,
+        item.number,
         evidence.origin,
         evidence.position,
         foreign.entry,
         foreign.event.id,
         about(foreign.event),
-        one.topic,
+        item.topic,
         foreign.event.issuer,
         foreign.key_id,
         evidence.body,
-        one.sender,
-        one.at,
+        item.sender,
+        item.at,
         digests[evidence.note],
         evidence.index,
         b"".join(evidence.note_path),
@@ -120,7 +106,7 @@ def _row(one: Import, digests: Mapping[str, bytes]) -> tuple[object, ...]:
 
 
 def about(event: AnyEvent) -> str:
-    """Whom an import is kept under: the person, if it is about a move of theirs, or else the subject."""
+    """The stream that an import is kept under: the person, if it is about a move of theirs, or else the subject."""
     return event.volunteer if isinstance(event, TransferEvent) else event.subject
 
 
@@ -132,13 +118,13 @@ _EVIDENCE: Final = (
 
 
 def evidence(cursor: Cursor, schema: str, names: Iterable[Name]) -> dict[Name, Evidence]:
-    """What proves these events, as far as they were imported and not erased."""
+    """The evidence of these events, as far as they were imported and not erased."""
     call, values = copying.arrays({"origin": LABEL, "position": BIGINT}, sorted(set(names)))
     columns = _EVIDENCE.format(schema=schema)
     cursor.execute(
         f"SELECT {columns} WHERE i.body IS NOT NULL AND (i.origin, i.position) IN (SELECT * FROM {call})", values
     )
-    return {(one.origin, one.position): one for one in _evidence(cursor)}
+    return {(item.origin, item.position): item for item in _evidence(cursor)}
 
 
 def support(cursor: Cursor, schema: str, issuers: Iterable[tuple[str, str]], topics: Collection[str]) -> list[Evidence]:
@@ -163,6 +149,16 @@ def moves(cursor: Cursor, schema: str, volunteer: str, topic: str) -> list[Evide
     return _evidence(cursor)
 
 
+def offers_of(cursor: Cursor, schema: str, origin: str) -> list[Name]:
+    """The imported offers of one log, as far as they were not erased."""
+    cursor.execute(
+        f"SELECT DISTINCT origin, position FROM {schema}.imports"
+        " WHERE origin = %s AND topic = 'transfer.offered/1' AND body IS NOT NULL",
+        (origin,),
+    )
+    return cursor.fetchall()
+
+
 def _evidence(cursor: Cursor) -> list[Evidence]:
     return [
         Evidence(
@@ -185,65 +181,120 @@ def hashes(joined: bytes) -> tuple[bytes, ...]:
     return tuple(joined[at : at + merkle.HASH_BYTES] for at in range(0, len(joined), merkle.HASH_BYTES))
 
 
-# -- records --------------------------------------------------------------------------------------
+# -- places ---------------------------------------------------------------------------------------
 
-_SIGNER: Final = (
-    "(SELECT s.key_id FROM {schema}.submissions s WHERE s.first <= e.position ORDER BY s.first DESC LIMIT 1)"
+
+def place_of(database: Database, schema: str, name: Name) -> int | None:
+    """Position of the first event here that received a foreign event; None when none did."""
+    [(at,)] = database.query(f"SELECT min(at) FROM {schema}.receipts WHERE origin = %s AND position = %s", name)
+    return None if at is None else int(at)
+
+
+def count_places(cursor: Cursor, schema: str) -> int:
+    """The number of places that events of this log gave to events they received."""
+    cursor.execute(f"SELECT count(*) FROM {schema}.receipts")
+    [(count,)] = cursor.fetchall()
+    return int(count)
+
+
+def places(cursor: Cursor, schema: str, origin: str, positions: Sequence[int]) -> dict[int, list[Name]]:
+    """The events to which each of these events of the log of `origin`, the own one, gave a place, in order."""
+    cursor.execute(
+        f"SELECT at, coalesce(nullif(origin, ''), %s), position FROM {schema}.receipts WHERE at = ANY(%s)"
+        " ORDER BY at, turn",
+        (origin, list(positions)),
+    )
+    received: dict[int, list[Name]] = {}
+    for at, log, position in cursor:
+        received.setdefault(at, []).append((log, position))
+    return received
+
+
+# -- auditing -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImport:
+    """An import as it is stored, with the type of the event that received it."""
+
+    number: int
+    origin: str
+    position: int
+    entry: bytes
+    event_id: str
+    stream: str
+    topic: str
+    issuer: str
+    key_id: str
+    body: bytes | None
+    at: int
+    received_by: str | None
+    note: str
+    index: int
+    note_path: bytes
+    log_path: bytes
+    checkpoint: str
+
+    def evidence(self, body: bytes) -> Evidence:
+        """The evidence of this event with that body; raise Invalid for columns that cannot be any."""
+        return Evidence(
+            origin=self.origin,
+            position=self.position,
+            recorded_at=int.from_bytes(bytes(self.entry)[32:], "big"),
+            body=bytes(body),
+            note=self.note,
+            index=self.index,
+            note_path=hashes(bytes(self.note_path)),
+            log_path=hashes(bytes(self.log_path)),
+            checkpoint=self.checkpoint,
+        )
+
+
+_STORED: Final = (
+    "SELECT i.number, i.origin, i.position, i.entry, i.event_id::text, i.stream, i.topic, i.issuer, i.key_id, i.body,"
+    " i.at, e.topic, n.text, i.index, i.note_path, i.log_path, c.text FROM {schema}.imports i"
+    " JOIN {schema}.texts n ON n.digest = i.note JOIN {schema}.texts c ON c.digest = i.checkpoint"
+    " LEFT JOIN {schema}.events e ON e.position = i.at"
 )
-_OWN: Final = "'', e.position, e.position, e.entry, e.topic, " + _SIGNER + ", e.body FROM {schema}.events e"
-_FOREIGN: Final = "i.origin, i.position, -i.number, i.entry, i.topic, i.key_id, i.body FROM {schema}.imports i"
-_LAST: Final = (
-    "SELECT r.at, r.turn FROM {schema}.receipts r"
-    " WHERE r.origin = {origin} AND r.position = {position} AND r.at < %(size)s ORDER BY r.at DESC LIMIT 1"
-)
 
 
-def record(cursor: Cursor, schema: str, volunteers: Sequence[str], size: int) -> list[Kept]:
-    """All events of a person's record that the log knew before position `size`, in record order.
-
-    An event has the place that the last event that received it gave it; one of this log that none did, its own.
-    """
-    # By version, which is the position + 1: the index of streams has it, and the planner would scan the log otherwise.
-    own = _LAST.format(schema=schema, origin="''", position="e.position")
-    foreign = _LAST.format(schema=schema, origin="i.origin", position="i.position")
+def read_of(cursor: Cursor, schema: str, topics: Collection[str], after: Name, limit: int) -> list[StoredImport]:
+    """Up to `limit` imports of these types, by origin and position, behind the one called `after`."""
     cursor.execute(
-        f"SELECT coalesce(p.at, e.position) AS at, coalesce(p.turn, 0) AS turn, {_OWN.format(schema=schema)}"
-        f" LEFT JOIN LATERAL ({own}) p ON true"
-        " WHERE e.stream = ANY(%(streams)s) AND e.topic = ANY(%(topics)s) AND e.version <= %(size)s"
-        f" UNION ALL SELECT p.at, p.turn, {_FOREIGN.format(schema=schema)} JOIN LATERAL ({foreign}) p ON true"
-        " WHERE i.stream = ANY(%(streams)s) AND i.topic = ANY(%(topics)s) ORDER BY at, turn",
-        {"streams": list(volunteers), "topics": list(RECORD_TYPES), "size": size},
+        _STORED.format(schema=schema) + " WHERE i.topic = ANY(%s) AND (i.origin, i.position) > (%s, %s)"
+        " ORDER BY i.origin, i.position LIMIT %s",
+        (list(topics), *after, limit),
     )
-    return _kept(cursor)
+    return [StoredImport(*row) for row in cursor]
 
 
-def received(cursor: Cursor, schema: str, positions: Sequence[int]) -> dict[int, list[Kept]]:
-    """What the events at these positions received, in order."""
+def read_others(cursor: Cursor, schema: str, topics: Collection[str], after: int, limit: int) -> list[StoredImport]:
+    """Up to `limit` imports of any but these types, by number, behind the one numbered `after`."""
     cursor.execute(
-        f"SELECT r.at, r.turn, {_OWN.format(schema=schema)} JOIN {schema}.receipts r ON r.origin = ''"
-        " AND r.position = e.position WHERE r.at = ANY(%(at)s)"
-        f" UNION ALL SELECT r.at, r.turn, {_FOREIGN.format(schema=schema)} JOIN {schema}.receipts r"
-        " USING (origin, position) WHERE r.at = ANY(%(at)s) ORDER BY at, turn",
-        {"at": list(positions)},
+        _STORED.format(schema=schema) + " WHERE i.topic <> ALL(%s) AND i.number > %s ORDER BY i.number LIMIT %s",
+        (list(topics), after, limit),
     )
-    found: dict[int, list[Kept]] = {position: [] for position in positions}
-    for one in _kept(cursor):
-        found[one.at].append(one)
-    return found
+    return [StoredImport(*row) for row in cursor]
 
 
-def _kept(cursor: Cursor) -> list[Kept]:
-    return [
-        Kept(at, turn, origin, position, handle, bytes(entry), topic, key_id, b"" if body is None else bytes(body))
-        for at, turn, origin, position, handle, entry, topic, key_id, body in cursor
-    ]
+def senders(cursor: Cursor, schema: str, positions: Iterable[int]) -> list[tuple[int, str]]:
+    """(position, sender): from which regions the imports came that each of these events brought."""
+    cursor.execute(f"SELECT DISTINCT at, sender FROM {schema}.imports WHERE at = ANY(%s)", (list(positions),))
+    return cursor.fetchall()
 
 
-def bodies(cursor: Cursor, schema: str, handles: Sequence[int]) -> dict[int, tuple[str, bytes]]:
-    """Type and body of the events that entries call by these handles, as `Entry.position` and `version` do."""
+def entries(cursor: Cursor, schema: str, origin: str, names: Iterable[Name]) -> dict[Name, bytes]:
+    """The log entries of events that are imports, or stand in the log of `origin`, the own one."""
+    wanted = list(names)
     cursor.execute(
-        f"SELECT position, topic, body FROM {schema}.events WHERE position = ANY(%(handles)s)"
-        f" UNION ALL SELECT -number, topic, body FROM {schema}.imports WHERE number = ANY(%(numbers)s)",
-        {"handles": list(handles), "numbers": [-handle for handle in handles]},
+        f"SELECT %(origin)s, position, entry FROM {schema}.events WHERE position = ANY(%(own)s)"
+        f" UNION ALL SELECT i.origin, i.position, i.entry FROM {schema}.imports i"
+        " JOIN unnest(%(origins)s::text[], %(positions)s::bigint[]) n (origin, position) USING (origin, position)",
+        {
+            "origin": origin,
+            "own": [position for log, position in wanted if log == origin],
+            "origins": [log for log, _ in wanted],
+            "positions": [position for _, position in wanted],
+        },
     )
-    return {handle: (topic, b"" if body is None else bytes(body)) for handle, topic, body in cursor}
+    return {(log, position): bytes(entry) for log, position, entry in cursor}

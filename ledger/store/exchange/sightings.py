@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from psycopg2.extensions import cursor as Cursor
-
 from ledger.store.postgres import copying
 from ledger.store.postgres.copying import BIGINT, BYTEA, LABEL, TEXT
+from ledger.store.postgres.database import Cursor
 
 
 class Sighting(NamedTuple):

@@ -11,7 +11,7 @@ from itertools import chain, repeat
 from struct import Struct
 from typing import Any, Final
 
-from psycopg2.extensions import cursor as Cursor
+from ledger.store.postgres.database import Cursor
 
 _LENGTH: Final = Struct("!i")
 _INT8: Final = Struct("!iq")

@@ -18,7 +18,7 @@ from ledger.limits import IDLE_IN_TRANSACTION_TIMEOUT_MS, LOCK_TIMEOUT_MS, STATE
 
 Cursor = psycopg2.extensions.cursor
 LOST: Final = (psycopg2.OperationalError, psycopg2.InterfaceError)
-"""What psycopg2 raises when the server or the connection is gone, among other things."""
+"""The errors of psycopg2 for a server or a connection that is gone, among other things."""
 
 _OPTIONS: Final = (
     f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
@@ -29,7 +29,7 @@ _OPTIONS: Final = (
 IntegrityError: Final = psycopg2.IntegrityError
 """A constraint of the tables was about to be broken."""
 DatabaseError: Final = psycopg2.Error
-"""Whatever psycopg2 raises."""
+"""The base of all errors of psycopg2."""
 
 
 class CommitUnknown(Unavailable):
@@ -91,6 +91,10 @@ class Database:
         [(found,)] = self.query("SELECT pg_postmaster_start_time()")
         assert isinstance(found, datetime)
         return found
+
+    def check(self) -> None:
+        """Raise Unavailable when the database is out of reach."""
+        self.query("SELECT 1")
 
     def close(self) -> None:
         """Close every connection of the pool."""
