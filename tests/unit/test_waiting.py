@@ -21,9 +21,13 @@ def test_what_a_thread_raised_is_told_before_what_follows_from_it():
         finally:
             died.set()
 
-    with pytest.raises(ZeroDivisionError), threads(read):
-        died.wait()
-        assert reads == [1]
+    def fail() -> None:
+        with threads(read):
+            died.wait()
+            assert reads == [1]
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
 
 
 def test_who_waits_in_vain_is_told_the_state():

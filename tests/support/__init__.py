@@ -1,0 +1,1 @@
+"""Helpers of the tests themselves: they bear no name of the product."""
