@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
@@ -64,6 +64,17 @@ class BatchProjection(Projection[PostgresTrackingRecorder]):
         with self.database.transaction() as cursor:
             insert_tracking(cursor, self.schema, tracking)
             self.apply(log.read_bodies(cursor, self.source, tracking.notification_id - 1, 1), cursor)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Cursor]:
+        """One snapshot of the tables for all reads of the block; a rebuild waits with its swap until the block ends.
+
+        The lock comes first and the snapshot with the first query after it. A snapshot older than a swap would find
+        the new tables empty: their rows were not yet there when it was taken.
+        """
+        with self.database.read() as cursor:
+            cursor.execute(f"LOCK TABLE {self.schema}.tracking IN ACCESS SHARE MODE")
+            yield cursor
 
     def create(self, cursor: Cursor) -> None:
         """Make the schema and its tables, if they are not there."""
@@ -290,6 +301,9 @@ def rebuild(live: BatchProjection, ledger: Ledger, progress: Callable[[int, int]
         result.events += _level(live, new, ledger, cursor)
         for table in live.tables:
             result.differences[table] = _compare(cursor, live.schema, new.schema, table, result.examples)
+        # Readers wait here too, holding nothing (`BatchProjection.read`), and those under way are waited for: one that
+        # held one of the tables and waited for another would be in a deadlock with what is dropped below.
+        cursor.execute(f"LOCK TABLE {live.schema}.tracking IN ACCESS EXCLUSIVE MODE")
         old = f"{live.schema}_old"
         cursor.execute(f"ALTER SCHEMA {live.schema} RENAME TO {old}")
         cursor.execute(f"ALTER SCHEMA {new.schema} RENAME TO {live.schema}")

@@ -53,7 +53,8 @@ class Statements:
     def __init__(self, database: Database, source: str, region: str) -> None:
         self._database = database
         self._source = source
-        self._schema = Totals(database, source).schema
+        self._tables = Totals(database, source)
+        self._schema = self._tables.schema
         self._region = region
         self._person = f"(SELECT coalesce(v.alias_of, v.id) FROM {source}.volunteers v WHERE v.id = %s)"
 
@@ -64,7 +65,7 @@ class Statements:
 
     def state(self, volunteer: str, request: Request, entries: Sequence[int] | None = None) -> Stated:
         """What the request comes to; of those entries alone, if any are given, that still count."""
-        with self._database.read() as cursor:
+        with self._tables.read() as cursor:
             return self._state(cursor, volunteer, request, entries)
 
     def years(self, volunteer: str, request: Request, entries: Sequence[int]) -> dict[tuple[int, str], int]:

@@ -63,9 +63,9 @@ class Watching:
         issued, applied = self._ledger.head().size, self._runner.position
         if (applied, issued) == self._looked:
             return False
-        totals = self._runner.projection.schema
-        with self._ledger.database.read() as cursor:
-            found = proofs.suspects(cursor, self._ledger.schema, totals, *self._looked)
+        totals = self._runner.projection
+        with totals.read() as cursor:
+            found = proofs.suspects(cursor, self._ledger.schema, totals.schema, *self._looked)
         self.failure = None
         for proof in dict.fromkeys([*self._again, *found]):
             if self._stopping.is_set():

@@ -36,13 +36,14 @@ from ledger.store import log
 from ledger.store.postgres import embedded
 from ledger.store.postgres.database import Cursor, Database
 from projections import engine
-from projections.engine import BatchProjection, Feed, Runner, advance, catch_up, rebuild
+from projections.engine import BatchProjection, Feed, Rebuilt, Runner, advance, catch_up, rebuild
 from projections.totals import Totals
 from projections.views import TotalsView
 from tests.integration.waiting import DEADLINE_SECONDS, eventually, threads
 from tests.integration.world import SECRET, World, span, volunteer
 from tests.projections.histories import VOLUNTEERS, History
 from tests.projections.tables import drop, expected, fresh, position, rows_of
+from tests.support.builders import STATION
 
 OTHER_REGION = "442000"
 EVENTS = 200
@@ -566,6 +567,38 @@ def test_readers_never_notice_a_swap(world: World) -> None:
                 eventually(lambda: all(reads))
         finally:
             stop.set()
+
+
+Question = Callable[[TotalsView, str], object]
+"""What somebody asks of the totals, of a volunteer if it is about one."""
+SPANNING: dict[str, tuple[str, Question]] = {
+    "between two statements": ("transfers", lambda view, name: view.volunteer(name)),
+    "between two tables of a statement": ("units", lambda view, _: view.organisation_volunteers(STATION)),
+}
+"""When the reader is kept waiting: by a lock on this table of the log, while it asks this."""
+
+
+@pytest.mark.parametrize(("table", "question"), SPANNING.values(), ids=SPANNING)
+def test_a_reader_that_began_before_a_swap_reads_what_was_there(world: World, table: str, question: Question) -> None:
+    History(fresh(world.database)).go_on(EVENTS)
+    projection, view = totals(world), TotalsView(world.database, world.schema)
+    catch_up(projection, world.ledger)
+    right = question(view, VOLUNTEERS[0])
+    answer, report = Future[object](), Future[Rebuilt]()
+
+    def waiting() -> int:
+        return backends(world.database, "wait_event_type = 'Lock'")
+
+    with ExitStack() as held:
+        held.enter_context(world.database.transaction()).execute(f"LOCK TABLE {world.schema}.{table}")
+        with threads(lambda: answer.set_result(question(view, VOLUNTEERS[0]))):
+            eventually(waiting)
+            with threads(lambda: report.set_result(rebuild(projection, world.ledger))):
+                # Either it puts the new tables in their place without the reader's leave, or it waits for the reader.
+                eventually(lambda: report.done() or waiting() == 2)
+                held.close()
+    assert answer.result() == right
+    assert report.result().same
 
 
 def test_a_rebuild_killed_while_it_builds_leaves_the_tables_alone(world: World) -> None:
