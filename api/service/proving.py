@@ -21,8 +21,8 @@ from ledger.credentials.certificate import certificate
 from ledger.credentials.holdings import Holding, Request
 from ledger.credentials.sd_jwt import token as sd_jwt
 from ledger.credentials.star_levels import to_star_level, to_statement
+from ledger.crypto.encoding import digest
 from ledger.crypto.keys import SigningKey
-from ledger.crypto.multikey import digest
 from ledger.domain.deadlines import local_day
 from ledger.domain.state import Proof, Region
 from ledger.errors import Busy, Invalid, LedgerError, NotFound, NotYet, Problem, Refused, Rejected, Unavailable

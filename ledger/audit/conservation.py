@@ -16,7 +16,7 @@ from msgspec import UNSET
 
 from ledger.audit.people import People
 from ledger.audit.shares import Finding, Kind, Report, Share
-from ledger.crypto.keys import encode_base64url
+from ledger.crypto.encoding import encode_base64url
 from ledger.domain.transfer_state import ids_of
 from ledger.events.body import RECORD_TYPES, decode_event
 from ledger.events.transfer import TransferAccepted, TransferClosed, TransferOffered

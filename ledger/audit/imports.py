@@ -11,7 +11,8 @@ from typing import Final
 
 from msgspec import UNSET
 
-from ledger.crypto.keys import VerifyingKey, decode_base64url, encode_base64url, parse_vkey
+from ledger.crypto.encoding import decode_base64url, encode_base64url
+from ledger.crypto.keys import VerifyingKey, parse_vkey
 from ledger.errors import LedgerError, Untrusted
 from ledger.events.body import AnyEvent
 from ledger.events.fields import Event, type_name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from ledger.crypto.keys import SigningKey, VerifyingKey, decode_base64, parse_vkey
+from ledger.crypto.encoding import decode_base64, encode_base64
+from ledger.crypto.keys import SigningKey, VerifyingKey, parse_vkey
 from ledger.errors import Invalid, Problem, Refused, TooLarge, Untrusted
 from ledger.events.body import AnyEvent, decode_event
 from ledger.events.peers import VolunteerVisiting
@@ -107,7 +107,7 @@ def seal(bodies: Sequence[bytes], key: SigningKey, origin: str) -> str:
     """The signed note over canonical bodies addressed to the log of `origin`."""
     if not 1 <= len(bodies) <= SUBMISSION_EVENTS_MAX:
         raise Invalid(f"a submission holds 1 to {SUBMISSION_EVENTS_MAX} events")
-    root = base64.b64encode(root_of([commitment_to(body) for body in bodies])).decode()
+    root = encode_base64(root_of([commitment_to(body) for body in bodies]))
     return notes.sign(f"{HEADER}\n{key.name}\n{origin}\n{len(bodies)}\n{root}\n", [key])
 
 

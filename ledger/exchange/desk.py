@@ -11,7 +11,8 @@ from typing import Any
 from ledger.app.arrivals import Brought
 from ledger.app.intake import Accepted, Prepared
 from ledger.app.ledger import Ledger
-from ledger.crypto.keys import SigningKey, VerifyingKey, encode_base64url, parse_vkey
+from ledger.crypto.encoding import encode_base64url
+from ledger.crypto.keys import SigningKey, VerifyingKey, parse_vkey
 from ledger.domain.state import Need, Peer, Region, State
 from ledger.errors import LedgerError, NotYet, Unavailable
 from ledger.events.body import encode_event

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from msgspec import UNSET
 
 from ledger.app.arrivals import Brought
-from ledger.crypto.keys import encode_base64url
+from ledger.crypto.encoding import encode_base64url
 from ledger.domain.arrival import joined_by
 from ledger.domain.state import Claim, Moment, Need, State, Transfer, Volunteer, replace
 from ledger.domain.transfer_state import ids_of, name_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ledger.app.arrivals import as_arrived
-from ledger.crypto.keys import encode_base64url
+from ledger.crypto.encoding import encode_base64url
 from ledger.domain.record import sums_of
 from ledger.events.body import issuer_of
 from ledger.events.transfer import StateSum

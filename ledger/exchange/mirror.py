@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ledger.app.ledger import Ledger
 from ledger.crypto import canonical
-from ledger.crypto.keys import decode_base64url, encode_base64url
+from ledger.crypto.encoding import decode_base64url, encode_base64url
 from ledger.errors import Invalid, Untrusted
 from ledger.events.body import AnyEvent, decode_event
 from ledger.limits import BUNDLE_LINE_BYTES_MAX

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dataclasses import replace as with_changes
 
 from ledger.app.arrivals import Brought
-from ledger.crypto.keys import encode_base64url
+from ledger.crypto.encoding import encode_base64url
 from ledger.domain.recovery import RECOVERY_STEP, may_endorse
 from ledger.domain.state import Need, State, Transfer, Volunteer, replace
 from ledger.errors import Conflict, NotYet, Untrusted

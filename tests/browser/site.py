@@ -27,7 +27,8 @@ from ledger.credentials import qr_code as code
 from ledger.credentials.checking import reading, verify
 from ledger.credentials.checking.verdict import Verdict
 from ledger.crypto.did import did_of
-from ledger.crypto.multikey import CredentialKey, digest
+from ledger.crypto.encoding import digest
+from ledger.crypto.multikey import CredentialKey
 from ledger.errors import Invalid, NotFound
 from ledger.events.fields import RegionName
 from ledger.federation import trust_bundle
