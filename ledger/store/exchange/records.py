@@ -152,9 +152,9 @@ _DOUBTED: Final = (
 def doubted(
     cursor: Cursor, schema: str, issuer: str, limit: int, volunteers: Sequence[str] | None = None
 ) -> list[tuple[str, str]]:
-    """(volunteer, entry) of entries recorded here that are disputed though `issuer`, the region, said so of none.
+    """(volunteer, entry) of disputed entries recorded here whose dispute `issuer`, the region, has not logged.
 
-    Of these people, or of everybody who is at home elsewhere.
+    Only those of `volunteers`; by default, those of everybody who is at home elsewhere.
     """
     away = f"e.volunteer IN (SELECT v.id FROM {schema}.volunteers v WHERE v.home IS NOT NULL)"
     whose = away if volunteers is None else "e.volunteer = ANY(%(ids)s::uuid[])"
