@@ -20,6 +20,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from msgspec.structs import replace
 
+from api.http import uploads
 from api.pages import routes
 from api.wording import verdicts
 from ledger.credentials import issuing, model, status_list
@@ -270,6 +271,7 @@ def application(proofs: Proofs) -> FastAPI:
     """The pages, and beside them what scripts fetch."""
     app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False})
     app.state.service = proofs
+    app.state.uploads = uploads.new_budget()
     app.include_router(routes.router)
 
     @app.get("/v1/trust-bundle")

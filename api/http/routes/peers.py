@@ -92,7 +92,7 @@ async def inbox(
     """It authenticates itself: the evidence in it is verified. Kept durably before the answer; safe to send again."""
     region.check_writable()
     service = access.service(request)
-    async with bodies.body(service, request, "message", MESSAGE_BYTES_MAX) as data:
+    async with bodies.body(request, "message", MESSAGE_BYTES_MAX) as data:
         loop = asyncio.get_running_loop()
         answer = await loop.run_in_executor(service.handling, region.exchange.deliver, data, sender)
     return AnswerOut(state=answer.state, position=answer.position, reason=answer.reason)
