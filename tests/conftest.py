@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.contract.golang import Go
 from tests.support import oracles
 
 # No deadline anywhere: two workers on two cores make the clock of a single example meaningless.
@@ -89,3 +90,10 @@ def database_of_worker(server: str, worker: str) -> Iterator[str]:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(drop)
+
+
+@pytest.fixture(scope="session")
+def go(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Go]:
+    """Go's own transparency-log and signed-note packages."""
+    with Go(tmp_path_factory.mktemp("go")) as program:
+        yield program

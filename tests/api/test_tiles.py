@@ -11,7 +11,6 @@ from ledger.tlog import merkle
 from ledger.tlog.checkpoint import Checkpoint
 from ledger.tlog.tile_paths import parse_tile_path, tile_path
 from tests.api.site import OTHER, Site, fetch_entries, fetch_tree, tile_name
-from tests.contract.conftest import go  # noqa: F401 - a fixture
 from tests.contract.golang import Go
 from tests.integration.world import World
 from tests.support.builders import ORIGIN, REGION, event_id, signing_key

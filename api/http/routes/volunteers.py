@@ -104,7 +104,7 @@ async def _wait(region: Region, after: int | None) -> None:
     """Waits on the event loop: a thread a waiting reader would let a few of them stop all others."""
     deadline = time.monotonic() + AFTER_WAIT_MAX
     while after is not None and region.runner.position <= after:
-        if time.monotonic() > deadline or region.runner.failure is not None:
+        if time.monotonic() > deadline or region.runner.stopped:
             raise NotYet(f"the totals have not seen position {after}", retry_after=1)
         await asyncio.sleep(_WAIT_STEP)
 
