@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from eventsourcing.application import Application
 from eventsourcing.domain import DomainEventProtocol
-from eventsourcing.persistence import InfrastructureFactory, Mapper, ProcessRecorder, StoredEvent
+from eventsourcing.persistence import InfrastructureFactory, Mapper, StoredEvent
 from eventsourcing.utils import Environment
 
 from ledger.app.intake import Accepted, Batch, Prepared, foreign_claim, prepare
@@ -20,7 +20,7 @@ from ledger.errors import Conflict, Corrupt, LedgerError, NotFound, Unavailable
 from ledger.events.body import AnyEvent, decode_event
 from ledger.store import keys, log, proofs, vault
 from ledger.store.postgres.database import LOST, CommitUnknown, Database, IntegrityError
-from ledger.store.recorder import PostgresFactory, PostgresRecorder
+from ledger.store.recorder import PostgresFactory
 
 Clock = Callable[[], float]
 
@@ -64,14 +64,6 @@ def _refuse() -> NoReturn:
     raise TypeError("events enter a ledger as signed submissions only: use submit()")
 
 
-class ReadingRecorder(PostgresRecorder):
-    """The recorder of a ledger's log, which only submissions extend."""
-
-    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> NoReturn:
-        """Refuses."""
-        _refuse()
-
-
 class Ledger(Reader, Application[str]):
     """The ledger of one region. Submissions are its only way in; `save` refuses."""
 
@@ -95,15 +87,11 @@ class Ledger(Reader, Application[str]):
 
     def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
         """Ours, on the database that was given."""
-        return PostgresFactory({"YONGZHI_SCHEMA": self.schema}, self.database)
+        return PostgresFactory(env, self.database, self.schema)
 
     def construct_mapper(self) -> Mapper[str]:
         """Signed bytes, untouched."""
         return SignedBytesMapper()
-
-    def construct_recorder(self) -> ProcessRecorder:
-        """Our recorder over this region's schema, for reading."""
-        return ReadingRecorder(self.database, self.schema)
 
     def save(self, *objs: Any, **kwargs: Any) -> Any:
         """Refuses."""

@@ -34,14 +34,13 @@ class Head:
 
 
 class NewEvent(NamedTuple):
-    """An event about to be appended. `version` None means position + 1."""
+    """An event about to be appended."""
 
     commitment: bytes
     event_id: str | None
     stream: str | None
     topic: str
     body: bytes | None
-    version: int | None = None
 
 
 class StoredRow(NamedTuple):
@@ -96,7 +95,7 @@ def append(cursor: Cursor, schema: str, head: Head, now: int, new: Sequence[NewE
             entry,
             event.event_id,
             event.stream,
-            position + 1 if event.version is None else event.version,
+            position + 1,  # the version of the event in its stream
             event.topic,
             event.body,
         )

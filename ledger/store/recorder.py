@@ -1,14 +1,17 @@
-"""The eventsourcing library's persistence interfaces over our log: gap-free, no table lock, psycopg2."""
+"""The eventsourcing library's persistence interfaces over our log, for reading: gap-free, no table lock, psycopg2.
+
+Notification id = position + 1, and the version of an event in its stream is its notification id. Only a submission
+writes (`ledger.app.ledger`), so `insert_events` refuses. The suites that the library ships need a recorder that writes:
+it stands in the tests, inherits all reading from here, and has tables of its own.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-import time
 import weakref
 from collections.abc import Iterator, Sequence
-from hashlib import sha256
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 from uuid import UUID
 
 import psycopg2
@@ -31,10 +34,9 @@ from eventsourcing.persistence import (
     Tracking,
     TrackingRecorder,
 )
-from eventsourcing.utils import resolve_topic
 
 from ledger.errors import Unavailable
-from ledger.store import log, schema
+from ledger.store import log
 from ledger.store.postgres.database import Cursor, Database
 from ledger.store.postgres.listener import Listener
 
@@ -103,37 +105,15 @@ class PostgresTrackingRecorder(TrackingRecorder):
 
 
 class PostgresAggregateRecorder(AggregateRecorder):
-    """Stored events as entries of a Merkle log, read stream by stream."""
+    """A log read stream by stream."""
 
     def __init__(self, database: Database, schema_name: str) -> None:
         self.database = database
         self.schema = schema_name
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
-        """Append events in one transaction."""
-        self._append(stored_events)
-        return None
-
-    def _append(self, stored_events: Sequence[StoredEvent], tracking: Tracking | None = None) -> Sequence[int]:
-        """Append events, and record `tracking` if given, in one transaction; the notification ids they got."""
-        new = [
-            log.NewEvent(
-                commitment=sha256(event.state).digest(),
-                event_id=None,
-                stream=str(event.originator_id),
-                topic=event.topic,
-                body=event.state,
-                version=event.originator_version,
-            )
-            for event in stored_events
-        ]
-        with library_errors(), self.database.transaction() as cursor:
-            if tracking is not None:
-                insert_tracking(cursor, self.schema, tracking)
-            head = log.read_head(cursor, self.schema, lock=True)
-            if new:
-                log.append(cursor, self.schema, head, int(time.time()), new)
-        return [head.size + number for number in range(1, len(new) + 1)]
+        """Refuse: events enter a ledger as signed submissions only."""
+        raise TypeError("events enter a ledger as signed submissions only: use submit()")
 
     def select_events(
         self,
@@ -161,10 +141,6 @@ class PostgresAggregateRecorder(AggregateRecorder):
 
 class PostgresRecorder(PostgresAggregateRecorder, PostgresTrackingRecorder, ProcessRecorder):
     """The log as a sequence of notifications, and tracking beside it. Notification id = position + 1."""
-
-    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int] | None:
-        """Append events, and record `tracking` if given, in one transaction; the ids they got."""
-        return self._append(stored_events, kwargs.get("tracking"))
 
     def select_notifications(
         self,
@@ -244,43 +220,32 @@ class PostgresSubscription(Subscription[PostgresRecorder]):
 
 
 class PostgresFactory(InfrastructureFactory[PostgresTrackingRecorder]):
-    """Builds recorders for applications of the library; each application has a schema of its own.
+    """Gives the recorder of a ledger's log to its application."""
 
-    `YONGZHI_DATABASE_URL` in the given environment names the database, `YONGZHI_SCHEMA` the schema
-    (by default that of the application's name); `Ledger` brings both itself.
-    """
+    recorder_class: ClassVar[type[PostgresRecorder]] = PostgresRecorder
 
-    def __init__(self, env: Any, database: Database | None = None) -> None:
+    def __init__(self, env: Any, database: Database, schema_name: str) -> None:
         super().__init__(env)
-        self.database = database or Database(self.env.get("YONGZHI_DATABASE_URL") or "")
-        self.schema = self.env.get("YONGZHI_SCHEMA") or f"app_{self.env.name.lower() or 'default'}"
-
-    def _created(self, schema_name: str) -> str:
-        with library_errors(), self.database.transaction() as cursor:
-            schema.create_log(cursor, schema_name)
-        return schema_name
+        self.database = database
+        self.schema = schema_name
 
     def aggregate_recorder(self, purpose: str = "events") -> PostgresAggregateRecorder:
-        """A recorder for the aggregates, or for another purpose such as snapshots, kept apart."""
-        name = self.schema if purpose == "events" else f"{self.schema}_{purpose}"
-        return PostgresAggregateRecorder(self.database, self._created(name))
+        """The recorder of the log; a ledger keeps nothing for another purpose, such as snapshots."""
+        return self.recorder_class(self.database, self.schema)
 
     def application_recorder(self) -> PostgresRecorder:
-        """A recorder of the application's log."""
-        return PostgresRecorder(self.database, self._created(self.schema))
+        """The recorder of the log."""
+        return self.recorder_class(self.database, self.schema)
 
     def tracking_recorder(
         self, tracking_recorder_class: type[PostgresTrackingRecorder] | None = None
     ) -> PostgresTrackingRecorder:
-        """A tracking recorder, of the class that is given, or that TRACKING_RECORDER_TOPIC names."""
-        topic = self.env.get(self.TRACKING_RECORDER_TOPIC)
-        kind = tracking_recorder_class or (resolve_topic(topic) if topic else PostgresTrackingRecorder)
-        return kind(self.database, self._created(self.schema))
+        """A tracking recorder, of the class that is given."""
+        return (tracking_recorder_class or PostgresTrackingRecorder)(self.database, self.schema)
 
     def process_recorder(self) -> PostgresRecorder:
-        """A recorder of log and tracking together."""
-        return PostgresRecorder(self.database, self._created(self.schema))
+        """The recorder of the log, with tracking beside it."""
+        return self.recorder_class(self.database, self.schema)
 
     def close(self) -> None:
-        """Close the connections."""
-        self.database.close()
+        """Leave the database open: it belongs to whoever made it."""

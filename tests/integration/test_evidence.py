@@ -18,7 +18,6 @@ from ledger.store import tiles as stored_tiles
 from ledger.store.exchange.prover import Prover, SubmissionTrees
 from ledger.store.log import StoredRow
 from ledger.store.postgres.database import Cursor, Database
-from ledger.store.recorder import PostgresFactory, PostgresRecorder
 from ledger.store.tiles import Tiles
 from ledger.store.trees import rows_of
 from ledger.tlog import merkle, notes
@@ -26,6 +25,7 @@ from ledger.tlog.checkpoint import Checkpoint
 from tests.integration.world import World
 from tests.support import builders
 from tests.support.builders import GROUP, STATION, VOLUNTEER
+from tests.support.library import WritingFactory, WritingRecorder
 
 
 def checkpoint(cursor: Cursor, world: World, size: int | None = None) -> str:
@@ -224,14 +224,14 @@ def test_a_checkpoint_of_another_log(world):
 
 
 @pytest.fixture
-def recorder(database: Database) -> Iterator[PostgresRecorder]:
+def recorder(database: Database) -> Iterator[WritingRecorder]:
     """A log that is no ledger: leaves without submissions, as many as a test wants."""
-    yield PostgresFactory({"YONGZHI_SCHEMA": "paths"}, database).application_recorder()
+    yield WritingFactory({"YONGZHI_SCHEMA": "paths"}, database).application_recorder()
     with database.transaction() as cursor:
         cursor.execute("DROP SCHEMA paths CASCADE")
 
 
-def grow(recorder: PostgresRecorder, count: int) -> None:
+def grow(recorder: WritingRecorder, count: int) -> None:
     stream = str(uuid4())
     recorder.insert_events([StoredEvent(stream, number, "t", str(number).encode()) for number in range(count)])
 

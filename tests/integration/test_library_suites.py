@@ -30,14 +30,8 @@ from eventsourcing.tests.projection import (
 from eventsourcing.utils import Environment
 
 from ledger.store.postgres.database import Database
-from ledger.store.recorder import (
-    PostgresAggregateRecorder,
-    PostgresFactory,
-    PostgresRecorder,
-    PostgresTrackingRecorder,
-    insert_tracking,
-    library_errors,
-)
+from ledger.store.recorder import PostgresTrackingRecorder, insert_tracking, library_errors
+from tests.support.library import WritingAggregateRecorder, WritingFactory, WritingRecorder
 
 _schemas = (f"suite_{number}" for number in count())
 
@@ -82,14 +76,14 @@ class OnPostgres:
 
     schema: str
     database_url: str
-    factory: PostgresFactory
+    factory: WritingFactory
 
     @pytest.fixture(autouse=True)
     def _fresh_schema(self, database_url: str) -> Iterator[None]:
         self.database_url = database_url
         self.schema = next(_schemas)
         self.drop(self.schema, f"{self.schema}_snapshots", f"{self.schema}_downstream")
-        self.factory = PostgresFactory(self.settings())
+        self.factory = WritingFactory(self.settings())
         with closing(self.factory):
             yield
 
@@ -118,19 +112,19 @@ class Configured(OnPostgres):
         gc.collect()
 
     def environment(self) -> Mapping[str, str]:
-        return {"PERSISTENCE_MODULE": "ledger.store.recorder", **self.settings()}
+        return {"PERSISTENCE_MODULE": "tests.support.library", **self.settings()}
 
 
 # -- recorders --------------------------------------------------------------------------------------
 
 
 class TestAggregateRecorder(OnPostgres, AggregateRecorderTestCase):
-    def create_recorder(self) -> PostgresAggregateRecorder:
+    def create_recorder(self) -> WritingAggregateRecorder:
         return self.factory.aggregate_recorder()
 
 
 class TestApplicationRecorder(OnPostgres, ApplicationRecorderTestCase):
-    def create_recorder(self) -> PostgresRecorder:
+    def create_recorder(self) -> WritingRecorder:
         return self.factory.application_recorder()
 
     def test_insert_subscribe(self) -> None:
@@ -143,12 +137,12 @@ class TestTrackingRecorder(OnPostgres, TrackingRecorderTestCase):
 
 
 class TestProcessRecorder(OnPostgres, ProcessRecorderTestCase):
-    def create_recorder(self) -> PostgresRecorder:
+    def create_recorder(self) -> WritingRecorder:
         return self.factory.process_recorder()
 
 
 class TestNonInterleavingNotificationIDs(OnPostgres, NonInterleavingNotificationIDsBaseCase):
-    def create_recorder(self) -> PostgresRecorder:
+    def create_recorder(self) -> WritingRecorder:
         return self.factory.application_recorder()
 
 
@@ -158,17 +152,17 @@ class TrackingRecorderSubclass(PostgresTrackingRecorder):
 
 class TestInfrastructureFactory(OnPostgres, InfrastructureFactoryTestCase):
     def setUp(self) -> None:
-        self.env = Environment(env={"PERSISTENCE_MODULE": "ledger.store.recorder", **self.settings()})
+        self.env = Environment(env={"PERSISTENCE_MODULE": "tests.support.library", **self.settings()})
         super().setUp()
 
     def expected_factory_class(self) -> type[InfrastructureFactory[Any]]:
-        return PostgresFactory
+        return WritingFactory
 
-    def expected_aggregate_recorder_class(self) -> type[PostgresAggregateRecorder]:
-        return PostgresAggregateRecorder
+    def expected_aggregate_recorder_class(self) -> type[WritingAggregateRecorder]:
+        return WritingAggregateRecorder
 
-    def expected_application_recorder_class(self) -> type[PostgresRecorder]:
-        return PostgresRecorder
+    def expected_application_recorder_class(self) -> type[WritingRecorder]:
+        return WritingRecorder
 
     def expected_tracking_recorder_class(self) -> type[PostgresTrackingRecorder]:
         return PostgresTrackingRecorder
@@ -176,15 +170,15 @@ class TestInfrastructureFactory(OnPostgres, InfrastructureFactoryTestCase):
     def tracking_recorder_subclass(self) -> type[PostgresTrackingRecorder]:
         return TrackingRecorderSubclass
 
-    def expected_process_recorder_class(self) -> type[PostgresRecorder]:
-        return PostgresRecorder
+    def expected_process_recorder_class(self) -> type[WritingRecorder]:
+        return WritingRecorder
 
 
 # -- applications -----------------------------------------------------------------------------------
 
 
 class TestExampleApplication(Configured, ExampleApplicationTestCase):
-    expected_factory_topic = "ledger.store.recorder:PostgresFactory"
+    expected_factory_topic = "tests.support.library:WritingFactory"
 
 
 class TestApplication(Configured, ApplicationTestCase):

@@ -18,13 +18,13 @@ from ledger.errors import NotFound, Refused
 from ledger.store import log
 from ledger.store.postgres.database import Database
 from ledger.store.postgres.listener import Listener
-from ledger.store.recorder import PostgresFactory, PostgresRecorder
 from ledger.store.tiles import Tiles
 from ledger.tlog import merkle
 from tests.integration.waiting import DEADLINE_SECONDS, eventually, threads
 from tests.integration.world import SECRET, World, check, organisation, span
 from tests.support import builders
 from tests.support.builders import STATION, VOLUNTEER
+from tests.support.library import WritingFactory, WritingRecorder
 
 
 def ids(notifications: object) -> list[int]:
@@ -319,21 +319,21 @@ def test_variables_of_the_library_decide_nothing(world, monkeypatch):
 
 
 @pytest.fixture
-def recorder(database: Database) -> Iterator[PostgresRecorder]:
+def recorder(database: Database) -> Iterator[WritingRecorder]:
     """A log in a schema of its own, filled without signatures."""
     with database.transaction() as cursor:
         cursor.execute("DROP SCHEMA IF EXISTS tree CASCADE")
-    yield PostgresFactory({"YONGZHI_SCHEMA": "tree"}, database).application_recorder()
+    yield WritingFactory({"YONGZHI_SCHEMA": "tree"}, database).application_recorder()
     with database.transaction() as cursor:
         cursor.execute("DROP SCHEMA tree CASCADE")
 
 
-def grow(recorder: PostgresRecorder, count: int) -> None:
+def grow(recorder: WritingRecorder, count: int) -> None:
     stream = str(uuid4())
     recorder.insert_events([StoredEvent(stream, number, "t", str(number).encode()) for number in range(count)])
 
 
-def roots_agree(recorder: PostgresRecorder, sizes: list[int]) -> None:
+def roots_agree(recorder: WritingRecorder, sizes: list[int]) -> None:
     """Tiles and frontier have the root over the entries, now and at earlier sizes."""
     with recorder.database.read() as cursor:
         head = log.read_head(cursor, recorder.schema)
