@@ -16,12 +16,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
-from eventsourcing.persistence import Tracking
+from eventsourcing.persistence import InterfaceError, OperationalError, Tracking
 from eventsourcing.projection import Projection
 
 from ledger.app.ledger import Ledger
 from ledger.app.worker import PASSING, Stopped, Worker
-from ledger.errors import Corrupt
+from ledger.errors import Corrupt, Unavailable
 from ledger.store import log
 from ledger.store.postgres.database import Cursor, Database
 from ledger.store.postgres.listener import Listener
@@ -105,7 +105,7 @@ class Poisoned(Corrupt):
 
 
 class Feed:
-    """Pages of a log, the next one read by another thread while this one is applied."""
+    """Pages of a log as the library's notifications, the next one read while this one is applied."""
 
     def __init__(self, ledger: Ledger, page: int = BATCH) -> None:
         self._ledger = ledger
@@ -127,8 +127,11 @@ class Feed:
         self._thread.shutdown()
 
     def _read(self, first: int) -> list[log.Body]:
-        with self._ledger.database.read() as cursor:
-            return log.read_bodies(cursor, self._ledger.schema, first, self._page)
+        try:
+            page = self._ledger.recorder.select_notifications(first + 1, self._page)
+        except (OperationalError, InterfaceError) as error:  # the library's names for a database out of reach
+            raise Unavailable(str(error)) from error
+        return [(event.id - 1, event.topic, event.state or None) for event in page]
 
 
 def advance(projection: BatchProjection, name: str, feed: Feed) -> int:

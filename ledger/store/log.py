@@ -134,7 +134,7 @@ def read_events(cursor: Cursor, schema: str, first: int, limit: int) -> list[Sto
     return _rows(cursor)
 
 
-Body = tuple[int, str, memoryview | None]
+Body = tuple[int, str, bytes | memoryview | None]
 """An event as a projection reads it: position, topic, body (None once it was erased)."""
 
 
