@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from api.service.publishing import Publishing
 from ledger.crypto.keys import SigningKey
 from ledger.evidence.evidence import UnknownOrigin
 from ledger.exchange import record_files
@@ -88,7 +89,7 @@ def test_what_was_stated_is_handed_out_when_the_log_is_signed_no_more(site, monk
     someone = newcomer(site, ("07:00", "08:00"))
     site.publish()
     before = fetched(site, someone.name, someone.name)
-    monkeypatch.setattr(site.service.regions[REGION].publishing, "failure", "an old backup")
+    monkeypatch.setattr(Publishing, "refuses", True)
     assert record(site, someone.name, someone.name).content == before
     someone.serve("09:00", "10:00")
     site.publish()
