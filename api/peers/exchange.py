@@ -20,7 +20,7 @@ from api.peers.http_peers import HttpPeers
 from api.peers.peer_keys import PeerKeys
 from ledger import files
 from ledger.app.committer import Committer
-from ledger.app.intake import Accepted, Prepared
+from ledger.app.issuer import Issuer
 from ledger.app.ledger import Ledger
 from ledger.app.publisher import Publisher
 from ledger.crypto.keys import SigningKey, VerifyingKey
@@ -71,10 +71,8 @@ class Exchange:
         self._served = served
         issuing: SigningKey = deployment.region_keys(ledger.region).issuing
         self.desk = Desk(
-            ledger,
-            issuing,
+            Issuer(ledger, issuing, committer),
             lambda: publisher.published,
-            None if committer is None else _Submitting(committer),
             trust=self.installed,
             report=self._keep_evidence,
         )
@@ -225,19 +223,6 @@ def as_dict(found: Transfer, reasons: Sequence[Objection]) -> dict[str, Any]:
         "expires": format_time(found.expires) if found.expires else None,
         "reasons": [{"code": one.code, "detail": one.detail} for one in reasons],
     }
-
-
-@dataclass(frozen=True, slots=True)
-class _Submitting:
-    """Commits through a region's committing thread."""
-
-    committer: Committer
-
-    def __call__(self, prepared: Prepared) -> Accepted:
-        answer = self.committer.submit(prepared).result()
-        if isinstance(answer, LedgerError):
-            raise answer
-        return answer
 
 
 @dataclass(slots=True)

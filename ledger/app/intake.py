@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ledger.app.arrivals import Arrivals, Brought
 from ledger.credentials import holdings
+from ledger.crypto.keys import VerifyingKey
 from ledger.domain import rules
 from ledger.domain.rule import Violation
 from ledger.domain.state import KeyRecord, Moment, Need, State
@@ -79,6 +80,21 @@ def prepare(data: bytes, region: str, origin: str, find_key: FindKey, claim_secr
     """
     submission = open_submission(data, region, origin)
     submission.verify(find_key)
+    return complete(submission, claim_secret)
+
+
+def prepare_own(submission: Submission, key: VerifyingKey, find_key: FindKey, claim_secret: bytes) -> Prepared:
+    """The same of a submission that was signed in this process a moment ago: its signature is not verified again.
+
+    Raises Untrusted unless `key`, which signed it, is the key that a signature would be verified with.
+    """
+    if submission.key(find_key) != key:
+        raise Untrusted(f"the key {key.id} of {key.name} in this ledger is another one")
+    return complete(submission, claim_secret)
+
+
+def complete(submission: Submission, claim_secret: bytes) -> Prepared:
+    """Open the private details of a submission whose signature holds; raise Refused as `prepare` does."""
     found = _Private()
     for index, signed in enumerate(submission.events):
         found.take(index, signed, submission.private, claim_secret)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from ledger.crypto import canonical
+from ledger.crypto.keys import encode_base64url
 from ledger.errors import Invalid
 from ledger.events import private_details
 from ledger.events.body import decode_event
@@ -17,17 +17,17 @@ from ledger.ids import format_time, new_id
 
 def salt() -> str:
     """128 random bits, as bodies hold them."""
-    return base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+    return encode_base64url(secrets.token_bytes(16))
 
 
-def common(issuer: str, ledger: str, subject: str) -> dict[str, Any]:
-    """The fields that every event has, for a new one made now."""
+def common(issuer: str, ledger: str, subject: str, now: int | None = None) -> dict[str, Any]:
+    """The fields that every event has, for a new one made at a unix second, by default the present one."""
     return {
         "id": new_id(),
         "issuer": issuer,
         "ledger": ledger,
         "subject": subject,
-        "time": format_time(int(time.time())),
+        "time": format_time(int(time.time()) if now is None else now),
         "salt": salt(),
     }
 

@@ -1,27 +1,18 @@
-"""What every step of an exchange needs of its region: verified reading of others, proven reading of itself, issuing."""
+"""The desk of a region: reads others verified, reads itself with proof, and has the hand that issues."""
 
 from __future__ import annotations
 
 import contextlib
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from ledger.app.arrivals import Brought
-from ledger.app.intake import Accepted, Prepared
-from ledger.app.ledger import Ledger
-from ledger.crypto.keys import SigningKey, VerifyingKey, encode_base64url, parse_vkey
+from ledger.app.issuer import Issuer
+from ledger.crypto.keys import VerifyingKey, parse_vkey
 from ledger.domain.state import Need, Peer, Region, State
-from ledger.errors import LedgerError, NotYet, Unavailable
-from ledger.events.body import encode_event
-from ledger.events.fields import Event
-from ledger.events.submission import pack, seal
+from ledger.errors import NotYet, Unavailable
 from ledger.evidence.evidence import Checker, Evidence
 from ledger.exchange.manifest import Proofs
 from ledger.exchange.peer_watch import Report, Watch
 from ledger.federation.trust_bundle import Trust
-from ledger.ids import format_time, new_id
 from ledger.store import decisions
 from ledger.store.exchange.prover import Prover, SubmissionTrees
 from ledger.tlog import notes
@@ -29,27 +20,22 @@ from ledger.tlog.checkpoint import parse_checkpoint
 
 Federation = Callable[[], Trust | None]
 """The federation that is installed, if one is."""
-Submit = Callable[[Prepared], Accepted]
-"""Commits one prepared submission; raises what became of it otherwise."""
 
 
 class Desk:
-    """One region's ledger with the key by which it issues. Safe to share between threads."""
+    """One region's ledger and what issues in its name, among its peers. Safe to share between threads."""
 
     def __init__(
         self,
-        ledger: Ledger,
-        issuing: SigningKey,
+        issuer: Issuer,
         checkpoint: Callable[[], str | None],
-        submit: Submit | None = None,
         trees: SubmissionTrees | None = None,
         trust: Federation = lambda: None,
         report: Report = lambda kind, data: None,
     ) -> None:
-        self.ledger = ledger
-        self._issuing = issuing
+        self.issuer = issuer
+        self.ledger = ledger = issuer.ledger
         self._checkpoint = checkpoint
-        self._submit = submit or self._commit
         self._trees = trees or SubmissionTrees()
         self.trust = trust
         self.watch = Watch(ledger.database, ledger.schema, ledger.origin, report)
@@ -117,38 +103,6 @@ class Desk:
         note = self._checkpoint()
         if note is not None and (stored := self.ledger.head().size) < _size(note):
             raise Unavailable(f"{_size(note)} events were signed and {stored} are stored, so nothing is exchanged")
-
-    # -- issuing --------------------------------------------------------------------------------------
-
-    def common(self, subject: str) -> dict[str, Any]:
-        """The fields that every event of the region has, for one made now."""
-        return {
-            "id": new_id(),
-            "issuer": self._issuing.name,
-            "ledger": self.code,
-            "subject": subject,
-            "time": format_time(self.ledger.now()),
-            "salt": encode_base64url(secrets.token_bytes(16)),
-        }
-
-    def issue(
-        self, event: Event, brought: Brought | None = None, private: Mapping[str, bytes] | None = None
-    ) -> Accepted:
-        """Sign and submit an event of the region with what it relies on; raises what is wrong with it."""
-        body = encode_event(event)
-        prepared = self.ledger.prepare(pack(seal([body], self._issuing, self.origin), [body], private))
-        return self._submit(replace(prepared, brought={event.id: brought} if brought else {}))
-
-    def issue_all(self, made: Sequence[Event]) -> Accepted:
-        """Sign and submit events of the region that rely on nothing but its own log, all or none."""
-        bodies = [encode_event(event) for event in made]
-        return self._submit(self.ledger.prepare(pack(seal(bodies, self._issuing, self.origin), bodies)))
-
-    def _commit(self, prepared: Prepared) -> Accepted:
-        (answer,) = self.ledger.commit([prepared])
-        if isinstance(answer, LedgerError):
-            raise answer
-        return answer
 
 
 def _size(note: str) -> int:
