@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from api.service.region import Region
 from api.wording import verdicts
 from ledger.credentials import model
 from ledger.credentials.checking import verify
@@ -21,9 +22,7 @@ from ledger.federation.members import Federation
 from ledger.federation.trust_bundle import Trust
 from ledger.ids import check_uuid, format_time, parse_list_name
 from ledger.limits import CHECKS_AT_ONCE, NAME_GUESSES_MAX, TRUST_BUNDLE_SECONDS
-
-if TYPE_CHECKING:
-    from api.service.region import Region
+from ledger.store.kept_proofs import KeptProof
 
 _DAY: Final = 24 * 3600
 _HOUR: Final = 3600
@@ -156,17 +155,20 @@ class Checking:
         """A proof by its UUID, as its page shows it; raise NotFound, or NotYet until a checkpoint covers it."""
         check_uuid(proof)
         for region in self._issuing():
-            record = region.proofs.proving.find(proof)
-            if record is None or record.format != "vc":
-                continue
-            try:
-                data = region.proofs.proving.finished(proof).credential
-            except NotFound:
-                return ShownProof(_erased(region, record), None, record.replaced_by, region, proof)
-            verdict = self.check_upload(data)
-            region.note_access(proof, "page", "", verdict.outcome)
-            return ShownProof(verdict, model.decode(data), record.replaced_by, region, proof)
+            kept = region.ledger.proofs.find(proof)
+            if kept is not None and kept.record.format == "vc":
+                return self._shown(region, kept)
         raise NotFound("no such proof")
+
+    def _shown(self, region: Region, kept: KeptProof) -> ShownProof:
+        record = kept.record
+        try:
+            data = region.proofs.handing_out.hand_out(kept).credential
+        except NotFound:
+            return ShownProof(_erased(region, record), None, record.replaced_by, region, record.id)
+        verdict = self.check_upload(data)
+        region.note_access(record.id, "page", "", verdict.outcome)
+        return ShownProof(verdict, model.decode(data), record.replaced_by, region, record.id)
 
 
 def _erased(region: Region, record: Proof) -> Verdict:

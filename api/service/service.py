@@ -7,13 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from api.deployment.data_folder import Deployment
 from api.peers.exchange import Exchange
-from api.service.checking import Checking, ShownProof
+from api.service.checking import Checking
 from api.service.metrics import Metrics
 from api.service.region import Region
-from ledger.credentials.checking.verdict import Verdict
-from ledger.credentials.sd_jwt.token import Binding
 from ledger.errors import LedgerError, NotFound
-from ledger.federation.trust_bundle import Trust
 from ledger.limits import MESSAGES_AT_ONCE
 from ledger.store.postgres.database import DatabaseError
 
@@ -46,24 +43,6 @@ class Service:
             return self.regions[code]
         except KeyError:
             raise NotFound(f"region {code!r:.20} is not served here") from None
-
-    # What pages and verifying routes ask for, in the names under which they ask.
-
-    def trust(self) -> Trust:
-        """See `Checking.trust`."""
-        return self.checking.trust()
-
-    def status_list(self, url: str) -> bytes | None:
-        """See `Checking.status_list`."""
-        return self.checking.status_list(url)
-
-    def check_upload(self, data: bytes, binding: Binding | None = None) -> Verdict:
-        """See `Checking.check_upload`."""
-        return self.checking.check_upload(data, binding)
-
-    def shown_proof(self, proof_id: str) -> ShownProof:
-        """See `Checking.shown_proof`."""
-        return self.checking.shown_proof(proof_id)
 
     def failures(self) -> dict[str, str]:
         """What does not work, by part; empty when everything does."""

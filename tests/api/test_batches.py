@@ -89,7 +89,7 @@ def test_each_gets_a_proof_of_its_own_or_a_reason(proving, pupils):
         assert pdf == holder.part(one["proof"], "pdf")
         assert (row["name"], row["proof"]) == ("林小明", one["proof"])
         assert holder.statement(one["proof"]).minutes == 60 + pupils.index(holder)
-        assert str(proving.service.check_upload(pdf).outcome) == "valid"
+        assert str(proving.service.checking.check_upload(pdf).outcome) == "valid"
         seen = proving.json(f"proofs/{one['proof']}/accesses", holder.name)
         assert ("pdf", STATION) in {(access["action"], access["by"]) for access in seen}
 

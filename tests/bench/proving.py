@@ -43,7 +43,7 @@ def _singly(
     report: Report, service: Service, region: Region, volunteers: Sequence[str], request: Request, count: int
 ) -> None:
     proving, issued, rendered, checked = region.proofs.proving, Times(), Times(), Times()
-    trust, lists = service.trust(), service.status_list
+    trust, lists = service.checking.trust(), service.checking.status_list
     now = region.ledger.now()
     for volunteer in volunteers[: count + _WARM]:
         with issued.taken():
