@@ -334,15 +334,15 @@ def people(proving: Site) -> list[Holder]:
 def test_a_batch_outlasts_a_statement_that_could_not_be_made(proving, people, region, monkeypatch):
     monkeypatch.setattr(batching, "RETRY_SECONDS", 0.01)
     failures: list[str] = []
-    state = Statements.state
+    state = Statements.state_at
 
     def once(self: Statements, *arguments: Any) -> Any:
         if threading.current_thread().name == f"batches-{REGION}" and not failures:
-            failures.append(arguments[0])
+            failures.append(arguments[1])
             raise Unavailable("the database cannot be reached")
         return state(self, *arguments)
 
-    monkeypatch.setattr(Statements, "state", once)
+    monkeypatch.setattr(Statements, "state_at", once)
     station = Holder(proving, STATION)
     assert issued(station, begin(station, people).json()["id"]) == 3
     assert failures == [people[0].name]
