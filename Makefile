@@ -33,7 +33,7 @@ test: $(DEV_STAMP)  ## all tests but the slow ones
 slow: $(DEV_STAMP)  ## fault and scale tests, minutes each
 	$(PYTEST) -m slow $(ARGS)
 
-bench: $(DEV_STAMP)  ## measure against the budgets of the design
+bench: $(DEV_STAMP)  ## measure, as ratios to baselines of the same run; ARGS="--quick --only ingest,audit"
 	$(BIN)/python -m tests.bench $(ARGS)
 
 model: $(DEV_STAMP)  ## check the transfer protocol with Spin; ARGS=--long for larger bounds

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http import openapi, problems
+from api.http import bodies, openapi, problems, uploads
 from api.http.routes import (
     batches,
     events,
@@ -77,6 +77,8 @@ def create_app(service: Service, origin: str) -> FastAPI:
     )
     app.state.service = service
     app.state.sessions = Sessions(origin)
+    app.state.waiting = bodies.new_budget()
+    app.state.uploads = uploads.new_budget()
     app.router.routes.insert(0, Route(submissions.PATH, submissions.submit, methods=["POST"]))
     for module in (*API, routes):
         app.include_router(module.router)

@@ -10,30 +10,35 @@ from ledger.limits import BUNDLE_BYTES_MAX
 
 
 def read(path: Path, bytes_max: int = BUNDLE_BYTES_MAX) -> bytes:
-    """A file as a whole; raise Unavailable, or TooLarge."""
+    """The bytes of a whole file; raise Unavailable, or TooLarge."""
     try:
         with path.open("rb") as file:
-            found = file.read(bytes_max + 1)
+            data = file.read(bytes_max + 1)
     except OSError as error:
         raise Unavailable(f"cannot read {path}: {error}") from None
-    if len(found) > bytes_max:
+    if len(data) > bytes_max:
         raise TooLarge(f"{path} has more than {bytes_max} bytes")
-    return found
+    return data
 
 
-def write(path: Path, data: bytes) -> None:
+def write(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Replace a file, so that after a crash either the old or the new one is there, whole; raise Unavailable."""
     temporary = path.with_name(f"{path.name}.new")
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync(path.parent)
     except OSError as error:
-        raise Unavailable(f"cannot write {path}: {error}") from None
+        raise Unavailable(f"cannot write {path}: {error.strerror}") from None
+
+
+def sync(folder: Path) -> None:
+    """Make the names in a folder as durable as its files; raise OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
@@ -20,9 +20,10 @@ from eventsourcing.persistence import Tracking
 from eventsourcing.projection import Projection
 
 from ledger.app.ledger import Ledger
-from ledger.errors import Corrupt, Unavailable
+from ledger.app.worker import PASSING, Stopped, Worker
+from ledger.errors import Corrupt
 from ledger.store import log
-from ledger.store.postgres.database import LOST, Cursor, Database
+from ledger.store.postgres.database import Cursor, Database
 from ledger.store.postgres.listener import Listener
 from ledger.store.recorder import PostgresTrackingRecorder, insert_tracking
 
@@ -30,7 +31,6 @@ logger = logging.getLogger("yongzhi.projections")
 
 BATCH: Final = 20_000
 """Events a transaction while catching up."""
-RETRY_SECONDS: Final = 1.0
 PACE_SECONDS: Final = 0.05
 """Pause after a batch that was not full: a statement costs the same for one event as for a hundred, and the
 committing thread needs the processor more."""
@@ -64,6 +64,17 @@ class BatchProjection(Projection[PostgresTrackingRecorder]):
         with self.database.transaction() as cursor:
             insert_tracking(cursor, self.schema, tracking)
             self.apply(log.read_bodies(cursor, self.source, tracking.notification_id - 1, 1), cursor)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Cursor]:
+        """One snapshot of the tables for all reads of the block; a rebuild waits with its swap until the block ends.
+
+        The lock comes first and the snapshot with the first query after it. A snapshot older than a swap would find
+        the new tables empty: their rows were not yet there when it was taken.
+        """
+        with self.database.read() as cursor:
+            cursor.execute(f"LOCK TABLE {self.schema}.tracking IN ACCESS SHARE MODE")
+            yield cursor
 
     def create(self, cursor: Cursor) -> None:
         """Make the schema and its tables, if they are not there."""
@@ -170,7 +181,7 @@ def _find_poison(projection: BatchProjection, ledger: Ledger, singly: Feed) -> P
         try:
             if not advance(projection, ledger.name, singly):
                 return Poisoned("a batch raised, and its events one by one do not")
-        except (Unavailable, *LOST):
+        except PASSING:
             raise
         except Exception as error:
             with projection.database.read() as cursor:
@@ -183,65 +194,42 @@ def _find_poison(projection: BatchProjection, ledger: Ledger, singly: Feed) -> P
 
 
 class Runner:
-    """Keeps one projection up with its ledger, in a thread; a handler that raises stops this runner alone."""
+    """Keeps one projection up with its ledger; an event that cannot be applied stops this runner alone."""
 
     def __init__(self, projection: BatchProjection, ledger: Ledger) -> None:
         self.projection = projection
-        self.failure: str | None = None
-        """Names the event that stopped the projection, if one did."""
         self.position = 0
         """Events applied, as last seen."""
+        self.stopped = False
+        """Whether it stands before an event that cannot be applied."""
         self._ledger = ledger
         self._progress = threading.Condition()
-        self._stopping = threading.Event()
-        with projection.database.transaction() as cursor:
-            projection.create(cursor)
+        projection.prepare()
         self._listener = Listener(ledger.database, ledger.schema)
         self._feed = Feed(ledger)
-        self._thread = threading.Thread(target=self._run, name=f"{projection.name}-{ledger.region}", daemon=True)
-        self._thread.start()
+        self._worker = Worker(f"{projection.name}-{ledger.region}", self._step, self._listener)
+        self._worker.start()
+
+    @property
+    def failure(self) -> str | None:
+        """Why the projection does not get on, if so; names the event that cannot be applied."""
+        return self._worker.failure
 
     def wait(self, position: int, timeout: float) -> bool:
         """Whether events up to `position`, inclusive, are applied; waits up to `timeout` seconds for it."""
         with self._progress:
-            return self._progress.wait_for(lambda: self.position > position or self.failure is not None, timeout) and (
-                self.position > position
-            )
+            self._progress.wait_for(lambda: self.position > position or self.stopped, timeout)
+            return self.position > position
 
     def close(self) -> None:
         """Stop after the batch at hand."""
-        self._stopping.set()
-        self._listener.wake()
-        self._thread.join()
+        self._worker.close()
         self._feed.close()
         self._listener.close()
 
-    def _run(self) -> None:
-        while not self._stopping.is_set() and self.failure is None:
-            try:
-                if not self._step():
-                    self._listener.wait()
-                    self._stopping.wait(PACE_SECONDS)
-            except (Unavailable, *LOST) as error:
-                logger.warning("projection waits", extra={"projection": self.projection.name, "reason": str(error)})
-                self._stopping.wait(RETRY_SECONDS)
-            except Exception as error:
-                self._fail(error.detail if isinstance(error, Poisoned) else f"{type(error).__name__}: {error}")
-
-    def _fail(self, reason: str) -> None:
-        logger.error("projection stopped", extra={"projection": self.projection.name, "reason": reason})
-        with self._progress:
-            self.failure = reason
-            self._progress.notify_all()
-
-    def _step(self) -> int:
-        try:
-            count = advance(self.projection, self._ledger.name, self._feed)
-        except (Unavailable, *LOST):
-            raise
-        except Exception as error:
-            logger.warning("projection batch raised", exc_info=error)
-            raise find_poison(self.projection, self._ledger) from error
+    def _step(self) -> bool:
+        """Apply a page of the log; whether there may be another one."""
+        count = self._advance()
         # Asked even when nothing was applied: another process, or a rebuild, may have been first.
         [(position,)] = self.projection.database.query(
             f"SELECT notification_id FROM {self.projection.schema}.tracking WHERE application_name = %s",
@@ -250,7 +238,22 @@ class Runner:
         with self._progress:
             self.position = position
             self._progress.notify_all()
-        return count
+        if 0 < count < BATCH:
+            self._worker.pause(PACE_SECONDS)
+        return count > 0
+
+    def _advance(self) -> int:
+        try:
+            return advance(self.projection, self._ledger.name, self._feed)
+        except PASSING:
+            raise
+        except Exception as error:
+            logger.warning("projection batch raised", exc_info=error)
+            poisoned = find_poison(self.projection, self._ledger)
+            with self._progress:
+                self.stopped = True
+                self._progress.notify_all()
+            raise Stopped(poisoned.detail) from error
 
 
 # -- rebuilding -----------------------------------------------------------------------------------
@@ -290,6 +293,9 @@ def rebuild(live: BatchProjection, ledger: Ledger, progress: Callable[[int, int]
         result.events += _level(live, new, ledger, cursor)
         for table in live.tables:
             result.differences[table] = _compare(cursor, live.schema, new.schema, table, result.examples)
+        # Readers wait here too, holding nothing (`BatchProjection.read`), and those under way are waited for: one that
+        # held one of the tables and waited for another would be in a deadlock with what is dropped below.
+        cursor.execute(f"LOCK TABLE {live.schema}.tracking IN ACCESS EXCLUSIVE MODE")
         old = f"{live.schema}_old"
         cursor.execute(f"ALTER SCHEMA {live.schema} RENAME TO {old}")
         cursor.execute(f"ALTER SCHEMA {new.schema} RENAME TO {live.schema}")

@@ -17,11 +17,7 @@ from projections.statements import Stated, Statements
 
 
 class Snapshot:
-    """Reads of one moment.
-
-    Read from the totals before anything else (`state`, `years`, `recognise`): that keeps a rebuild from putting other
-    tables in their place. Behind an earlier read it could, and the new ones are empty as of this moment.
-    """
+    """Reads the tables of the ledger and those of its totals as they were at one moment."""
 
     def __init__(self, cursor: Cursor, statements: Statements) -> None:
         self._cursor = cursor
@@ -67,6 +63,10 @@ class Snapshot:
 
     # -- proofs ---------------------------------------------------------------------------------------
 
+    def suspects(self, changes: int, issued: int) -> list[str]:
+        """Standing proofs that may say something else than the record; see `ledger.store.proofs.suspects`."""
+        return proofs.suspects(self._cursor, self._schema, self._statements.tables.schema, changes, issued)
+
     def issued_since(self, volunteer: str, since: int) -> int:
         """How many proofs of a volunteer were issued at or after a unix second."""
         return proofs.issued_since(self._cursor, self._schema, volunteer, since)
@@ -91,5 +91,5 @@ class Snapshot:
 @contextmanager
 def taken(statements: Statements) -> Iterator[Snapshot]:
     """A snapshot of now, for the block."""
-    with statements.database.read() as cursor:
+    with statements.tables.read() as cursor:
         yield Snapshot(cursor, statements)

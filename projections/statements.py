@@ -53,7 +53,8 @@ class Statements:
     def __init__(self, database: Database, source: str, region: str) -> None:
         self.database = database
         self.source = source
-        self._schema = Totals(database, source).schema
+        self.tables = Totals(database, source)
+        self._schema = self.tables.schema
         self._region = region
         self._person = f"(SELECT coalesce(v.alias_of, v.id) FROM {source}.volunteers v WHERE v.id = %s)"
 
@@ -64,12 +65,12 @@ class Statements:
 
     def state(self, volunteer: str, request: Request, entries: Sequence[int] | None = None) -> Stated:
         """What the request comes to; of those entries alone, if any are given, that still count."""
-        with self.database.read() as cursor:
+        with self.tables.read() as cursor:
             return self.state_at(cursor, volunteer, request, entries)
 
     def years(self, volunteer: str, request: Request, entries: Sequence[int]) -> dict[tuple[int, str], int]:
         """The minutes of those entries by year and category."""
-        with self.database.read() as cursor:
+        with self.tables.read() as cursor:
             return self.years_at(cursor, volunteer, request, entries)
 
     def recognise(self, volunteer: str, day: str, scheme: Scheme | None = None) -> Recognised:
@@ -77,7 +78,7 @@ class Statements:
 
         By the scheme given, or that of the region's star levels on that day.
         """
-        with self.database.read() as cursor:
+        with self.tables.read() as cursor:
             return self.recognise_at(cursor, volunteer, day, scheme)
 
     # -- within a snapshot: see `projections.snapshot` ------------------------------------------------

@@ -83,7 +83,8 @@ class TotalsView:
     def __init__(self, database: Database, source: str) -> None:
         self._database = database
         self._source = source
-        self._schema = Totals(database, source).schema
+        self._tables = Totals(database, source)
+        self._schema = self._tables.schema
 
     def volunteer(self, volunteer: str, organisation: str | None = None) -> Breakdown:
         """A volunteer's totals where they count: nothing of one whose home is elsewhere.
@@ -95,7 +96,7 @@ class TotalsView:
 
     def record(self, volunteer: str, organisation: str | None = None) -> VolunteerTotals | None:
         """The same, with whose they are and what was served here; None for somebody who is not known here."""
-        with self._database.read() as cursor:
+        with self._tables.read() as cursor:
             person = exchange.find_person(cursor, self._source, volunteer)
             if person is None:
                 return None
@@ -156,15 +157,17 @@ class TotalsView:
 
         Entries that arrived from another ledger, whose organisation has the same id, stand behind no cell.
         """
-        rows = self._query(
+        statement = (
             f"SELECT year, category, count(DISTINCT volunteer) FROM {self._schema}.volunteer_totals t"
             " WHERE organisation = %s AND state = 'counted'"
             f" AND (NOT EXISTS (SELECT FROM {self._source}.units WHERE id = %s) OR EXISTS ("
             f"SELECT FROM {self._schema}.entries e WHERE e.volunteer = t.volunteer AND e.origin = ''"
             " AND (e.issuer, e.category, extract(year FROM e.day)) = (t.organisation, t.category, t.year)"
-            f" AND {_STATE} = 'counted')) GROUP BY year, category",
-            (organisation, organisation),
+            f" AND {_STATE} = 'counted')) GROUP BY year, category"
         )
+        with self._tables.read() as cursor:
+            cursor.execute(statement, (organisation, organisation))
+            rows = cursor.fetchall()
         return {(str(year), category): people for year, category, people in rows}
 
     def region(self) -> Breakdown:
@@ -193,7 +196,7 @@ class TotalsView:
         """
         values = {"name": VOLUNTEER.bind(volunteer), "issuer": organisation, "before": before, "limit": limit}
         table = f"{self._schema}.entries t WHERE volunteer = %(name)s"
-        with self._database.read() as cursor:
+        with self._tables.read() as cursor:
             cursor.execute(f"SELECT EXISTS (SELECT FROM {table} AND origin <> '')", values)
             # Within one log, positions are in the order of time already.
             recorded = _RECORDED if cursor.fetchone() == (True,) else "''::bytea"
@@ -219,6 +222,7 @@ class TotalsView:
             return histories.changes(cursor, self._source, volunteers)
 
     def _query(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """The rows of a statement that reads one table, which needs no snapshot taken behind a lock."""
         return self._database.query(statement, values)
 
 

@@ -10,13 +10,25 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.contract.golang import Go
+from tests.support import oracles
+
 # No deadline anywhere: two workers on two cores make the clock of a single example meaningless.
 settings.register_profile(
     "ci", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("dev", deadline=None, print_blob=True)
-IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if IN_CI else "dev"))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if oracles.in_ci() else "dev"))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Iterator[None]:
+    """Say last, in one line, what was skipped and how to get it; reports of xdist's workers are among the stats."""
+    yield
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = [report.longrepr[2] for report in skipped if isinstance(report.longrepr, tuple)]
+    if reasons:
+        terminalreporter.write_line(oracles.told(reasons), yellow=True)
 
 
 @pytest.fixture(scope="session")
@@ -78,3 +90,10 @@ def database_of_worker(server: str, worker: str) -> Iterator[str]:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(drop)
+
+
+@pytest.fixture(scope="session")
+def go(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Go]:
+    """Go's own transparency-log and signed-note packages."""
+    with Go(tmp_path_factory.mktemp("go")) as program:
+        yield program

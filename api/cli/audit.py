@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from api.cli import common
-from ledger.audit import log as auditing
+from ledger.audit.report import Report
 from projections.engine import rebuild as rebuild_projection
 from projections.outbox import Outgoing
 from projections.totals import Totals
@@ -44,7 +44,7 @@ def audit(data: Path, region: str | None, as_json: bool) -> None:
         raise SystemExit(common.REFUSED)
 
 
-def _audited(code: str, report: auditing.Report) -> dict[str, Any]:
+def _audited(code: str, report: Report) -> dict[str, Any]:
     return {
         "region": code,
         "ok": report.ok,

@@ -15,8 +15,9 @@ from rich.table import Table
 
 from api.cli import common
 from api.wording.totals import hours
-from ledger.audit.conservation import RULES, Report, Share, Sums, examine_databases
+from ledger.audit.conservation import examine_databases
 from ledger.audit.conservation import regions as regions_in
+from ledger.audit.shares import RULES, Report, Share, Sums
 from ledger.errors import NotFound
 from ledger.store import schema
 from ledger.store.exchange.conservation import Schemas

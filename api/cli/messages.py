@@ -71,29 +71,29 @@ class _Running:
         if not rows:
             return False
         row = rows[0]
-        found = retries.attempt(
+        attempt = retries.attempt(
             lambda: exchange.node.message(row.origin, row.position),
             lambda data: exchange.peers.send(row.peer, data, ledger.region),
         )
-        if found.answer is not None:
+        if attempt.answer is not None:
             self.messages += 1
             self.told()
-        if found.fate.unreachable:
+        if attempt.fate.unreachable:
             self.out_of_reach.add(row.peer)
-        due = retries.due(found.fate, row.attempts, now)
-        messages.settle(row.number, found.fate.state, due, found.fate.reason, found.said)
+        due = retries.due(attempt.fate, row.attempts, now)
+        messages.settle(row.number, attempt.fate.state, due, attempt.fate.reason, attempt.said)
         return True
 
 
 def _follow(exchange: Exchange) -> bool:
     """Derive messages from all that is new in the log."""
-    ledger, found = exchange.ledger, False
+    ledger, worked = exchange.ledger, False
     projection = Outgoing(ledger.database, ledger.schema)
     projection.prepare()
     with contextlib.closing(Outline(ledger)) as feed:
         while advance(projection, ledger.name, feed):
-            found = True
-    return found
+            worked = True
+    return worked
 
 
 @click.command()
@@ -115,11 +115,11 @@ def receive(data: Path, region: str | None, as_json: bool) -> None:
         finally:
             for exchange in running.all.values():
                 exchange.close()
-        left = [one for code in codes for one in _undone(running.all[code])]
-    counts = {state: sum(one["state"] == state for one in left) for state in ("waiting", "aside")}
-    found = {"messages": running.messages, **counts, "out_of_reach": sorted(running.out_of_reach)}
+        left = [message for code in codes for message in _undone(running.all[code])]
+    counts = {state: sum(message["state"] == state for message in left) for state in ("waiting", "aside")}
+    summary = {"messages": running.messages, **counts, "out_of_reach": sorted(running.out_of_reach)}
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        click.echo(json.dumps(summary, ensure_ascii=False))
     else:
         console.print(
             f"{running.messages} messages 消息; waiting 等待 {counts['waiting']}, aside 搁置 {counts['aside']}"
@@ -150,21 +150,27 @@ def pending(data: Path, region: str | None, as_json: bool) -> None:
     """
     with common.opened(data) as deployment:
         running = exchanges(deployment)
-        found = [one for code in _codes(deployment, region) for one in _undone(running[code])]
+        messages = [message for code in _codes(deployment, region) for message in _undone(running[code])]
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        click.echo(json.dumps(messages, ensure_ascii=False))
         return
     names = ("message 消息", "peer 对方", "kind 类型", "state 状态", "age 时长", "tries 次数", "reason 原因")
     # Folded, never cut: `retry` asks for the whole name.
     table = Table(*(Column(name, overflow="fold") for name in names))
-    for one in found:
-        arrow = "→" if one["box"] == "outbox" else "←"
-        name = f"{one['region']} {one['message']}"
-        age = _age(one["age"])
+    for message in messages:
+        arrow = "→" if message["box"] == "outbox" else "←"
+        name = f"{message['region']} {message['message']}"
+        age = _age(message["age"])
         table.add_row(
-            name, f"{arrow} {one['peer']}", one["kind"], one["state"], age, str(one["attempts"]), one["reason"]
+            name,
+            f"{arrow} {message['peer']}",
+            message["kind"],
+            message["state"],
+            age,
+            str(message["attempts"]),
+            message["reason"],
         )
-    console.print(table if found else "nothing is pending 没有未完成的消息")
+    console.print(table if messages else "nothing is pending 没有未完成的消息")
 
 
 def _undone(exchange: Exchange) -> list[dict[str, Any]]:
@@ -178,21 +184,21 @@ def _undone(exchange: Exchange) -> list[dict[str, Any]]:
     ]
 
 
-def _shown(region: str, box: str, message: str, peer: str, one: outbox.Row | inbox.Row, now: int) -> dict[str, Any]:
+def _shown(region: str, box: str, message: str, peer: str, row: outbox.Row | inbox.Row, now: int) -> dict[str, Any]:
     return {
         "region": region,
         "box": box,
         "message": message,
         "peer": peer,
-        "kind": one.kind,
-        "origin": one.origin or None,
-        "position": one.position,
-        "state": one.state,
-        "created": format_time(one.created // 1000),
-        "age": max(now - one.created // 1000, 0),
-        "attempts": one.attempts,
-        "due": format_time(one.due // 1000) if one.state == "waiting" else None,
-        "reason": one.reason,
+        "kind": row.kind,
+        "origin": row.origin or None,
+        "position": row.position,
+        "state": row.state,
+        "created": format_time(row.created // 1000),
+        "age": max(now - row.created // 1000, 0),
+        "attempts": row.attempts,
+        "due": format_time(row.due // 1000) if row.state == "waiting" else None,
+        "reason": row.reason,
     }
 
 

@@ -13,19 +13,19 @@ Bodies are personal data: the folders are 0700, the files 0600.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, Self
 
+import filelock
 import msgspec
 
-from api.client import queue_files as files
-from api.client.queue_files import Answer, Batch, Item, Manifest
+from api.client import queue_files
+from api.client.queue_files import MODE, Answer, Batch, Item, Manifest
 from api.sheets.mapping import Entry
+from ledger import files
 from ledger.crypto.keys import SigningKey
 from ledger.errors import Busy, Conflict, Corrupt, Invalid, LedgerError, Unavailable, Untrusted
 from ledger.events.submission import open_submission, pack, seal
@@ -58,7 +58,7 @@ class Outbox:
         self._key = key
         self._empty = Manifest(1, digest, key.name, region, origin, ())
         self._manifest = self._empty
-        self._lock = -1
+        self._lock = filelock.FileLock(self.folder.with_name(f"{self.folder.name}.lock"), mode=MODE)
 
     def __enter__(self) -> Self:
         """Take the folder, for one process at a time, and read what is there.
@@ -71,28 +71,27 @@ class Outbox:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 folder.chmod(0o700)
                 files.sync(folder.parent)
-            self._lock = os.open(self.folder, os.O_RDONLY)
+            self._lock.acquire(blocking=False)
+        except filelock.Timeout:
+            raise Busy("another process is sending this file") from None
         except OSError as error:
             raise Unavailable(f"cannot use {self.folder}: {error.strerror}") from None
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._load()
-        except BaseException as error:
+        except BaseException:
             self.__exit__()
-            if isinstance(error, BlockingIOError):
-                raise Busy("another process is sending this file") from None
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
         """Let the folder go."""
-        os.close(self._lock)
+        self._lock.release()
 
     def _load(self) -> None:
-        found = files.read_manifest(self.folder)
+        found = queue_files.read_manifest(self.folder)
         if found is None:
             if any(path.name.endswith((".attempt", ".answer.json")) for path in self.folder.iterdir()):
-                raise Corrupt(f"{self.folder} was sent from, and its {files.MANIFEST} is gone")
+                raise Corrupt(f"{self.folder} was sent from, and its {queue_files.MANIFEST} is gone")
             for path in self.folder.iterdir():  # a preparation that was cut short: nothing of it was sent
                 path.unlink()
             return
@@ -118,24 +117,24 @@ class Outbox:
         batches = []
         for number, group in enumerate(_groups(entries, min(events_max, SUBMISSION_EVENTS_MAX)), 1):
             name = f"{number:04}.json"
-            files.write(self.folder / name, self._seal([entry.body for entry in group]))
+            files.write(self.folder / name, self._seal([entry.body for entry in group]), MODE)
             batches.append(Batch(name, tuple(Item(entry.event.id, entry.row, entry.ref) for entry in group)))
         manifest = msgspec.structs.replace(self._empty, batches=tuple(batches))
-        files.write(self.folder / files.MANIFEST, msgspec.json.encode(manifest))
+        files.write(self.folder / queue_files.MANIFEST, msgspec.json.encode(manifest), MODE)
         self._manifest = manifest
 
     def _seal(self, bodies: Sequence[bytes]) -> bytes:
         return pack(seal(bodies, self._key, self._empty.origin), bodies)
 
     def earlier(self, refs: Collection[str]) -> list[Sent]:
-        """Rows with these references that this issuer sent, or may have sent, to this log in other files."""
+        """Rows with these references that this issuer sent, or may have sent, to this log in other queue_files."""
         wanted = set(refs)
         return [
-            Sent(item.ref, manifest.digest, item.row, item.id, recorded=files.answer_of(folder, batch).exists())
+            Sent(item.ref, manifest.digest, item.row, item.id, recorded=queue_files.answer_of(folder, batch).exists())
             for folder in sorted(self._root.iterdir())
-            if folder != self.folder and (manifest := files.read_manifest(folder)) and self._same_log(manifest)
+            if folder != self.folder and (manifest := queue_files.read_manifest(folder)) and self._same_log(manifest)
             for batch in manifest.batches
-            if files.answer_of(folder, batch).exists() or files.attempt_of(folder, batch).exists()
+            if queue_files.answer_of(folder, batch).exists() or queue_files.attempt_of(folder, batch).exists()
             for item in batch.items
             if item.ref in wanted and item.ref is not None
         ]
@@ -158,7 +157,7 @@ class Outbox:
     @property
     def finished(self) -> bool:
         """Whether every request was prepared and answered."""
-        return self.prepared and all(files.answer_of(self.folder, batch).exists() for batch in self.batches)
+        return self.prepared and all(queue_files.answer_of(self.folder, batch).exists() for batch in self.batches)
 
     def pending(self) -> Iterator[tuple[Path, bytes]]:
         """The requests without an answer, one by one, each noted as attempted before it is given.
@@ -167,10 +166,10 @@ class Outbox:
         made anew, over the same bodies. Raises Corrupt for a request that is not what was stored.
         """
         for batch in self.batches:
-            if not files.answer_of(self.folder, batch).exists():
+            if not queue_files.answer_of(self.folder, batch).exists():
                 path = self.folder / batch.name
                 data = self._request(path, batch)
-                files.write(files.attempt_of(self.folder, batch), b"")
+                files.write(queue_files.attempt_of(self.folder, batch), b"", MODE)
                 yield path, data
 
     def _request(self, path: Path, batch: Batch) -> bytes:
@@ -185,7 +184,7 @@ class Outbox:
         except (OSError, LedgerError) as error:
             raise Corrupt(f"{path}: {error}") from None
         data = self._seal([one.body for one in request.events])
-        files.write(path, data)
+        files.write(path, data, MODE)
         return data
 
     def done(self, path: Path, answer: bytes) -> Answer:
@@ -194,25 +193,25 @@ class Outbox:
         Raises Untrusted for an answer that is not about these events; the request then stays pending.
         """
         batch = self.batch(path)
-        found = files.read_answer(answer)
+        found = queue_files.read_answer(answer)
         ids = [event.id for event in found.events]
         if found.region != self._empty.region or found.count != len(ids) or ids != [one.id for one in batch.items]:
             raise Untrusted(f"the answer to {path.name} is not about its events")
-        files.write(files.answer_of(self.folder, batch), answer)
+        files.write(queue_files.answer_of(self.folder, batch), answer, MODE)
         return found
 
     def refused(self, path: Path) -> None:
         """Note that the ledger answered that it recorded nothing of a request; it stays pending."""
-        files.attempt_of(self.folder, self.batch(path)).unlink(missing_ok=True)
+        queue_files.attempt_of(self.folder, self.batch(path)).unlink(missing_ok=True)
         files.sync(self.folder)
 
     def answers(self) -> Iterator[tuple[Batch, Answer]]:
         """The answered requests with their answers; raises Corrupt when one cannot be read."""
         for batch in self.batches:
-            path = files.answer_of(self.folder, batch)
+            path = queue_files.answer_of(self.folder, batch)
             if path.exists():
                 try:
-                    yield batch, files.read_answer(path.read_bytes())
+                    yield batch, queue_files.read_answer(path.read_bytes())
                 except Untrusted as error:
                     raise Corrupt(f"{path}: {error}") from None
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
-from ledger.errors import Corrupt, Unavailable, Untrusted
+from ledger.errors import Corrupt, Untrusted
 
 MANIFEST: Final = "manifest.json"
-_MODE: Final = 0o600
+MODE: Final = 0o600
+"""Bodies are personal data."""
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -84,26 +84,3 @@ def answer_of(folder: Path, batch: Batch) -> Path:
 def attempt_of(folder: Path, batch: Batch) -> Path:
     """What is there once a request may have reached the ledger."""
     return folder / batch.name.replace(".json", ".attempt")
-
-
-def write(path: Path, data: bytes) -> None:
-    """The whole file or none, also after the power fails."""
-    aside = path.with_name(path.name + ".new")
-    try:
-        with open(aside, "wb", opener=lambda name, flags: os.open(name, flags, _MODE)) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, path)
-        sync(path.parent)
-    except OSError as error:
-        raise Unavailable(f"cannot write {path}: {error.strerror}") from None
-
-
-def sync(folder: Path) -> None:
-    """Make the names in a folder as durable as its files."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,7 +13,8 @@ from pathlib import Path
 from ledger.app.issuer import Issuer
 from ledger.app.ledger import Ledger
 from ledger.app.publisher import CheckpointFile, Publisher
-from ledger.audit import log as auditing
+from ledger.audit.log import audit_ledger
+from ledger.audit.report import Report
 from ledger.codes import region_name
 from ledger.credentials.certificate.pades import certificate_signer, sign_pdf
 from ledger.crypto import keys
@@ -242,9 +243,9 @@ class Deployment:
         (folder / f"{region}.credential.new.pub").replace(folder / f"{region}.credential.pub")
         return self.proof_keys(region)
 
-    def audit(self, region: str) -> auditing.Report:
+    def audit(self, region: str) -> Report:
         """Audit a region against its own last checkpoint."""
-        return auditing.audit_ledger(self.ledger(region), self.publisher(region).published)
+        return audit_ledger(self.ledger(region), self.publisher(region).published)
 
     def ledger(self, region: str) -> Ledger:
         """The ledger of a region."""

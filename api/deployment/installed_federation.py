@@ -12,11 +12,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from ledger import files
 from ledger.crypto.keys import VerifyingKey, parse_vkey
 from ledger.errors import Invalid, Unavailable
 from ledger.federation import trust_bundle
 from ledger.federation.trust_bundle import Trust
-from ledger.files import read, write
 from ledger.limits import REQUEST_BYTES_MAX
 
 FILE: Final = "federation.json"
@@ -44,7 +44,7 @@ def installed(data: Path, now: int) -> Trust | None:
 @lru_cache(maxsize=4)
 def _opened(path: Path, pins: tuple[VerifyingKey, ...], version: tuple[int, int, int]) -> Trust:
     # How many have to sign was asked when it was installed; what is told here is that it is still the same.
-    return trust_bundle.open_old(read(path), pins, 1)
+    return trust_bundle.open_old(files.read(path), pins, 1)
 
 
 def install(data: Path, bundle: bytes, now: int, pinned: Sequence[VerifyingKey] = ()) -> Trust:
@@ -54,7 +54,7 @@ def install(data: Path, bundle: bytes, now: int, pinned: Sequence[VerifyingKey] 
     go back all the same. Raise Untrusted for a file that does not follow, Invalid when it says something else of a
     region of this folder than its keys do.
     """
-    before = trust_bundle.open_old(read(data / FILE), _pins(data), 1) if (data / FILE).exists() else None
+    before = trust_bundle.open_old(files.read(data / FILE), _pins(data), 1) if (data / FILE).exists() else None
     if pinned:
         found, signers = trust_bundle.open_bundle(bundle, pinned, now), tuple(pinned)
     elif before is not None:
@@ -66,7 +66,7 @@ def install(data: Path, bundle: bytes, now: int, pinned: Sequence[VerifyingKey] 
     _check_own(data, found)
     kept = () if before is None else _pins(data)
     _write_pins(data, dict.fromkeys([*kept, *signers]))  # so that either file opens, whenever this ends
-    write(data / FILE, bundle)
+    files.write(data / FILE, bundle)
     _write_pins(data, signers)
     return found
 
@@ -74,7 +74,8 @@ def install(data: Path, bundle: bytes, now: int, pinned: Sequence[VerifyingKey] 
 def own_logs(data: Path) -> dict[str, VerifyingKey]:
     """The log keys of the regions of a data folder, by region."""
     found = sorted((data / "keys").glob("*.log.pub"))
-    return {path.name.partition(".")[0]: parse_vkey(read(path, REQUEST_BYTES_MAX).decode().strip()) for path in found}
+    texts = {path.name.partition(".")[0]: files.read(path, REQUEST_BYTES_MAX).decode() for path in found}
+    return {region: parse_vkey(text.strip()) for region, text in texts.items()}
 
 
 def _check_own(data: Path, trust: Trust) -> None:
@@ -85,11 +86,11 @@ def _check_own(data: Path, trust: Trust) -> None:
 
 def _pins(data: Path) -> tuple[VerifyingKey, ...]:
     try:
-        lines = read(data / PINS, REQUEST_BYTES_MAX).decode().splitlines()
+        lines = files.read(data / PINS, REQUEST_BYTES_MAX).decode().splitlines()
     except UnicodeDecodeError:
         raise Invalid(f"{data / PINS} is not text") from None
     return tuple(parse_vkey(line.strip()) for line in lines if line.strip())
 
 
 def _write_pins(data: Path, keys: Iterable[VerifyingKey]) -> None:
-    write(data / PINS, "".join(f"{key}\n" for key in keys).encode())
+    files.write(data / PINS, "".join(f"{key}\n" for key in keys).encode())

@@ -66,7 +66,7 @@ def check_event(session: Session, row: StoredRow, issuer: str) -> None:
 
 
 def organisation_scope(session: Session, volunteer: str) -> str | None:
-    """Whose entries of a volunteer the reader sees: None for all, an organisation for its own; raise NotFound."""
+    """The organisation whose entries of a volunteer the reader sees, None for all entries; raise NotFound."""
     if is_region(session) or session.issuer == volunteer:
         return None
     if issuer_kind(session.issuer) == "org":

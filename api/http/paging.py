@@ -6,7 +6,7 @@ from ledger.errors import Invalid
 
 
 def position_of(cursor: str | None) -> int | None:
-    """The position that a cursor stands for, None at the beginning; raise Invalid for what no page said."""
+    """The position that a cursor stands for, None at the beginning; raise Invalid for one that no page gave."""
     if cursor is None:
         return None
     if not cursor.isascii() or not cursor.isdecimal() or len(cursor) > 16:

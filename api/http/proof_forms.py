@@ -1,4 +1,4 @@
-"""What is asked for and answered about proofs of service, as JSON."""
+"""Requests for proofs of service, and the answers to them, as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LISTS: Final = model.Filter.__struct_fields__
 
 
 class Selection(BaseModel):
-    """Which counted entries a proof is about; an absent list leaves nothing out."""
+    """The counted entries that a proof is about; an absent list leaves nothing out."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,7 +45,7 @@ class Selection(BaseModel):
 
 
 class ProofIn(Selection):
-    """What is asked for. A volunteer asks for itself; its station, or the region, with consent."""
+    """A request for a proof. A volunteer asks for itself; its station, or the region, with consent."""
 
     first: str = Field("", description="first day, YYYY-MM-DD; of `replaces` alone, what was asked for before holds")
     last: str = Field("", description="last day, inclusive")

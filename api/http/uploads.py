@@ -6,51 +6,60 @@ it keeps others from checking for a while, and nobody from submitting.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
-from types import TracebackType
-from typing import Final, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Final, cast
 
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData, Headers, State
+from starlette.datastructures import FormData, Headers
 from starlette.formparsers import FormParser, MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
-from api.http.problems import TooSlow, Unsupported
-from ledger.errors import Busy, Invalid, TooLarge
-from ledger.limits import CHECKS_AT_ONCE, CREDENTIAL_BYTES_MAX, SUBMISSION_SECONDS_MAX, VERIFY_BYTES_MAX
+from api.http.budgets import Budget, in_time, joined
+from ledger.errors import Invalid, TooLarge
+from ledger.limits import CHECKS_AT_ONCE, CREDENTIAL_BYTES_MAX, VERIFY_BYTES_MAX
 
 TEXT_MAX: Final = 4 * CREDENTIAL_BYTES_MAX
 """Characters of a proof that is pasted."""
 FORM_BYTES_MAX: Final = VERIFY_BYTES_MAX + CREDENTIAL_BYTES_MAX
 """A form with the largest file."""
 HELD_BYTES_MAX: Final = CHECKS_AT_ONCE * VERIFY_BYTES_MAX
-"""What is presented and not answered yet, in all requests together; beyond it the answer is 429."""
+"""Bytes of uploads that are not answered yet, in all requests together; beyond them the answer is 429."""
 _FIELDS_MAX: Final = 8
 _BOUNDARY_MAX: Final = 70
 """Characters of a boundary (RFC 2046, 5.1.1)."""
 
-T = TypeVar("T")
+NOUN: Final = "proof to check"
+"""How errors call an upload."""
 Fields = Mapping[str, str | bytes]
-"""Of a form, by name: a text, or the content of a file."""
+"""The fields of a form by name: each a text, or the content of a file."""
+
+
+def budget(request: Request) -> Budget:
+    """The budget of uploads that are read and not yet answered."""
+    return cast(Budget, request.app.state.uploads)
+
+
+def new_budget() -> Budget:
+    """The budget of a server that has just started."""
+    return Budget(HELD_BYTES_MAX, "proofs")
 
 
 @contextlib.asynccontextmanager
 async def form(request: Request, bytes_max: int = FORM_BYTES_MAX) -> AsyncIterator[Fields]:
-    """The fields of a form; what they hold is counted as held until the context ends.
+    """The fields of a form; their bytes count as held until the context ends.
 
     Raise TooLarge before more than the limit is read, TooSlow, Busy, Unsupported, or Invalid for another form.
     """
-    with _Held(request.app.state) as held:
-        yield await _in_time(_fields(request, held.taken(request, bytes_max)))
+    with budget(request).share() as share:
+        yield await in_time(_fields(request, share.chunks(request, NOUN, bytes_max)), NOUN)
 
 
 @contextlib.asynccontextmanager
 async def body(request: Request, bytes_max: int = VERIFY_BYTES_MAX) -> AsyncIterator[bytes]:
-    """The same of a body that is taken as it is."""
-    with _Held(request.app.state) as held:
-        yield await _in_time(_joined(held.taken(request, bytes_max)))
+    """The body of a request as it is; errors as of `form`."""
+    with budget(request).share() as share:
+        yield await in_time(joined(share.chunks(request, NOUN, bytes_max)), NOUN)
 
 
 def media_type(request: Request) -> str:
@@ -59,7 +68,7 @@ def media_type(request: Request) -> str:
 
 
 def proof_in(fields: Fields) -> bytes:
-    """What is to be checked: the field `file`, or else `text`; raise TooLarge."""
+    """The proof to check: the field `file`, or else `text`; raise TooLarge."""
     file = fields.get("file")
     if isinstance(file, bytes) and file:
         if len(file) > VERIFY_BYTES_MAX:
@@ -75,55 +84,6 @@ def text_in(fields: Fields, name: str, characters_max: int) -> str:
     if len(text) > characters_max:
         raise TooLarge(f"a field {name} of at most {characters_max} characters")
     return text
-
-
-class _Held:
-    """Bytes that one request holds in memory, counted from the first that arrives until it is answered."""
-
-    def __init__(self, state: State) -> None:
-        self._state = state
-        self._bytes = 0
-
-    def __enter__(self) -> _Held:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._add(-self._bytes)
-
-    def _add(self, size: int) -> int:
-        self._bytes += size
-        self._state.presented_bytes = total = getattr(self._state, "presented_bytes", 0) + size
-        return total
-
-    async def taken(self, request: Request, bytes_max: int) -> AsyncGenerator[bytes, None]:
-        """The body as it comes; raise TooLarge for more than `bytes_max`, Busy for more than all may hold."""
-        if request.headers.get("content-encoding", "identity").lower() != "identity":
-            raise Unsupported("what is presented has no content encoding")
-        announced = request.headers.get("content-length", "0")
-        if announced.isascii() and announced.isdecimal() and int(announced[:18]) > bytes_max:
-            raise TooLarge(f"{announced:.18} bytes announced, where at most {bytes_max} are taken")
-        size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > bytes_max:
-                raise TooLarge(f"more than {bytes_max} bytes")
-            if self._add(len(chunk)) > HELD_BYTES_MAX:
-                raise Busy("too many proofs are being presented", retry_after=2)
-            yield chunk
-
-
-async def _in_time(reading: Coroutine[object, object, T]) -> T:
-    try:
-        async with asyncio.timeout(SUBMISSION_SECONDS_MAX):
-            return await reading
-    except TimeoutError:
-        raise TooSlow(f"what is presented arrives within {SUBMISSION_SECONDS_MAX} s") from None
-    except ClientDisconnect:
-        raise Invalid("the request ended before its body did") from None
-
-
-async def _joined(chunks: AsyncGenerator[bytes, None]) -> bytes:
-    return b"".join([chunk async for chunk in chunks])
 
 
 async def _fields(request: Request, chunks: AsyncGenerator[bytes, None]) -> Fields:

@@ -6,11 +6,11 @@ asked, the transfer, the time. It is good for that transfer at that log alone, a
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from typing import Final
 
-from ledger.crypto.keys import SigningKey, VerifyingKey, decode_base64
+from ledger.crypto.encoding import decode_base64, encode_base64
+from ledger.crypto.keys import SigningKey, VerifyingKey
 from ledger.errors import Invalid, Untrusted
 from ledger.ids import format_time, parse_time
 from ledger.limits import BUNDLE_REQUEST_SECONDS, NOTE_BYTES_MAX
@@ -23,7 +23,7 @@ SCHEME: Final = "Yongzhi"
 def header(key: SigningKey, origin: str, transfer: str, now: int) -> str:
     """What a region that signs with `key` sends as `authorization` to the log `origin`, at unix second `now`."""
     note = notes.sign(f"{HEADER}\n{key.name}\n{origin}\n{transfer}\n{format_time(now)}\n", [key])
-    return f"{SCHEME} {base64.b64encode(note.encode()).decode()}"
+    return f"{SCHEME} {encode_base64(note.encode())}"
 
 
 @dataclass(frozen=True, slots=True)

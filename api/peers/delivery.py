@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
 from ledger.app.ledger import Ledger
+from ledger.app.worker import Worker
 from ledger.errors import LedgerError, Unavailable
 from ledger.exchange import retries
 from ledger.exchange.incoming import Answer
@@ -30,7 +31,7 @@ logger = logging.getLogger("yongzhi.delivery")
 
 _TAKEN: Final = 64
 """Messages taken at a time."""
-_WORKERS: Final = 8
+_SENDERS: Final = 8
 """Peers that are told something at the same time; a slow one holds up no other."""
 
 
@@ -75,47 +76,39 @@ class Delivering:
         """Peers that were out of reach: how often in turn, and until when they are left alone."""
         self._stepping = False
         self._failures: dict[str, str] = {}
-        self._stopping = threading.Event()
         self._projection = Outgoing(ledger.database, ledger.schema)
         self._projection.prepare()
         self._feed = Outline(ledger)
         self._listener = Listener(ledger.database, ledger.schema)
-        self._workers = ThreadPoolExecutor(_WORKERS, f"deliver-{ledger.region}")
-        self._thread = threading.Thread(target=self._run, name=f"delivery-{ledger.region}", daemon=True)
-        self._thread.start()
+        self._senders = ThreadPoolExecutor(_SENDERS, f"deliver-{ledger.region}")
+        self._worker = Worker(f"delivery-{ledger.region}", self._deliver, self._listener)
+        self._worker.start()
 
     @property
     def failure(self) -> str | None:
         """What does not get on by itself, if anything; a peer that is out of reach is none."""
         with self._lock:
-            return "; ".join(f"{part}: {reason}" for part, reason in sorted(self._failures.items())) or None
+            failures = dict(self._failures)
+        if self._worker.failure is not None:
+            failures["outbox"] = self._worker.failure
+        return "; ".join(f"{part}: {reason}" for part, reason in sorted(failures.items())) or None
 
     def close(self) -> None:
         """Stop after the messages at hand."""
-        self._stopping.set()
-        self._listener.wake()
-        self._thread.join()
-        self._workers.shutdown()
+        self._worker.close()
+        self._senders.shutdown()
         self._feed.close()
         self._listener.close()
 
     # -- the thread -----------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                more = self._follow()
-                more |= self._take()
-                self._go_on()
-                self._mended("outbox")
-            except (Unavailable, *LOST) as error:
-                logger.warning("delivery waits", extra={"region": self._ledger.region, "reason": str(error)})
-                more = False
-            except Exception as error:
-                self._fail("outbox", error)
-                more = False
-            if not more:
-                self._listener.wait()
+    def _deliver(self) -> bool:
+        """Follow the log, send what is due, have the node go on; whether there may be more to do."""
+        more = self._follow()
+        more |= self._take()
+        self._go_on()
+        self._mended("outbox")
+        return more
 
     @property
     def _now(self) -> int:
@@ -147,20 +140,20 @@ class Delivering:
         for peer, found in by_peer.items():
             with self._lock:
                 self._busy.add(peer)
-            self._workers.submit(self._tell, peer, found)
+            self._senders.submit(self._tell, peer, found)
         return bool(rows)
 
     def _go_on(self) -> None:
         if not self._stepping:
             self._stepping = True
-            self._workers.submit(self._step)
+            self._senders.submit(self._step)
 
-    # -- workers --------------------------------------------------------------------------------------
+    # -- senders --------------------------------------------------------------------------------------
 
     def _step(self) -> None:
         worked = False
         try:
-            worked = not self._stopping.is_set() and self._node.step()
+            worked = not self._worker.closing and self._node.step()
             self._mended("node")
         except (Unavailable, *LOST) as error:
             logger.warning("exchange waits", extra={"region": self._ledger.region, "reason": str(error)})
@@ -175,7 +168,7 @@ class Delivering:
         """Tell a peer one thing after another, until it is out of reach."""
         left = list(rows)
         try:
-            while left and not self._stopping.is_set():
+            while left and not self._worker.closing:
                 if not self._send(left.pop(0)):
                     break
             self._put_back(peer, left)

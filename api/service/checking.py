@@ -9,6 +9,7 @@ from typing import Final
 
 from api.service.region import Region
 from api.wording import verdicts
+from ledger.app.proof_records import KeptProof
 from ledger.credentials import model
 from ledger.credentials.checking import verify
 from ledger.credentials.checking.steps import CODES
@@ -22,7 +23,6 @@ from ledger.federation.members import Federation
 from ledger.federation.trust_bundle import Trust
 from ledger.ids import check_uuid, format_time, parse_list_name
 from ledger.limits import CHECKS_AT_ONCE, NAME_GUESSES_MAX, TRUST_BUNDLE_SECONDS
-from ledger.store.kept_proofs import KeptProof
 
 _DAY: Final = 24 * 3600
 _HOUR: Final = 3600

@@ -13,6 +13,7 @@ from msgspec import UNSET
 from api.service.proving import Proving, check_home, check_rate
 from api.service.status_lists import Indexes
 from ledger.app.ledger import Ledger
+from ledger.app.proof_records import KeptProof
 from ledger.app.publisher import Publisher
 from ledger.credentials import holdings, issuing, model, qr_code
 from ledger.credentials.holdings import Holding, Request
@@ -21,7 +22,6 @@ from ledger.domain.state import Proof
 from ledger.errors import Invalid, NotFound, NotYet, Unavailable
 from ledger.events import drafts
 from ledger.events.proofs import RevocationReason, StatusIndex
-from ledger.store.kept_proofs import KeptProof
 from projections import snapshot
 from projections.snapshot import Snapshot
 from projections.statements import Statements

@@ -17,7 +17,7 @@ from ledger.credentials import holdings, issuing, model
 from ledger.credentials.certificate import certificate
 from ledger.credentials.holdings import Holding, Request
 from ledger.credentials.star_levels import to_star_level, to_statement
-from ledger.crypto.multikey import digest
+from ledger.crypto.encoding import digest
 from ledger.domain.deadlines import local_day
 from ledger.domain.state import Proof, Region
 from ledger.errors import Busy, Invalid, LedgerError, NotYet, Problem, Refused, Rejected

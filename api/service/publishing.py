@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import threading
 
 from ledger.app.ledger import Ledger
 from ledger.app.publisher import Publisher
+from ledger.app.worker import Alarm, Stopped, Worker
 from ledger.errors import LedgerError, Unavailable
 from ledger.limits import CHECKPOINT_INTERVAL
 from ledger.store.postgres.database import DatabaseError
+from ledger.store.postgres.leadership import Leadership
 
 logger = logging.getLogger("yongzhi.service")
 
@@ -22,36 +23,44 @@ class Publishing:
     """
 
     def __init__(self, ledger: Ledger, publisher: Publisher) -> None:
-        self._ledger = ledger
         self._publisher = publisher
-        self._stopping = threading.Event()
-        self.failure: str | None = None
-        """Why no checkpoint is signed any more, if so."""
-        self._sign()  # before anything is taken: a log that cannot go on must not grow
-        self._thread = threading.Thread(target=self._run, name=f"publish-{ledger.region}", daemon=True)
-        self._thread.start()
+        self._leadership = Leadership(ledger.database, f"publish {ledger.schema}")
+        self._worker = Worker(f"publish-{ledger.region}", self._step, Alarm(CHECKPOINT_INTERVAL))
+        try:
+            self._sign()  # before anything is taken: a log that cannot go on must not grow
+        except Stopped as refusal:
+            self._worker.end(refusal)
+        else:
+            self._worker.start()
+
+    @property
+    def failure(self) -> str | None:
+        """Why no checkpoint is signed, if so."""
+        return self._worker.failure
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the log refuses to sign for good: to sign on could fork it."""
+        return self._worker.ended
 
     def close(self) -> None:
         """Sign once more, then stop."""
-        self._stopping.set()
-        self._thread.join()
+        self._worker.close()
+        try:
+            if not self.refuses:
+                self._step()
+        except (LedgerError, DatabaseError, Stopped) as error:
+            logger.warning("checkpoint not signed", extra={"part": self._worker.name, "reason": str(error)})
+        finally:
+            self._leadership.close()
 
-    def _run(self) -> None:
-        while self.failure is None:
-            last_time = self._stopping.is_set()
-            try:
-                with self._ledger.database.leadership(f"publish {self._ledger.schema}") as still_leading:
-                    while still_leading() and self.failure is None:
-                        self._sign()
-                        if last_time or self._stopping.wait(CHECKPOINT_INTERVAL):
-                            break
-                    else:
-                        self._publisher.refresh()
-            except (LedgerError, DatabaseError) as error:
-                logger.warning("checkpoint not signed", extra={"region": self._ledger.region, "reason": str(error)})
-            if last_time:
-                return
-            self._stopping.wait(CHECKPOINT_INTERVAL)
+    def _step(self) -> bool:
+        """Sign as the leader, or else take over what the leader signed; there is nothing more until a second later."""
+        if self._leadership.held():
+            self._sign()
+        else:
+            self._publisher.refresh()
+        return False
 
     def _sign(self) -> None:
         try:
@@ -59,6 +68,4 @@ class Publishing:
         except Unavailable:
             raise
         except LedgerError as error:
-            # To sign on could fork the log: nothing short of an operator may go on from here.
-            self.failure = error.detail
-            logger.error("log refuses to sign", extra={"region": self._ledger.region, "reason": error.detail})
+            raise Stopped(error.detail) from error  # nothing short of an operator may go on from here

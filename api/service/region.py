@@ -155,7 +155,7 @@ class Region:
 
     def check_writable(self) -> None:
         """Raise Unavailable once the log refuses to sign: what were taken now could not be proved later."""
-        if self.publishing.failure is not None:
+        if self.publishing.refuses:
             raise Unavailable("the log refuses to sign, so nothing is taken; its operator knows why")
 
     def published_size(self) -> int:
@@ -172,7 +172,7 @@ class Region:
     def parts(self) -> dict[str, str | None]:
         """Everything that runs by itself, and why it stopped or does not get on, if so."""
         found = {
-            "log": self.publishing.failure,
+            "log": self.publishing.failure or self.committer.failure,
             self.runner.projection.name: self.runner.failure,
             "exchange": self.exchange.failure,
         }

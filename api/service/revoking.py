@@ -74,7 +74,8 @@ class Watching:
         issued, applied = self._ledger.head().size, self._runner.position
         if (applied, issued) == self._looked:
             return False
-        suspects = self._ledger.proofs.suspects(self._runner.projection.schema, *self._looked)
+        with snapshot.taken(self._statements) as now:
+            suspects = now.suspects(*self._looked)
         self.failure = None
         for proof in dict.fromkeys([*self._again, *suspects]):
             if self._stopping.is_set():

@@ -26,8 +26,6 @@ class Service:
         self.checking = Checking(self.regions, key)
         self.verifying = ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify")
         self.handling = ThreadPoolExecutor(max_workers=MESSAGES_AT_ONCE, thread_name_prefix="inbox")
-        self.waiting_bytes = 0
-        """Of submissions and messages read and not yet answered; changed by the event loop alone."""
         self.bundles = 0
         """That are being sent; changed by the event loop alone."""
         for region in self.regions.values():
@@ -57,7 +55,6 @@ class Service:
 
     def observe(self) -> None:
         """Bring the gauges up to date."""
-        self.metrics.waiting_bytes.set(self.waiting_bytes)
         for code, region in self.regions.items():
             self.metrics.published_size.labels(code).set(region.published_size())
             for name, position in region.positions().items():

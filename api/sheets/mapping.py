@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,6 +11,7 @@ from typing import Final
 from api.sheets.draft import Draft
 from api.sheets.problems import Fault, RowProblem, SheetError, shown
 from api.sheets.reading import Row, Sheet
+from ledger.crypto.encoding import encode_base64url
 from ledger.events.hours import HoursRecorded
 from ledger.ids import EventId, check_issuer, check_region, format_time, instant, new_id
 
@@ -30,7 +30,7 @@ class Entry:
 
 def new_salt() -> str:
     """128 random bits in base64url, without padding."""
-    return base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")
+    return encode_base64url(secrets.token_bytes(16))
 
 
 def to_entries(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import unicodedata
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ import msgspec
 
 from ledger.credentials.checking.verdict import Outcome, Result, Step, Verdict
 from ledger.credentials.qr_code import NAME_SALT_BYTES, name_check
+from ledger.crypto.encoding import decode_base64url
 
 
 class Text(NamedTuple):
@@ -229,7 +229,7 @@ def name_matches(verdict: Verdict, name: str) -> bool | None:
     hashed = (verdict.claims or {}).get("name_hash")
     if not isinstance(hashed, str) or verdict.outcome is Outcome.INVALID:
         return None
-    known = base64.urlsafe_b64decode(hashed)
+    known = decode_base64url(hashed)
     spellings = {name.strip(), unicodedata.normalize("NFC", name.strip())}
     return any(name_check(spelling, known[:NAME_SALT_BYTES]) == known for spelling in spellings)
 

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 
 from ledger.app.intake import Accepted, Prepared
 from ledger.app.ledger import Ledger
+from ledger.app.worker import Worker
 from ledger.errors import LedgerError, Unavailable
 from ledger.limits import GROUP_EVENTS_MAX
 
@@ -22,8 +23,13 @@ class Committer:
         self._waiting: deque[tuple[Prepared, Answer]] = deque()
         self._changed = threading.Condition()
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name=f"commit-{ledger.region}", daemon=True)
-        self._thread.start()
+        self._worker = Worker(f"commit-{ledger.region}", self._step)
+        self._worker.start()
+
+    @property
+    def failure(self) -> str | None:
+        """Why nothing is committed, if so; what is wrong with a submission goes to whoever submitted it."""
+        return self._worker.failure
 
     def submit(self, prepared: Prepared) -> Answer:
         """Queue a submission; the future gives what became of it, errors included."""
@@ -40,21 +46,25 @@ class Committer:
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        self._thread.join()
+        self._worker.close()
+        while self._waiting:
+            self._step()
 
-    def _run(self) -> None:
-        while not (self._stopping and not self._waiting):
-            batch = self._next()
-            if not batch:
-                continue  # all of it was cancelled, or there was nothing left to do
-            try:
-                answers = self._ledger.commit([prepared for prepared, _ in batch])
-            except Exception as error:
-                for _, answer in batch:
-                    answer.set_exception(error)
-                continue
-            for (_, answer), outcome in zip(batch, answers, strict=True):
-                answer.set_result(outcome)
+    def _step(self) -> bool:
+        """Commit one batch, after waiting for it; without one when all of it was cancelled, or at the end."""
+        if batch := self._next():
+            self._commit(batch)
+        return True
+
+    def _commit(self, batch: list[tuple[Prepared, Answer]]) -> None:
+        try:
+            outcomes = self._ledger.commit([prepared for prepared, _ in batch])
+        except Exception as error:
+            for _, answer in batch:
+                answer.set_exception(error)
+            return
+        for (_, answer), outcome in zip(batch, outcomes, strict=True):
+            answer.set_result(outcome)
 
     def _next(self) -> list[tuple[Prepared, Answer]]:
         """As many as one transaction takes, in order of arrival; a large submission goes alone or first."""

@@ -73,11 +73,6 @@ class ProofRecords:
             record, tokens = self._record(cursor, proof), proofs.tokens_of(cursor, self.schema, proof)
         return tokens if record.revoked is not None else [proof, *tokens]
 
-    def suspects(self, totals: str, changes: int, issued: int) -> list[str]:
-        """See `ledger.store.proofs.suspects`."""
-        with self.database.read() as cursor:
-            return proofs.suspects(cursor, self.schema, totals, changes, issued)
-
     def mark_seen(self, proof: str, seen: int) -> None:
         """The proof says what the record says, `seen` events taken into account."""
         with self.database.transaction() as cursor:
@@ -132,3 +127,6 @@ class ProofRecords:
         """Who looked at a proof, the latest first: of each action the latest `limit`."""
         with self.database.read() as cursor:
             return proofs.accesses(cursor, self.schema, proof, limit)
+
+
+__all__ = ["Access", "Covered", "KeptProof", "ProofRecords", "Told"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from ledger import files
 from ledger.crypto.keys import SigningKey, VerifyingKey
 from ledger.errors import Corrupt, Unavailable
 from ledger.store import log
@@ -36,17 +36,7 @@ class CheckpointFile:
     def write(self, note: str) -> None:
         """Replace it, so that after a crash either the old or the new one is there, whole."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_suffix(".new")
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(note)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        files.write(self._path, note.encode())
 
     @contextlib.contextmanager
     def signing(self) -> Iterator[None]:

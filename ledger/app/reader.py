@@ -51,7 +51,7 @@ class Reader:
             return {row.position: row for row in log.read_positions(cursor, self.schema, positions)}
 
     def count(self, subject: str) -> int:
-        """How many events there are about one subject."""
+        """The number of events about one subject."""
         return log.count_stream(self.database, self.schema, subject)
 
     def key_events(self, issuer: str) -> list[log.StoredRow]:

@@ -10,12 +10,13 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from msgspec import UNSET
 
 from ledger.audit.people import People
-from ledger.crypto.keys import encode_base64url
+from ledger.audit.shares import Finding, Kind, Report, Share
+from ledger.crypto.encoding import encode_base64url
 from ledger.domain.transfer_state import ids_of
 from ledger.events.body import RECORD_TYPES, decode_event
 from ledger.events.transfer import TransferAccepted, TransferClosed, TransferOffered
@@ -24,88 +25,12 @@ from ledger.store.exchange.conservation import Entry, Known, Letter, Log, Move, 
 from ledger.store.postgres.database import Cursor, Database
 
 Name = tuple[str, int]
-"""Of an event: origin and position."""
-Kind = Literal["two-homes", "no-home", "counted-twice", "lost", "unequal", "unproven", "forked"]
-RULES: Final[Mapping[Kind, tuple[str, str]]] = {
-    "two-homes": ("a person has one home, and a move leads to one", "同一人只有一个归属地，一次转移只到一处"),
-    "no-home": ("somebody's home does not know of it", "被指为归属地的地区并不认为自己是归属地"),
-    "counted-twice": ("an entry is at home in one region", "同一条目在两个地区同时归属"),
-    "lost": ("what is not at home is on its way there", "事件既不在归属地，也不在途中"),
-    "unequal": ("what was accepted is what was offered", "接收的记录与提供的记录不一致"),
-    "unproven": ("a transfer ends by the other side's proof", "转移的结束缺少对方的证明"),
-    "forked": ("what others rely on stands in the log", "其他地区所依据的事件不在原日志中"),
-}
-"""What must hold, in English and Chinese, by the name of what breaks it."""
-
-
-class Finding(NamedTuple):
-    """Something that must not be, anywhere or ever."""
-
-    kind: Kind
-    detail: str
-
-
-@dataclass(slots=True)
-class Sums:
-    """Entries, and minutes of them in whatever state."""
-
-    entries: int = 0
-    minutes: int = 0
-
-    def add(self, minutes: int, entries: int = 1) -> None:
-        """Count more."""
-        self.entries += entries
-        self.minutes += minutes
-
-
-def _by_code() -> dict[str, Sums]:
-    return defaultdict(Sums)
-
-
-@dataclass(slots=True)
-class Share:
-    """What one region has. Every entry is in one of the first four, of one region, or with a region not looked at."""
-
-    home: Sums = field(default_factory=Sums)
-    transit: dict[str, Sums] = field(default_factory=_by_code)
-    """At home here, and offered to another region, which did not accept as yet."""
-    way: Sums = field(default_factory=Sums)
-    """Recorded here, or received, and not at its home as yet."""
-    aside: Sums = field(default_factory=Sums)
-    """The same, and the message about it was put aside: somebody has to look."""
-    elsewhere: dict[str, Sums] = field(default_factory=_by_code)
-    """Recorded here and at home there: counted there, and not in addition to it."""
-
-
-@dataclass(slots=True)
-class Report:
-    """What was found."""
-
-    regions: dict[str, Share]
-    others: dict[str, Sums] = field(default_factory=_by_code)
-    """Recorded in a region that was looked at, and with one that was not."""
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        """Whether all that must hold does."""
-        return not self.findings
-
-    @property
-    def distinct(self) -> Sums:
-        """All entries, each once."""
-        found = Sums()
-        for share in self.regions.values():
-            for sums in (share.home, share.way, share.aside, *share.transit.values()):
-                found.add(sums.minutes, sums.entries)
-        for sums in self.others.values():
-            found.add(sums.minutes, sums.entries)
-        return found
+"""An event by origin and position."""
 
 
 @dataclass(slots=True)
 class Tables:
-    """What was read of all regions."""
+    """The rows of all regions."""
 
     logs: list[Log] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
@@ -138,27 +63,27 @@ def examine(sources: Sequence[tuple[Cursor, Schemas]]) -> Report:
 
 def read(sources: Sequence[tuple[Cursor, Schemas]]) -> Tables:
     """Everything about people who move, and sums of the rest."""
-    found = Tables()
+    tables = Tables()
     sources = [(cursor, schemas) for cursor, schemas in sources if schemas]
     names = sorted(set().union(*(store.movers(cursor, schemas) for cursor, schemas in sources)))
     for cursor, schemas in sources:
-        found.logs += store.logs(cursor, schemas)
-        found.people += store.people(cursor, schemas, names)
-        found.moves += store.moves(cursor, schemas)
-        found.entries += store.entries(cursor, schemas, names)
-        found.settled += store.settled(cursor, schemas, names)
-        found.known += store.known(cursor, schemas, names)
-        found.steps += store.steps(cursor, schemas)
-        found.letters += store.letters(cursor, schemas)
-    regions = {log.origin: log.region for log in found.logs}
+        tables.logs += store.logs(cursor, schemas)
+        tables.people += store.people(cursor, schemas, names)
+        tables.moves += store.moves(cursor, schemas)
+        tables.entries += store.entries(cursor, schemas, names)
+        tables.settled += store.settled(cursor, schemas, names)
+        tables.known += store.known(cursor, schemas, names)
+        tables.steps += store.steps(cursor, schemas)
+        tables.letters += store.letters(cursor, schemas)
+    regions = {log.origin: log.region for log in tables.logs}
     relied: dict[str, set[int]] = defaultdict(set)
-    for one in found.known:
-        if one.origin in regions:
-            relied[regions[one.origin]].add(one.position)
+    for known in tables.known:
+        if known.origin in regions:
+            relied[regions[known.origin]].add(known.position)
     for cursor, schemas in sources:
         for region in schemas.keys() & relied.keys():
-            found.logged[region] = store.logged(cursor, schemas[region], sorted(relied[region]))
-    return found
+            tables.logged[region] = store.logged(cursor, schemas[region], sorted(relied[region]))
+    return tables
 
 
 def judge(tables: Tables) -> Report:
@@ -180,17 +105,17 @@ class _Examination:
         self._waiting: set[Name] = set()
         self._aside: set[Name] = set()
         self._names: dict[tuple[str, str], Name] = {}
-        """Of the event that recorded an entry, by origin and id."""
+        """The event that recorded an entry, by origin and id."""
         self._states: dict[Name, Literal["way", "aside", "lost"]] = {}
-        """What became of events that are not at home."""
+        """The fate of each event that is not at home."""
 
     def report(self) -> Report:
         self._settle_homes()
         self._read_letters()
         self._follow_events()
         self._place_entries()
-        for one in self._tables.settled:
-            self._report.regions[one.region].home.add(one.minutes, one.entries)
+        for settled in self._tables.settled:
+            self._report.regions[settled.region].home.add(settled.minutes, settled.entries)
         self._check_logs()
         self._check_steps()
         self._report.findings = list(dict.fromkeys(self._report.findings))
@@ -214,9 +139,9 @@ class _Examination:
                     self._find("no-home", f"{group} is said to be at home in {named}, which does not say so")
 
     def _read_letters(self) -> None:
-        for one in self._tables.letters:
-            name = (self._origin(one.region, one.origin), one.position)
-            (self._waiting if one.state == "waiting" else self._aside).add(name)
+        for letter in self._tables.letters:
+            name = (self._origin(letter.region, letter.origin), letter.position)
+            (self._waiting if letter.state == "waiting" else self._aside).add(name)
 
     # -- events -----------------------------------------------------------------------------------
 
@@ -224,15 +149,15 @@ class _Examination:
         """Every event of a record that any region knows is at home, or on its way there."""
         at_home: set[Name] = set()
         about: dict[Name, list[Known]] = defaultdict(list)
-        for one in self._tables.known:
-            if one.topic not in RECORD_TYPES:
+        for known in self._tables.known:
+            if known.topic not in RECORD_TYPES:
                 continue
-            name = (self._origin(one.region, one.origin), one.position)
-            if one.topic == "hours.recorded/1":
-                self._names[name[0], one.event_id] = name
-            if self._homes.get(self._people.group(one.stream)) == one.region:
+            name = (self._origin(known.region, known.origin), known.position)
+            if known.topic == "hours.recorded/1":
+                self._names[name[0], known.event_id] = name
+            if self._homes.get(self._people.group(known.stream)) == known.region:
                 at_home.add(name)
-            about[name].append(one)
+            about[name].append(known)
         for name in about.keys() - at_home:
             self._states[name] = self._state(name, about[name])
             group = self._people.group(about[name][0].stream)
@@ -241,72 +166,73 @@ class _Examination:
                 self._find("lost", f"position {name[1]} of {name[0]} about {group} is neither in {home} nor on its way")
 
     def _state(self, name: Name, copies: Iterable[Known]) -> Literal["way", "aside", "lost"]:
-        if name in self._waiting or any(self._held(one) for one in copies):
+        if name in self._waiting or any(self._held(known) for known in copies):
             return "way"
         return "aside" if name in self._aside else "lost"
 
-    def _held(self, one: Known) -> bool:
+    def _held(self, known: Known) -> bool:
         """Whether the region is still to tell of it: its follower did not come by, or the home is about to change."""
-        group = self._people.group(one.stream)
-        if self._people.open_move(one.region, group) is not None:
+        group = self._people.group(known.stream)
+        if self._people.open_move(known.region, group) is not None:
             return True
-        return self._logs[one.region].followed <= max(one.at, self._people.last_closed(one.region, group))
+        return self._logs[known.region].followed <= max(known.at, self._people.last_closed(known.region, group))
 
     # -- entries ----------------------------------------------------------------------------------
 
     def _place_entries(self) -> None:
         copies: dict[tuple[str, str], list[Entry]] = defaultdict(list)
-        for one in self._tables.entries:
-            copies[self._origin(one.region, one.origin), one.id].append(one)
+        for entry in self._tables.entries:
+            copies[self._origin(entry.region, entry.origin), entry.id].append(entry)
         for name, rows in copies.items():
-            counted = [one for one in rows if self._homes.get(self._people.group(one.volunteer)) == one.region]
+            counted = [entry for entry in rows if self._homes.get(self._people.group(entry.volunteer)) == entry.region]
             if len(counted) > 1:
-                where = " and ".join(sorted(one.region for one in counted))
+                where = " and ".join(sorted(entry.region for entry in counted))
                 self._find("counted-twice", f"entry {name[1]} of {name[0]} is at home in {where}")
-            native = next((one for one in rows if not one.origin), None)
+            native = next((entry for entry in rows if not entry.origin), None)
             if counted:
                 self._count(counted[0], native)
             else:
                 self._count_away(name, native or rows[0])
 
-    def _count(self, one: Entry, native: Entry | None) -> None:
-        share = self._report.regions[one.region]
-        move = self._people.open_move(one.region, self._people.group(one.volunteer))
+    def _count(self, entry: Entry, native: Entry | None) -> None:
+        share = self._report.regions[entry.region]
+        move = self._people.open_move(entry.region, self._people.group(entry.volunteer))
         if move is not None and move.state == "offered":
-            share.transit[move.peer].add(one.minutes)
+            share.transit[move.peer].add(entry.minutes)
         else:
-            share.home.add(one.minutes)
-        if native is not None and native.region != one.region:
-            self._report.regions[native.region].elsewhere[one.region].add(one.minutes)
+            share.home.add(entry.minutes)
+        if native is not None and native.region != entry.region:
+            self._report.regions[native.region].elsewhere[entry.region].add(entry.minutes)
 
-    def _count_away(self, name: tuple[str, str], one: Entry) -> None:
-        share = self._report.regions[one.region]
-        group = self._people.group(one.volunteer)
+    def _count_away(self, name: tuple[str, str], entry: Entry) -> None:
+        share = self._report.regions[entry.region]
+        group = self._people.group(entry.volunteer)
         state = self._states.get(self._names.get(name, ("", 0)), "lost")
         named = self._people.named(group)
         if state == "lost" and named not in self._logs:
-            self._report.others[named].add(one.minutes)
-            share.elsewhere[named].add(one.minutes)
+            self._report.others[named].add(entry.minutes)
+            share.elsewhere[named].add(entry.minutes)
         elif state == "way":
-            share.way.add(one.minutes)
+            share.way.add(entry.minutes)
         else:
-            share.aside.add(one.minutes)
+            share.aside.add(entry.minutes)
 
     # -- what regions say of each other ---------------------------------------------------------------
 
     def _check_logs(self) -> None:
-        for one in self._tables.known:
-            region = self._regions.get(one.origin)
-            if region is not None and self._tables.logged.get(region, {}).get(one.position) != one.entry:
+        for known in self._tables.known:
+            region = self._regions.get(known.origin)
+            if region is not None and self._tables.logged.get(region, {}).get(known.position) != known.entry:
                 self._find(
-                    "forked", f"{one.region} relies on position {one.position} of {one.origin}, which has another"
+                    "forked", f"{known.region} relies on position {known.position} of {known.origin}, which has another"
                 )
 
     def _check_steps(self) -> None:
         offers: dict[Name, tuple[TransferOffered, str]] = {}
         ends: list[tuple[Step, Any]] = []
         proofs = {
-            (one.region, one.origin, one.position, encode_base64url(one.entry)): one.topic for one in self._tables.known
+            (known.region, known.origin, known.position, encode_base64url(known.entry)): known.topic
+            for known in self._tables.known
         }
         taken: dict[tuple[str, int], str] = {}
         for step in self._tables.steps:
@@ -360,4 +286,4 @@ _DECLINED: Final = ("transfer.rejected/1", "transfer.expired/1")
 def _compared(offer: TransferOffered, accepted: TransferAccepted) -> Iterator[tuple[str, Any, Any]]:
     for name in ("subject", "volunteer", "aliases", "epoch", "events", "root", "entries"):
         yield name, getattr(offer, name), getattr(accepted, name)
-    yield "minutes", sum(one.minutes for one in offer.sums), accepted.minutes
+    yield "minutes", sum(sums.minutes for sums in offer.sums), accepted.minutes

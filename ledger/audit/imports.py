@@ -1,6 +1,6 @@
 """Audit of what a ledger received: every import proven, every event that rests on one, every place in a record.
 
-Whom to believe is what the log itself says: the keys of logs in `region.peer_recognised/1`.
+The keys of other logs are those that the log itself recognises: `region.peer_recognised/1`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Final
 
 from msgspec import UNSET
 
-from ledger.crypto.keys import VerifyingKey, decode_base64url, encode_base64url, parse_vkey
+from ledger.crypto.encoding import decode_base64url, encode_base64url
+from ledger.crypto.keys import VerifyingKey, parse_vkey
 from ledger.errors import LedgerError, Untrusted
 from ledger.events.body import AnyEvent
 from ledger.events.fields import Event, type_name
@@ -49,7 +50,7 @@ CITING: Final = frozenset(
 """Types of the region's events that rest on an event of another ledger."""
 
 Tell = Callable[[str, int | None, str | None], None]
-"""Takes a finding: what is wrong, and with which event of this log, by position and id, if with one."""
+"""Takes a finding: its detail, then position and id of the event of this log that it concerns, if any."""
 
 
 def cited_by(event: Event) -> Cited | None:
@@ -67,7 +68,7 @@ def cited_by(event: Event) -> Cited | None:
 
 
 def _sender(event: AnyEvent) -> str | None:
-    """Who sent what an event rests on, if it says so; the record of a lost home may come from anybody."""
+    """The sender that an event names, if it names one; the record of a lost home may come from anybody."""
     if isinstance(event, EntryReceived):
         return event.sender
     if isinstance(event, Decision) and getattr(event, "recovery", UNSET) is UNSET:
@@ -118,7 +119,7 @@ class ImportsAudit:
                 self._settle()
 
     def finish(self) -> None:
-        """Check what has to wait until the log is read."""
+        """Check the imports, which needs all keys of the log, and the number of places."""
         self._settle()
         receipts = imports.count_places(self.cursor, self.schema)
         if receipts != self._receipts:
@@ -130,54 +131,56 @@ class ImportsAudit:
     # -- what the region's events rest on ---------------------------------------------------------------
 
     def _settle(self) -> None:
-        """What was cited is there, with that entry, and has the place that the event gave it."""
+        """Check that every cited event is there, with that entry, and has the place that the citing event gave it."""
         waiting, self._waiting = self._waiting, []
-        names = {(one.cited.origin, one.cited.position) for one in waiting}
+        names = {(citing.cited.origin, citing.cited.position) for citing in waiting}
         entries = imports.entries(self.cursor, self.schema, self.origin, names)
-        for one in waiting:
-            name = (one.cited.origin, one.cited.position)
-            if entries.get(name) != _entry_of(one.cited):
-                self._tell(one, f"rests on position {name[1]} of {name[0]}, which is not among the imports")
+        for citing in waiting:
+            name = (citing.cited.origin, citing.cited.position)
+            if entries.get(name) != _entry_of(citing.cited):
+                self._tell(citing, f"rests on position {name[1]} of {name[0]}, which is not among the imports")
         self._check_senders(waiting)
-        received = [one for one in waiting if isinstance(one.event, EntryReceived)]
-        places = imports.places(self.cursor, self.schema, self.origin, [one.position for one in received])
-        for one in received:
+        received = [citing for citing in waiting if isinstance(citing.event, EntryReceived)]
+        places = imports.places(self.cursor, self.schema, self.origin, [citing.position for citing in received])
+        for citing in received:
             self._receipts += 1
-            if places.get(one.position) != [(one.cited.origin, one.cited.position)]:
-                self._tell(one, "the receipts do not say what it received")
-        for one in waiting:
-            if isinstance(one.event, TransferAccepted):
-                self._check_arrival(one, one.event)
+            if places.get(citing.position) != [(citing.cited.origin, citing.cited.position)]:
+                self._tell(citing, "the receipts do not say what it received")
+        for citing in waiting:
+            if isinstance(citing.event, TransferAccepted):
+                self._check_arrival(citing, citing.event)
 
     def _check_senders(self, waiting: Sequence[_Citing]) -> None:
-        """What came with an event is said to come from whom the event says it came from."""
-        said = {one.position: (one, sender) for one in waiting if (sender := _sender(one.event)) is not None}
+        """Check that the imports of an event name the sender that the event names."""
+        said = {
+            citing.position: (citing, sender) for citing in waiting if (sender := _sender(citing.event)) is not None
+        }
         for at, sender in imports.senders(self.cursor, self.schema, said):
-            one, expected = said[at]
+            citing, expected = said[at]
             if sender != expected:
-                self._tell(one, f"came from {expected}, and imports of it from {sender!r:.80}")
+                self._tell(citing, f"came from {expected}, and imports of it from {sender!r:.80}")
 
-    def _check_arrival(self, one: _Citing, event: TransferAccepted) -> None:
-        """The record that arrived is the one that was accepted; what was known here beyond it comes behind it."""
-        found = imports.places(self.cursor, self.schema, self.origin, [one.position]).get(one.position, [])
-        self._receipts += len(found)
-        entries = imports.entries(self.cursor, self.schema, self.origin, set(found))
-        if len(entries) < len(set(found)):
-            self._tell(one, "the receipts name events that are not there")
+    def _check_arrival(self, citing: _Citing, event: TransferAccepted) -> None:
+        """Check that the accepted record arrived, and that events known here before and not in it come behind it."""
+        received = imports.places(self.cursor, self.schema, self.origin, [citing.position]).get(citing.position, [])
+        self._receipts += len(received)
+        entries = imports.entries(self.cursor, self.schema, self.origin, set(received))
+        if len(entries) < len(set(received)):
+            self._tell(citing, "the receipts name events that are not there")
             return
-        root = merkle.entries_root(entries[name] for name in found[: event.events])
-        if len(found) < event.events or encode_base64url(root) != event.root:
-            self._tell(one, "the record that was received has not the number or the root that was accepted")
-        listed = set(found[: event.events])
+        root = merkle.entries_root(entries[name] for name in received[: event.events])
+        if len(received) < event.events or encode_base64url(root) != event.root:
+            self._tell(citing, "the record that was received has not the number or the root that was accepted")
+        listed = set(received[: event.events])
         ids = [event.volunteer, *event.aliases]
-        kept = records.record(self.cursor, self.schema, ids, one.position)
+        kept = records.record(self.cursor, self.schema, ids, citing.position)
         names_kept = [(event.origin or self.origin, event.position) for event in kept]
         beyond = [name for name in names_kept if name not in listed]
-        if found[event.events :] != beyond:
-            self._tell(one, "behind the record that arrived stands something else than was known before")
+        if received[event.events :] != beyond:
+            self._tell(citing, "behind the record that arrived stands something else than was known before")
 
-    def _tell(self, one: _Citing, detail: str) -> None:
-        self.tell(detail, one.position, one.event.id)
+    def _tell(self, citing: _Citing, detail: str) -> None:
+        self.tell(detail, citing.position, citing.event.id)
 
     # -- imports ----------------------------------------------------------------------------------------
 
@@ -216,14 +219,14 @@ class ImportsAudit:
             raise Untrusted("the columns say other than the body")
 
     def _check_entry(self, row: StoredImport) -> None:
-        """What is left of an event that was erased: its entry, in a tree that its log signed."""
+        """Check all that is left of an event that was erased: its entry, in a tree that its log signed."""
         item = row.evidence(b"")
         error: LedgerError = Untrusted("the origin is not recognised")
         for key in self._keys.get(row.origin, []):
             try:
                 tree = open_checkpoint(item.checkpoint, key)
-            except LedgerError as found:
-                error = found
+            except LedgerError as refused:
+                error = refused
                 continue
             leaf = merkle.leaf_hash(bytes(row.entry))
             merkle.check_inclusion(leaf, item.position, tree.size, item.log_path, tree.root)

@@ -1,18 +1,18 @@
 """Audit: from bodies to entries, tree and checkpoint, every signature under the key valid at its position.
 
-It believes nothing that is stored twice: what one column says is derived again from the bodies.
+It believes nothing that is stored twice: every column that repeats a body is derived again from the body.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import msgspec
 
 from ledger.app.ledger import Ledger
 from ledger.audit.imports import CITING, ImportsAudit
+from ledger.audit.report import FINDINGS_MAX, Finding, Report
 from ledger.crypto.keys import VerifyingKey, parse_vkey
 from ledger.errors import LedgerError, NotFound
 from ledger.events import submission
@@ -26,35 +26,6 @@ from ledger.tlog.checkpoint import Checkpoint, open_checkpoint
 from ledger.tlog.entries import commitment_to
 
 _PAGE = 5_000
-FINDINGS_MAX = 50
-"""After so many the log is not worth reading on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that does not hold, with the event it concerns as far as there is one."""
-
-    position: int | None
-    event_id: str | None
-    detail: str
-
-
-@dataclass(slots=True)
-class Report:
-    """What was read and what was found."""
-
-    events: int = 0
-    submissions: int = 0
-    root: bytes = merkle.EMPTY_ROOT
-    findings: list[Finding] = field(default_factory=list)
-    imports: int = 0
-    erased: int = 0
-    """Imports whose bodies were erased; their entries are proven still."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether everything holds."""
-        return not self.findings
 
 
 class _Envelope(msgspec.Struct):
@@ -162,11 +133,11 @@ class _Audit:
                 waiting = next(rows, None)
             if stray:
                 yield None, stray
-            found = []
+            covered = []
             while waiting is not None and waiting.position < first + count:
-                found.append(waiting)
+                covered.append(waiting)
                 waiting = next(rows, None)
-            yield stored, found
+            yield stored, covered
         stray = [] if waiting is None else [waiting, *rows]
         if stray:
             yield None, stray

@@ -12,21 +12,21 @@ class People:
     """Who is whom in all regions, and where they are at home."""
 
     def __init__(self, people: Sequence[Person], moves: Sequence[Move], closed: Collection[str]) -> None:
-        self._rows = {(one.region, one.id): one for one in people}
-        self._moves = {(one.region, one.id): one for one in moves}
+        self._rows = {(person.region, person.id): person for person in people}
+        self._moves = {(move.region, move.id): move for move in moves}
         self._closed = closed
         self._arrived: dict[str, int] = {}
         for move in moves:
             if not move.outgoing and move.state == "accepted":
                 self._arrived[move.volunteer] = max(move.epoch, self._arrived.get(move.volunteer, 0))
         self._parents: dict[str, str] = {}
-        for one in people:
-            self._parents.setdefault(one.id, one.id)
-            if one.alias_of is not None:
-                self._parents[self.group(one.id)] = self.group(one.alias_of)
+        for person in people:
+            self._parents.setdefault(person.id, person.id)
+            if person.alias_of is not None:
+                self._parents[self.group(person.id)] = self.group(person.alias_of)
         self._members: dict[str, list[Person]] = defaultdict(list)
-        for one in people:
-            self._members[self.group(one.id)].append(one)
+        for person in people:
+            self._members[self.group(person.id)].append(person)
         self._closings: dict[tuple[str, str], int] = {}
         for move in moves:
             if move.state == "closed":
@@ -35,59 +35,59 @@ class People:
 
     def group(self, name: str) -> str:
         """One id that stands for all ids of the person."""
-        found = self._parents.setdefault(name, name)
-        while found != (above := self._parents[found]):
-            found = above
-        return found
+        root = self._parents.setdefault(name, name)
+        while root != (above := self._parents[root]):
+            root = above
+        return root
 
     def groups(self) -> list[str]:
         """All people."""
         return list(self._members)
 
-    def here(self, one: Person) -> Person:
+    def here(self, person: Person) -> Person:
         """The row under which its region keeps the record."""
-        return one if one.alias_of is None else self._rows.get((one.region, one.alias_of), one)
+        return person if person.alias_of is None else self._rows.get((person.region, person.alias_of), person)
 
     def open_move(self, region: str, group: str) -> Move | None:
         """The transfer of somebody that is under way from a region."""
-        for one in self._members[group]:
-            if one.region == region and one.transfer is not None:
-                return self._moves.get((region, one.transfer))
+        for person in self._members[group]:
+            if person.region == region and person.transfer is not None:
+                return self._moves.get((region, person.transfer))
         return None
 
     def last_closed(self, region: str, group: str) -> int:
         """Position at which a region last knew that somebody had moved away; -1 when nobody did."""
         return self._closings.get((region, group), -1)
 
-    def surrendered(self, one: Person) -> bool:
+    def surrendered(self, person: Person) -> bool:
         """Whether the record was accepted elsewhere, which this region does not know of yet, or never will."""
-        move = self._moves.get((one.region, one.transfer or ""))
+        move = self._moves.get((person.region, person.transfer or ""))
         if move is not None:
             there = self._moves.get((move.peer, move.id))
             if there is not None and there.state == "accepted":
                 return True
-        return one.region in self._closed and self._arrived.get(one.id, 0) > one.epoch
+        return person.region in self._closed and self._arrived.get(person.id, 0) > person.epoch
 
     def homes(self, group: str) -> set[str]:
         """Regions in which somebody is at home: there should be one, or none of those that are looked at."""
-        rows = {self.here(one) for one in self._members[group]}
-        return {one.region for one in rows if one.home is None and not self.surrendered(one)}
+        rows = {self.here(person) for person in self._members[group]}
+        return {person.region for person in rows if person.home is None and not self.surrendered(person)}
 
     def named(self, group: str) -> str:
         """The home of somebody who is at home in no region that is looked at.
 
         One region names it, the one that knows of the latest move; that one may name another, and so on.
         """
-        rows = {one.region: self.here(one) for one in self._members[group]}
-        found = max(rows.values(), key=lambda one: (one.epoch, one.region)).region
+        rows = {person.region: self.here(person) for person in self._members[group]}
+        region = max(rows.values(), key=lambda person: (person.epoch, person.region)).region
         passed: set[str] = set()
-        while found in rows and found not in passed:
-            passed.add(found)
-            one = rows[found]
-            move = self._moves.get((found, one.transfer or ""))
-            found = one.home or (move.peer if move else found)
-        return found
+        while region in rows and region not in passed:
+            passed.add(region)
+            person = rows[region]
+            move = self._moves.get((region, person.transfer or ""))
+            region = person.home or (move.peer if move else region)
+        return region
 
     def knows(self, region: str, group: str) -> bool:
         """Whether a region knows somebody at all."""
-        return any(one.region == region for one in self._members[group])
+        return any(person.region == region for person in self._members[group])

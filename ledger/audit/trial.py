@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 
 from ledger.app.ledger import Ledger
-from ledger.audit.log import Report, audit_published
+from ledger.audit.log import audit_published
+from ledger.audit.report import Report
 from ledger.store import tampering
 
 

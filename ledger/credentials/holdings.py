@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ledger.credentials import model
 from ledger.crypto import canonical
-from ledger.crypto.multikey import digest
+from ledger.crypto.encoding import digest
 from ledger.errors import Invalid, TooLarge
 from ledger.events.fields import Position, Salt, ShortText, Uuid, VolunteerId
 from ledger.events.proofs import ProofIssued

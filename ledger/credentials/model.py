@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ledger.crypto import canonical
-from ledger.crypto.multikey import digest
+from ledger.crypto.encoding import digest
 from ledger.crypto.strict_json import parse_json
 from ledger.errors import Invalid
 from ledger.events.fields import Category, Code, Evidence, LongText, OrganisationId, ShortText, Time, Url, Uuid

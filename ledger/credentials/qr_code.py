@@ -8,8 +8,6 @@ reader who has the name in print confirms it. Who holds the code can try names u
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -23,8 +21,9 @@ from msgspec import UNSET
 
 from ledger.codes import is_region
 from ledger.credentials.model import Credential, ServiceStatement, commitment
+from ledger.crypto.encoding import decode_base64url, encode_base64url
 from ledger.crypto.keys import SIGNATURE_BYTES, VerifyingKey
-from ledger.crypto.multikey import CredentialKey, base64url
+from ledger.crypto.multikey import CredentialKey
 from ledger.errors import Invalid, Untrusted
 from ledger.ids import TIME_MAX, UUID_PATTERN, parse_list_name
 from ledger.limits import CODE_CHARACTERS_MAX, INTEGER_MAX, STATUS_LIST_SIZE
@@ -116,7 +115,7 @@ def describe(credential: Credential, issued: int, salt: bytes) -> Code:
         entries=sums[1],
         first=days[0],
         last=days[1],
-        digest=base64.urlsafe_b64decode(commitment(credential) + "="),
+        digest=decode_base64url(commitment(credential)),
         level=None if statement.star is UNSET else statement.star.level,
         name=None if name is None else name_check(name, salt),
     )
@@ -147,7 +146,7 @@ def seal(code: Code, key: CredentialKey) -> str:
     protected = _encode({_ALGORITHM: _EDDSA, _KID: key_id(key.key.verifier.public)})
     payload = _encode(_to_map(code))
     signature = key.sign(_to_be_signed(protected, payload))
-    return base64url(_TAGGED + _encode([protected, {}, payload, signature]))
+    return encode_base64url(_TAGGED + _encode([protected, {}, payload, signature]))
 
 
 def _to_map(code: Code) -> dict[int, Any]:
@@ -189,7 +188,7 @@ def open_code(text: str, find_key: Callable[[str, bytes], bytes]) -> Code:
     found = _PAGE.fullmatch(address)
     if hash_sign and found is None:
         raise Invalid("not the address of a proof's page before the #")
-    protected, payload, signature = _open_envelope(_decode_base64url(fragment))
+    protected, payload, signature = _open_envelope(decode_base64url(fragment))
     kid = _kid(protected)
     code = _from_map(_decode(payload))
     verifier = VerifyingKey(f"region:{code.region}", find_key(code.region, kid))
@@ -266,16 +265,6 @@ def _decode(data: bytes) -> object:
     if not same:
         raise Invalid("not deterministic CBOR (RFC 8949, 4.2.1)")
     return value
-
-
-def _decode_base64url(text: str) -> bytes:
-    try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise Invalid("not base64url") from None
-    if base64url(data) != text:
-        raise Invalid("not the canonical spelling of base64url")
-    return data
 
 
 def _days(day: str) -> int:

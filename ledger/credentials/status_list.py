@@ -20,7 +20,8 @@ from ledger.credentials import data_integrity
 from ledger.credentials.data_integrity import FindKey
 from ledger.credentials.model import STATUS_CONTEXT, Did, Part, Proof
 from ledger.crypto import canonical
-from ledger.crypto.multikey import CredentialKey, base64url
+from ledger.crypto.encoding import encode_base64url
+from ledger.crypto.multikey import CredentialKey
 from ledger.crypto.strict_json import parse_json
 from ledger.errors import Invalid, TooLarge, Untrusted
 from ledger.events.fields import Url
@@ -98,7 +99,7 @@ def make(url: str, key: CredentialKey, revoked: Collection[int], valid_from: int
             id=f"{url}#list",
             type="BitstringStatusList",
             statusPurpose="revocation",
-            encodedList="u" + base64url(gzip.compress(bits, mtime=0)),
+            encodedList="u" + encode_base64url(gzip.compress(bits, mtime=0)),
         ),
     )
     document = msgspec.to_builtins(plain)

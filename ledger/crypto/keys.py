@@ -6,8 +6,6 @@ the id is the first four bytes of SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key)
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import re
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from ledger.crypto.encoding import decode_base64, encode_base64
 from ledger.errors import Invalid, Unavailable, Untrusted
 
 ED25519: Final = b"\x01"
@@ -39,29 +38,6 @@ _SMALL_ORDER_Y: Final = frozenset(
     }
 )
 """y of the points whose order divides 8: under such a key one signature fits many messages."""
-
-
-def decode_base64(text: str) -> bytes:
-    """Standard base64, padded, in the one canonical spelling; raise Invalid otherwise."""
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise Invalid("not base64") from None
-    if base64.b64encode(data).decode() != text:
-        raise Invalid("not the canonical spelling of base64")
-    return data
-
-
-def encode_base64url(data: bytes) -> str:
-    """base64url without padding, as bodies hold hashes and log entries."""
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
-def decode_base64url(text: str) -> bytes:
-    """The bytes of base64url without padding, in the one canonical spelling; raise Invalid otherwise."""
-    if "+" in text or "/" in text:
-        raise Invalid("not base64url")
-    return decode_base64(text.replace("-", "+").replace("_", "/") + "=" * (-len(text) % 4))
 
 
 def key_id(name: str, public: bytes) -> str:
@@ -103,7 +79,7 @@ class VerifyingKey:
             raise Untrusted(f"the signature does not verify under key {self.id} of {self.name}") from None
 
     def __str__(self) -> str:
-        return f"{self.name}+{self.id}+{base64.b64encode(ED25519 + self.public).decode()}"
+        return f"{self.name}+{self.id}+{encode_base64(ED25519 + self.public)}"
 
 
 @lru_cache(maxsize=65_536)
@@ -147,7 +123,7 @@ class SigningKey:
 
     def secret_text(self) -> str:
         """The text form that belongs in a file only its owner can read."""
-        return f"{_SKEY_PREFIX}{self.name}+{self.id}+{base64.b64encode(ED25519 + self.seed).decode()}"
+        return f"{_SKEY_PREFIX}{self.name}+{self.id}+{encode_base64(ED25519 + self.seed)}"
 
     def __str__(self) -> str:
         return str(self.verifier)

@@ -5,10 +5,8 @@ They are apart from the log key and the issuing key: one key, one role.
 
 from __future__ import annotations
 
-import base64
 import os
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from ledger.crypto.encoding import encode_base64url
 from ledger.crypto.keys import SigningKey, VerifyingKey
 from ledger.errors import Invalid, Unavailable, Untrusted
 
@@ -150,18 +149,8 @@ def verify_es256(public: bytes, signature: bytes, message: bytes) -> None:
 def jwk_of(public: bytes) -> dict[str, str]:
     """The JWK of a P-256 key (33 bytes, compressed): `kty`, `crv`, `x`, `y` (RFC 7518, 6.2)."""
     numbers = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public).public_numbers()
-    x, y = (base64url(number.to_bytes(32, "big")) for number in (numbers.x, numbers.y))
+    x, y = (encode_base64url(number.to_bytes(32, "big")) for number in (numbers.x, numbers.y))
     return {"kty": "EC", "crv": "P-256", "x": x, "y": y}
-
-
-def base64url(data: bytes) -> str:
-    """base64url without padding (RFC 4648, 5)."""
-    return base64.urlsafe_b64encode(data).decode().rstrip("=")
-
-
-def digest(data: bytes) -> str:
-    """SHA-256 of data, base64url without padding: how bodies and credentials name other bytes."""
-    return base64url(sha256(data).digest())
 
 
 def generate_token_key() -> TokenKey:

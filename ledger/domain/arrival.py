@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import UNSET
 
-from ledger.crypto.keys import encode_base64url, parse_vkey
+from ledger.crypto.encoding import encode_base64url
+from ledger.crypto.keys import parse_vkey
 from ledger.domain.peers import hops_of, replayed
 from ledger.domain.registration import identity_claim, key_claim, new_key
 from ledger.domain.rule import Violation

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import UNSET
 
-from ledger.crypto.keys import encode_base64url
+from ledger.crypto.encoding import encode_base64url
 from ledger.domain import hours, registration
 from ledger.domain.rule import Rule, Violation
 from ledger.domain.state import (

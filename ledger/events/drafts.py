@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ledger.crypto import canonical
-from ledger.crypto.keys import encode_base64url
+from ledger.crypto.encoding import encode_base64url
 from ledger.errors import Invalid
 from ledger.events import private_details
 from ledger.events.body import decode_event

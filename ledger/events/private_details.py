@@ -7,7 +7,6 @@ it alone, and are kept there as they came.
 
 from __future__ import annotations
 
-import base64
 import hmac
 import os
 import re
@@ -24,6 +23,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ledger.codes import ID_TYPES, known_document, normal_id_number
 from ledger.crypto import canonical
+from ledger.crypto.encoding import decode_base64url, digest, encode_base64url
 from ledger.errors import Corrupt, Invalid, Untrusted
 from ledger.events.fields import LongText, Salt, ShortText
 from ledger.limits import PRIVATE_BYTES_MAX
@@ -58,7 +58,7 @@ class Details(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
 
 def identity_of(details: bytes) -> str:
     """What a body says of canonical details: their SHA-256, base64url without padding."""
-    return base64.urlsafe_b64encode(sha256(details).digest()).decode().rstrip("=")
+    return digest(details)
 
 
 def open_details(data: bytes, identity: str) -> Details:
@@ -167,7 +167,7 @@ def new_sealing_key() -> bytes:
 def sealing_public(private: bytes) -> str:
     """The public half as a federation states it: base64url without padding, 43 characters."""
     key = _private(private).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return base64.urlsafe_b64encode(key).decode().rstrip("=")
+    return encode_base64url(key)
 
 
 def check_sealing_key(public: str) -> None:
@@ -210,11 +210,8 @@ def _private(key: bytes) -> X25519PrivateKey:
 
 
 def _public(text: str) -> X25519PublicKey:
+    key = decode_base64url(text)
     try:
-        key = base64.b64decode(text.encode("ascii") + b"=", altchars=b"-_", validate=True)
-        found = X25519PublicKey.from_public_bytes(key)
+        return X25519PublicKey.from_public_bytes(key)
     except ValueError:
         raise Invalid("a sealing key is 43 characters of base64url") from None
-    if base64.urlsafe_b64encode(key).decode() != f"{text}=":
-        raise Invalid("not the canonical spelling of base64url")
-    return found

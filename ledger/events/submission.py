@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +11,8 @@ from typing import Final
 import msgspec
 
 from ledger.crypto import canonical
-from ledger.crypto.keys import SigningKey, VerifyingKey, decode_base64, parse_vkey
+from ledger.crypto.encoding import decode_base64, encode_base64
+from ledger.crypto.keys import SigningKey, VerifyingKey, parse_vkey
 from ledger.errors import Invalid, Problem, Refused, TooLarge, Untrusted
 from ledger.events.body import AnyEvent, decode_event
 from ledger.events.fields import Event
@@ -118,7 +118,7 @@ def _sign(commitments: Sequence[bytes], key: SigningKey, origin: str) -> str:
     count = len(commitments)
     if not 1 <= count <= SUBMISSION_EVENTS_MAX:
         raise Invalid(f"a submission holds 1 to {SUBMISSION_EVENTS_MAX} events")
-    root = base64.b64encode(root_of(commitments)).decode()
+    root = encode_base64(root_of(commitments))
     return notes.sign(f"{HEADER}\n{key.name}\n{origin}\n{count}\n{root}\n", [key])
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Raw, Struct
 
 from ledger.crypto import canonical
-from ledger.crypto.keys import decode_base64
+from ledger.crypto.encoding import decode_base64, encode_base64
 from ledger.errors import Invalid
 from ledger.evidence.evidence import PATH_MAX, Evidence
 from ledger.limits import INTEGER_MAX, NOTE_BYTES_MAX, ORIGIN_MAX
@@ -53,8 +52,8 @@ def write(item: Evidence, note: int, checkpoint: int) -> EvidenceForm:
         recorded_at=item.recorded_at,
         note=note,
         index=item.index,
-        note_path=base64.b64encode(b"".join(item.note_path)).decode(),
-        log_path=base64.b64encode(b"".join(item.log_path)).decode(),
+        note_path=encode_base64(b"".join(item.note_path)),
+        log_path=encode_base64(b"".join(item.log_path)),
         checkpoint=checkpoint,
     )
 

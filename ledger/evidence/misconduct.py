@@ -5,7 +5,6 @@ Everything in it is signed by logs, so whoever hands it over need not be trusted
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -13,7 +12,7 @@ from typing import TypeAlias
 from msgspec import UNSET, Raw, UnsetType
 
 from ledger.crypto import canonical
-from ledger.crypto.keys import decode_base64url
+from ledger.crypto.encoding import decode_base64url, encode_base64
 from ledger.errors import Invalid, LedgerError, TooLarge, Untrusted
 from ledger.events.body import RECORD_TYPES, AnyEvent, decode_event
 from ledger.events.fields import type_name
@@ -41,8 +40,8 @@ class NotProven(Untrusted):
 
 def show(item: Evidence) -> Shown:
     """An event as its evidence shows it."""
-    path = "".join(f"{base64.b64encode(node).decode()}\n" for node in item.log_path)
-    extra = base64.b64encode(item.entry[32:]).decode()
+    path = "".join(f"{encode_base64(node)}\n" for node in item.log_path)
+    extra = encode_base64(item.entry[32:])
     receipt = f"{PROOF_HEADER}\nextra {extra}\nindex {item.position}\n{path}\n{item.checkpoint}"
     return Shown(body=Raw(item.body), receipt=receipt)
 
@@ -99,7 +98,7 @@ def _shown(item: Evidence | Shown) -> Shown:
 
 
 def _joined(entries: Sequence[bytes]) -> str:
-    return base64.b64encode(b"".join(entries)).decode()
+    return encode_base64(b"".join(entries))
 
 
 # -- checking -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from ledger.crypto.keys import decode_base64
+from ledger.crypto.encoding import decode_base64
 from ledger.errors import Invalid
 from ledger.evidence import form
 from ledger.limits import BUNDLE_EVENTS_MAX, NOTE_BYTES_MAX

@@ -6,7 +6,6 @@ them byte for byte. A note and a checkpoint stand once, and events name them by 
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
@@ -15,7 +14,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from ledger.crypto import canonical
-from ledger.crypto.keys import decode_base64
+from ledger.crypto.encoding import decode_base64, encode_base64
 from ledger.errors import Invalid, TooLarge
 from ledger.evidence import form
 from ledger.evidence.evidence import Evidence
@@ -197,7 +196,7 @@ def bundle_lines(
                 numbers.append(number)
             yield _encode(kind, form.write(item, *numbers))
     if private is not None:
-        yield _encode("private", base64.b64encode(private).decode())
+        yield _encode("private", encode_base64(private))
     yield _encode("end", _End(events=counts["event"], keys=counts["key"]))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ledger.crypto import canonical
-from ledger.crypto.keys import decode_base64url, encode_base64url
+from ledger.crypto.encoding import decode_base64url, encode_base64url
 from ledger.domain.record import sums_of
 from ledger.domain.state import Arrived
 from ledger.domain.transfer_state import name_of

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ledger.app.arrivals import Brought
 from ledger.app.intake import Accepted
-from ledger.crypto.keys import encode_base64url
+from ledger.crypto.encoding import encode_base64url
 from ledger.domain.state import Transfer
 from ledger.errors import Conflict, NotFound, Untrusted
 from ledger.events.transfer import Closure, TransferAccepted, TransferCancelled

@@ -1,4 +1,4 @@
-"""The other side: what a message of a peer leads to here. It is verified, decided, and answered for good."""
+"""Messages from peers: each is verified, decided, and answered for good."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from msgspec import UNSET
 
 from ledger.app.arrivals import Brought
-from ledger.crypto.keys import encode_base64url
+from ledger.crypto.encoding import encode_base64url
 from ledger.domain.arrival import joined_by
 from ledger.domain.state import Claim, Moment, Need, State, Transfer, Volunteer, replace
 from ledger.domain.transfer_state import ids_of, name_of
@@ -43,7 +43,7 @@ from ledger.store.exchange import imports
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of a message: `done` with the event that it led to, `waiting` for what is not here yet, or `aside`.
+    """The outcome of a message: `done` with the event that it led to, `waiting` for what is not here yet, or `aside`.
 
     The sender is rid of it in each case: this region has it, and keeps it.
     """
@@ -77,7 +77,7 @@ class Message:
         return self.foreign.event.ledger
 
     def brought(self, sender: str, *more: Verified, support: Iterable[Verified] = ()) -> Brought:
-        """What the event that answers it relies on."""
+        """The foreign events that the answer to this message relies on."""
         return Brought(sender=sender, cited=(self.told, *more), support=(*self.support, *support))
 
 
@@ -87,23 +87,23 @@ def check(desk: Desk, data: bytes) -> Message:
     checker = desk.checker()
     support = tuple(checker.learn_verified(keys))
     foreign = checker.check(told)
-    _check_logs(desk, [foreign, *(one for _, one in support)])
+    _check_logs(desk, [foreign, *(learned for _, learned in support)])
     desk.seen([told, *keys])
     desk.watch.keys(support)
     desk.watch.move(told, foreign)
     return Message((told, foreign), support)
 
 
-def _check_logs(desk: Desk, found: Iterable[Foreign]) -> None:
+def _check_logs(desk: Desk, events: Iterable[Foreign]) -> None:
     """Raise Untrusted for an event addressed to another region than the one whose log it stands in."""
-    for origin, ledger in {(one.origin, one.event.ledger) for one in found}:
+    for origin, ledger in {(foreign.origin, foreign.event.ledger) for foreign in events}:
         known = {desk.code} if origin == desk.origin else {peer.region for peer in desk.peers(origin)}
         if ledger not in known:
             raise Untrusted(f"{origin!r:.80} is not the log of {ledger}")
 
 
 def handle(desk: Desk, message: Message, sender: str) -> Answer:
-    """Do what the message asks for, if that can be done at once; an offer waits for `decide`."""
+    """Do at once what the message asks for, if that is possible; an offer waits for `decide`."""
     event = message.foreign.event
     try:
         match event:
@@ -124,7 +124,7 @@ def handle(desk: Desk, message: Message, sender: str) -> Answer:
 
 
 def _refused(refused: Refused) -> Answer:
-    """What was refused may be admitted later, or came before; everything else is for the operator to look at."""
+    """The answer to a refusal: some may be admitted later or came before, all others are for the operator."""
     codes = {problem.code for problem in refused.problems}
     if codes <= {"unknown-entry", "wrong-join"}:
         return Answer("waiting", None, refused.detail)
@@ -159,9 +159,9 @@ def cite(foreign: Foreign) -> Cited:
 
 
 def _end(desk: Desk, message: Message, event: Decision) -> Answer:
-    found = desk.ledger.record(Transfer, name_of(event))
-    if found is not None and found.state in ("closed", "cancelled"):
-        return Answer("done", found.decided)
+    known = desk.ledger.record(Transfer, name_of(event))
+    if known is not None and known.state in ("closed", "cancelled"):
+        return Answer("done", known.decided)
     kind = TransferClosed if isinstance(event, TransferAccepted) else TransferCancelled
     made = kind(**desk.issuer.common(event.subject), volunteer=event.volunteer, outcome=cite(message.foreign))
     return Answer("done", desk.issuer.issue(made, message.brought(event.ledger)).first)
@@ -171,7 +171,7 @@ def _end(desk: Desk, message: Message, event: Decision) -> Answer:
 
 
 def _already(desk: Desk, foreign: Foreign) -> Answer | None:
-    """What was decided on this very offer, if anything was."""
+    """The answer that says how this very offer was decided, if it was."""
     for row in desk.ledger.stream(foreign.event.subject):
         event = decode_event(row.body or b"")
         if isinstance(event, Decision) and event.basis == cite(foreign):
@@ -200,7 +200,7 @@ def decide(desk: Desk, message: Message, fetch: Fetch, sealing_key: bytes) -> An
     chunks = fetch(message.sender, name_of(offer))
     try:
         received = receiver.read(chunks)
-        _check_logs(desk, [one for _, one in (*received.support, *received.record)])
+        _check_logs(desk, [verified for _, verified in (*received.support, *received.record)])
         desk.seen(item for item, _ in (*received.support, *received.record))
     except wire.CutOff as error:
         raise Unavailable(f"the bundle did not come to its end: {error.detail}") from None
@@ -274,7 +274,7 @@ def _accept(desk: Desk, message: Message, received: bundles.Received) -> Answer:
         _check_free(desk, offer)
         if codes == {"offer-expired"}:
             return _decline(desk, message, TransferExpired(**_decision(desk, message)))
-        reasons = [bundles.objection(one.code, one.detail) for one in refused.problems]
+        reasons = [bundles.objection(problem.code, problem.detail) for problem in refused.problems]
         return _reject(desk, message, tuple(reasons[:TRANSFER_REASONS_MAX]))
 
 
@@ -288,6 +288,6 @@ def joined(desk: Desk, event: TransferAccepted, details: bytes | None) -> str | 
         if claim is not None:
             needs.append(Need(Claim, ("identity", claim)))
         decisions.load(cursor, schema, needs, state)
-        decisions.load(cursor, schema, [Need(Volunteer, one.holder) for one in state.all(Claim)], state)
+        decisions.load(cursor, schema, [Need(Volunteer, claimed.holder) for claimed in state.all(Claim)], state)
     moment = Moment(position=0, now=0, key_id="", region=desk.code, origin=desk.origin, claim=claim)
     return joined_by(state, event, moment)

@@ -1,4 +1,4 @@
-"""What a record consists of: its events in order, what they come to, and the key events that check them."""
+"""A person's record: its events in order, the sums of its entries, and the key events that check them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ledger.app.arrivals import as_arrived
-from ledger.crypto.keys import encode_base64url
+from ledger.crypto.encoding import encode_base64url
 from ledger.domain.record import sums_of
 from ledger.events.body import issuer_of
 from ledger.events.transfer import StateSum
@@ -43,31 +43,31 @@ class Record:
     @property
     def root(self) -> str:
         """Root over its log entries in record order."""
-        return root_of(one.entry for one in self.kept)
+        return root_of(event.entry for event in self.kept)
 
     @property
     def entries(self) -> int:
         """Hours entries."""
-        return sum(one.entries for one in self.sums)
+        return sum(item.entries for item in self.sums)
 
     @property
     def minutes(self) -> int:
         """Minutes of all entries, in whatever state."""
-        return sum(one.minutes for one in self.sums)
+        return sum(item.minutes for item in self.sums)
 
     def signed_by(self, origin: str, region: str) -> set[tuple[str, str]]:
-        """(origin, issuer) of whom keys are needed: of who signed its events, the person, and the region that keeps it.
+        """(origin, issuer) of everyone whose keys are needed: the signers of its events, the person, and the region.
 
         `origin` is that of the region's ledger.
         """
-        found = {(one.origin or origin, issuer_of(one.body)) for one in self.kept}
-        return found | {(origin, name) for name in (*self.ids, f"region:{region}")}
+        signers = {(event.origin or origin, issuer_of(event.body)) for event in self.kept}
+        return signers | {(origin, name) for name in (*self.ids, f"region:{region}")}
 
     def listed(self, origin: str) -> list[Listed]:
         """The names of its events; `origin` is that of the ledger that keeps it."""
         return [
-            Listed(origin=one.origin or origin, position=one.position, entry=encode_base64url(one.entry))
-            for one in self.kept
+            Listed(origin=event.origin or origin, position=event.position, entry=encode_base64url(event.entry))
+            for event in self.kept
         ]
 
 
@@ -79,7 +79,7 @@ def collect_all(cursor: Cursor, schema: str, origin: str, volunteer: str, size: 
 def collect(cursor: Cursor, schema: str, origin: str, ids: Sequence[str], size: int) -> Record:
     """The record of a person, by all their ids, the one that it goes by first."""
     kept = records.record(cursor, schema, ids, size)
-    sums = sums_of([as_arrived(one) for one in kept], ids, origin)
+    sums = sums_of([as_arrived(event) for event in kept], ids, origin)
     return Record(ids=tuple(ids), size=size, kept=tuple(kept), sums=sums)
 
 
@@ -88,7 +88,7 @@ def collect(cursor: Cursor, schema: str, origin: str, ids: Sequence[str], size: 
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    """Proves what a ledger keeps: its own events by its checkpoint, foreign ones by what came with them."""
+    """Gives the evidence of events: of own ones by the checkpoint, of foreign ones as it came with them."""
 
     cursor: Cursor
     schema: str
@@ -98,17 +98,17 @@ class Proofs:
     def of(self, kept: Sequence[records.Kept]) -> Iterator[Evidence]:
         """The evidence of events of a record, in order, a page at a time; raise what `named` raises."""
         for at in range(0, len(kept), _PAGE):
-            yield from self.named([(one.origin or self.origin, one.position) for one in kept[at : at + _PAGE]])
+            yield from self.named([(event.origin or self.origin, event.position) for event in kept[at : at + _PAGE]])
 
     def named(self, names: Sequence[imports.Name]) -> list[Evidence]:
         """The evidence of events by origin and position; raise NotYet when the checkpoint does not cover one."""
         own = sorted({position for origin, position in names if origin == self.origin})
         rows = log.read_positions(self.cursor, self.schema, own)
-        found = {(one.origin, one.position): one for one in self.prover.prove(rows)}
+        evidence = {(item.origin, item.position): item for item in self.prover.prove(rows)}
         foreign = {name for name in names if name[0] != self.origin}
         if foreign:
-            found |= imports.evidence(self.cursor, self.schema, foreign)
-        return [found[name] for name in names]
+            evidence |= imports.evidence(self.cursor, self.schema, foreign)
+        return [evidence[name] for name in names]
 
     def support(self, signers: Iterable[tuple[str, str]], size: int) -> list[Evidence]:
         """Every event before `size` about the keys and names of these, each (origin, issuer); and of who signed those.
@@ -117,10 +117,10 @@ class Proofs:
         """
         signed = set(signers)
         own = {issuer for origin, issuer in signed if origin == self.origin}
-        foreign = {one for one in signed if one[0] != self.origin}
+        foreign = {item for item in signed if item[0] != self.origin}
         rows = _own_support(self.cursor, self.schema, own, size) if own else []
-        found = [*self.prover.prove(rows), *imported_support(self.cursor, self.schema, foreign)]
-        return sorted(found, key=lambda one: (one.origin, one.position))
+        items = [*self.prover.prove(rows), *imported_support(self.cursor, self.schema, foreign)]
+        return sorted(items, key=lambda item: (item.origin, item.position))
 
 
 def signers(items: Iterable[Evidence]) -> set[tuple[str, str]]:
@@ -131,22 +131,22 @@ def signers(items: Iterable[Evidence]) -> set[tuple[str, str]]:
 def _own_support(cursor: Cursor, schema: str, issuers: set[str], size: int) -> list[Row]:
     """Events of this log about the keys and names of these, and of who signed those."""
     asked: set[str] = set()
-    found: dict[int, Row] = {}
+    rows: dict[int, Row] = {}
     while wanted := issuers - asked:
         for row in records.key_events(cursor, schema, sorted(wanted), LEARNED, size):
-            found[row.position] = row
+            rows[row.position] = row
             issuers.add(issuer_of(row.body or b""))
         asked |= wanted
-    return [found[position] for position in sorted(found)]
+    return [rows[position] for position in sorted(rows)]
 
 
 def imported_support(cursor: Cursor, schema: str, signed: set[tuple[str, str]]) -> list[Evidence]:
     """Imported events about the keys and names of these, each (origin, issuer), and of who signed those."""
     asked: set[tuple[str, str]] = set()
-    found: dict[imports.Name, Evidence] = {}
+    items: dict[imports.Name, Evidence] = {}
     while wanted := signed - asked:
         for item in imports.support(cursor, schema, wanted, LEARNED):
-            found[item.origin, item.position] = item
+            items[item.origin, item.position] = item
         asked |= wanted
-        signed = signed | signers(found.values())
-    return list(found.values())
+        signed = signed | signers(items.values())
+    return list(items.values())

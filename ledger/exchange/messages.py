@@ -15,7 +15,7 @@ from ledger.store.postgres.database import Database
 _PAGE: Final = 500
 
 Counts = dict[str, tuple[int, int]]
-"""By state: how many messages there are, and since when the oldest of them is there."""
+"""By state, the number of messages and when the oldest came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Messages:
     # -- looking --------------------------------------------------------------------------------------
 
     def counts(self) -> dict[str, Counts]:
-        """How many messages of the `outbox` and of the `inbox` are not done."""
+        """The numbers of messages in the `outbox` and the `inbox` that are not done."""
         with self.database.read() as cursor:
             return {"outbox": outbox.counts(cursor, self.schema), "inbox": inbox.counts(cursor, self.schema)}
 

@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from ledger.app.ledger import Ledger
 from ledger.crypto import canonical
-from ledger.crypto.keys import decode_base64url, encode_base64url
+from ledger.crypto.encoding import decode_base64url, encode_base64url
 from ledger.errors import Invalid, Untrusted
 from ledger.events.body import AnyEvent, decode_event
 from ledger.limits import BUNDLE_LINE_BYTES_MAX
@@ -62,17 +62,17 @@ def events_of(lines: Iterable[bytes], last: Checkpoint) -> list[tuple[int, AnyEv
     """
     size = 0
     frontier: merkle.Frontier = ()
-    found: list[tuple[int, AnyEvent | None]] = []
+    events: list[tuple[int, AnyEvent | None]] = []
     for number, data in enumerate(lines):
         line, entry = _read(number, data.removesuffix(b"\n"))
         size, frontier, _ = merkle.append(size, frontier, [merkle.leaf_hash(entry)])
         if isinstance(line.body, UnsetType):
-            found.append((number, None))
+            events.append((number, None))
         elif b'"type":"transfer.' in bytes(line.body):
-            found.append((number, decode_event(bytes(line.body))))
+            events.append((number, decode_event(bytes(line.body))))
     if (size, merkle.root(frontier)) != (last.size, last.root):
         raise Untrusted(f"the mirror has {size} events, and is not the log that ended with {last.size}")
-    return found
+    return events
 
 
 def _read(number: int, data: bytes) -> tuple[_Line, bytes]:

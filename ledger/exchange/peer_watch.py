@@ -26,7 +26,7 @@ Report = Callable[[str, bytes], None]
 
 
 class Watch:
-    """What one region has seen of its peers' logs."""
+    """Compares what peers show with what one region saw of their logs before."""
 
     def __init__(self, database: Database, schema: str, origin: str, report: Report) -> None:
         self._database = database
@@ -39,8 +39,8 @@ class Watch:
         texts = {(item.checkpoint, item.origin) for item in items if item.origin != self._origin}
         seen = []
         for text, origin in texts:
-            found = parse_checkpoint(notes.parse(text).text)
-            seen.append(Sighting(origin, found.size, found.root, text))
+            checkpoint = parse_checkpoint(notes.parse(text).text)
+            seen.append(Sighting(origin, checkpoint.size, checkpoint.root, text))
         with self._database.transaction() as cursor:
             contradictions = sightings.see(cursor, self._schema, seen)
         for before, now in contradictions:
@@ -58,22 +58,22 @@ class Watch:
             return
         with self._database.read() as cursor:
             known = imports.moves(cursor, self._schema, event.volunteer, type_name(event))
-        for one in known:
-            other = decode_event(one.body)
+        for before in known:
+            other = decode_event(before.body)
             assert isinstance(other, TransferOffered | TransferAccepted)
-            if other.epoch != event.epoch or (one.origin, one.position) == (item.origin, item.position):
+            if other.epoch != event.epoch or (before.origin, before.position) == (item.origin, item.position):
                 continue
-            same = one.origin == item.origin
+            same = before.origin == item.origin
             if isinstance(event, TransferAccepted):
-                self._report("two-acceptances", misconduct.two_acceptances(one, item))
+                self._report("two-acceptances", misconduct.two_acceptances(before, item))
             elif same:
-                self._report("two-offers", misconduct.two_offers(one, item))
+                self._report("two-offers", misconduct.two_offers(before, item))
             if same:
                 raise Forked(f"move {event.epoch} of {event.volunteer} is in that log twice: the evidence is kept")
 
-    def keys(self, found: Iterable[tuple[Evidence, Foreign]]) -> None:
+    def keys(self, verified: Iterable[tuple[Evidence, Foreign]]) -> None:
         """Compare revocations with the lists of keys that offers from the same log signed as complete."""
-        revocations = [one for one in found if isinstance(one[1].event, Revocation)]
+        revocations = [pair for pair in verified if isinstance(pair[1].event, Revocation)]
         if not revocations:
             return
         names = {(item.origin, item.position) for item, _ in revocations}
@@ -84,7 +84,7 @@ class Watch:
                     self._compare(cursor, item, foreign)
 
     def _compare(self, cursor: Cursor, item: Evidence, foreign: Foreign) -> None:
-        """Each record that came from this log: was it offered with this revocation left out?"""
+        """Accuse every offer of this log that left the revocation out of its keys."""
         names = imports.offers_of(cursor, self._schema, item.origin)
         for offer in imports.evidence(cursor, self._schema, names).values():
             said = decode_event(offer.body)
@@ -93,11 +93,12 @@ class Watch:
                 self._accuse(cursor, offer, said, item, foreign)
 
     def _accuse(self, cursor: Cursor, offer: Evidence, said: TransferOffered, item: Evidence, foreign: Foreign) -> None:
+        """Report an accepted offer whose list of keys needed this revocation and lacks it."""
         accepted_at = transfers.accepted_at(cursor, self._schema, said.subject.removeprefix("transfer:"))
         if accepted_at is None:
             return
         kept = records.received(cursor, self._schema, [accepted_at])[accepted_at][: said.events]
-        signed = [one for one in kept if issuer_of(one.body) == foreign.event.subject]
+        signed = [event for event in kept if issuer_of(event.body) == foreign.event.subject]
         own = foreign.event.subject in (said.volunteer, *said.aliases, said.issuer)
         if not (signed or own):
             return
@@ -107,7 +108,9 @@ class Watch:
         signer = imports.evidence(cursor, self._schema, [(offer.origin, signed[0].position)]) if signed else {}
         self._report(
             "key-left-out",
-            misconduct.key_left_out(offer, keys, item, [one.entry for one in kept], next(iter(signer.values()), None)),
+            misconduct.key_left_out(
+                offer, keys, item, [event.entry for event in kept], next(iter(signer.values()), None)
+            ),
         )
 
     def _listed_keys(
@@ -118,15 +121,15 @@ class Watch:
         kept: Sequence[records.Kept],
         decided: int,
     ) -> list[Evidence]:
-        signers = {(one.origin or self._origin, issuer_of(one.body)) for one in kept}
+        signers = {(event.origin or self._origin, issuer_of(event.body)) for event in kept}
         signers |= {(origin, name) for name in (said.volunteer, *said.aliases, said.issuer)}
         ids = (said.volunteer, *said.aliases)
         names = records.custody(cursor, self._schema, self._origin, ids, decided + 1)
         passed = list(imports.evidence(cursor, self._schema, names).values())
         signers |= manifest.signers(passed)
-        found = {
-            (one.origin, one.position): one
-            for one in (*passed, *manifest.imported_support(cursor, self._schema, signers))
+        listed = {
+            (event.origin, event.position): event
+            for event in (*passed, *manifest.imported_support(cursor, self._schema, signers))
         }.values()
-        before = [one for one in found if one.origin != origin or one.position < said.size]
-        return sorted(before, key=lambda one: (one.origin, one.position))
+        before = [event for event in listed if event.origin != origin or event.position < said.size]
+        return sorted(before, key=lambda event: (event.origin, event.position))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dataclasses import replace as with_changes
 
 from ledger.app.arrivals import Brought
-from ledger.crypto.keys import encode_base64url
+from ledger.crypto.encoding import encode_base64url
 from ledger.domain.recovery import RECOVERY_STEP, may_endorse
 from ledger.domain.state import Need, State, Transfer, Volunteer, replace
 from ledger.errors import Conflict, NotYet, Untrusted
@@ -38,17 +38,17 @@ class Progress:
     quorum: int
 
 
-def recover(desk: Desk, trust: Trust, found: RecordFile) -> Progress:
+def recover(desk: Desk, trust: Trust, file: RecordFile) -> Progress:
     """Announce the recovery of the record in a file that was checked; once announced, complete it when that may be.
 
     Raise Untrusted unless the federation says where the home's log ended, Conflict when a peer objects, Refused when a
     rule stands against it.
     """
-    region = _ended(trust, found.manifest.origin)
-    known = _announced(desk, found)
+    region = _ended(trust, file.manifest.origin)
+    known = _announced(desk, file)
     if known is None:
-        _announce(desk, trust, region, found)
-        known = _announced(desk, found)
+        _announce(desk, trust, region, file)
+        known = _announced(desk, file)
         assert known is not None
     if known.state == "accepted":
         return Progress(transfer=known.id, accepted=known.decided, until=0, endorsed=(), objected=(), quorum=0)
@@ -57,15 +57,15 @@ def recover(desk: Desk, trust: Trust, found: RecordFile) -> Progress:
         transfer=known.id,
         accepted=None,
         until=known.expires,
-        endorsed=tuple(sorted(one.sender for one in answers if _outcome(one) == "endorsed")),
-        objected=tuple(sorted(one.sender for one in answers if _outcome(one) == "objected")),
+        endorsed=tuple(sorted(answer.sender for answer in answers if _outcome(answer) == "endorsed")),
+        objected=tuple(sorted(answer.sender for answer in answers if _outcome(answer) == "objected")),
         quorum=known.quorum,
     )
     if progress.objected:
         raise Conflict(f"{', '.join(progress.objected)} knows of a later home: the record is not to be taken over")
     if desk.ledger.now() < known.expires or len(progress.endorsed) < known.quorum:
         return progress
-    return with_changes(progress, accepted=_accept(desk, found, known, answers))
+    return with_changes(progress, accepted=_accept(desk, file, known, answers))
 
 
 def _ended(trust: Trust, origin: str) -> Region:
@@ -76,23 +76,23 @@ def _ended(trust: Trust, origin: str) -> Region:
     return region
 
 
-def _announced(desk: Desk, found: RecordFile) -> Transfer | None:
+def _announced(desk: Desk, file: RecordFile) -> Transfer | None:
     """The recovery of this record that was begun here."""
     transfer = transfers.announced(
-        desk.ledger.database, desk.ledger.schema, found.manifest.volunteer, found.manifest.origin
+        desk.ledger.database, desk.ledger.schema, file.manifest.volunteer, file.manifest.origin
     )
     return None if transfer is None else desk.ledger.record(Transfer, transfer)
 
 
-def _announce(desk: Desk, trust: Trust, region: Region, found: RecordFile) -> None:
-    last, stated = region.last_checkpoint(), found.stated[1]
+def _announce(desk: Desk, trust: Trust, region: Region, file: RecordFile) -> None:
+    last, stated = region.last_checkpoint(), file.stated[1]
     assert last is not None
     assert isinstance(stated.event, RecordStated)
     now = desk.ledger.now()
     event = RecoveryAnnounced(
         **desk.issuer.common(f"transfer:{new_id()}"),
-        volunteer=found.manifest.volunteer,
-        aliases=found.manifest.aliases,
+        volunteer=file.manifest.volunteer,
+        aliases=file.manifest.aliases,
         home=region.region,
         closure=Closure(
             federation=trust.federation.name,
@@ -102,31 +102,31 @@ def _announce(desk: Desk, trust: Trust, region: Region, found: RecordFile) -> No
         ),
         basis=incoming.cite(stated),
         epoch=stated.event.epoch + RECOVERY_STEP,
-        events=found.manifest.events,
-        root=found.manifest.root,
+        events=file.manifest.events,
+        root=file.manifest.root,
         days=trust.recovery_days,
         quorum=trust.recovery_quorum(now, region.region, desk.code),
     )
-    desk.issuer.issue(event, Brought(sender=region.region, cited=(found.stated,), support=found.support))
+    desk.issuer.issue(event, Brought(sender=region.region, cited=(file.stated,), support=file.support))
 
 
-def _accept(desk: Desk, found: RecordFile, known: Transfer, answers: list[Message]) -> int:
-    stated = found.stated[1]
+def _accept(desk: Desk, file: RecordFile, known: Transfer, answers: list[Message]) -> int:
+    stated = file.stated[1]
     checker = desk.checker()
-    checker.learn(item for item, _ in found.support)
-    ids = (found.manifest.volunteer, *found.manifest.aliases)
-    keys = [key for name in ids for key in checker.valid_keys(found.manifest.origin, name, found.manifest.size)]
+    checker.learn(item for item, _ in file.support)
+    ids = (file.manifest.volunteer, *file.manifest.aliases)
+    keys = [key for name in ids for key in checker.valid_keys(file.manifest.origin, name, file.manifest.size)]
     event = TransferAccepted(
         **desk.issuer.common(f"transfer:{known.id}"),
-        volunteer=found.manifest.volunteer,
-        aliases=found.manifest.aliases,
+        volunteer=file.manifest.volunteer,
+        aliases=file.manifest.aliases,
         home=known.peer,
         basis=incoming.cite(stated),
         epoch=known.epoch,
-        events=found.manifest.events,
-        root=found.manifest.root,
-        entries=found.manifest.entries,
-        minutes=sum(one.minutes for one in found.manifest.sums),
+        events=file.manifest.events,
+        root=file.manifest.root,
+        entries=file.manifest.entries,
+        minutes=sum(sums.minutes for sums in file.manifest.sums),
         keys=tuple(keys[:TRANSFER_KEYS_MAX]),
         recovery=known.opened,
     )
@@ -134,19 +134,19 @@ def _accept(desk: Desk, found: RecordFile, known: Transfer, answers: list[Messag
     if joined is not None:
         event = replace(event, joined=joined)
     support: dict[tuple[str, int], Verified] = {}
-    for one in (*found.support, *(one for answer in answers for one in answer.support)):
-        support[one[0].origin, one[0].position] = one
+    for verified in (*file.support, *(verified for answer in answers for verified in answer.support)):
+        support[verified[0].origin, verified[0].position] = verified
     told = tuple(answer.told for answer in answers)
-    brought = Brought(sender=known.peer, cited=(found.stated, *told, *found.record), support=tuple(support.values()))
+    brought = Brought(sender=known.peer, cited=(file.stated, *told, *file.record), support=tuple(support.values()))
     return desk.issuer.issue(event, brought).first
 
 
 def _answers(desk: Desk, known: Transfer) -> list[Message]:
-    """What peers answered to an announcement, each verified again."""
+    """The answers of peers to an announcement, each verified again."""
     with desk.ledger.database.read() as cursor:
         rows = inbox.of_kind(cursor, desk.ledger.schema, "recovery.answered/1")
-    found = (incoming.check(desk, row.message) for row in rows)
-    return [one for one in found if one.foreign.event.subject == f"transfer:{known.id}"]
+    messages = (incoming.check(desk, row.message) for row in rows)
+    return [message for message in messages if message.foreign.event.subject == f"transfer:{known.id}"]
 
 
 def _outcome(message: Message) -> str:

@@ -18,15 +18,15 @@ Stated = tuple[RecordStated, int]
 
 
 def person(desk: Desk, volunteer: str) -> Volunteer:
-    """Who it is whose record is kept here; raise NotFound, or Conflict when the home is elsewhere."""
-    found = desk.ledger.record(Volunteer, volunteer)
-    if found is not None and found.alias_of is not None:
-        found = desk.ledger.record(Volunteer, found.alias_of)
-    if found is None:
+    """The person whose record is kept here, by any of their ids; raise NotFound, or Conflict for a home elsewhere."""
+    record = desk.ledger.record(Volunteer, volunteer)
+    if record is not None and record.alias_of is not None:
+        record = desk.ledger.record(Volunteer, record.alias_of)
+    if record is None:
         raise NotFound(f"{volunteer} is not known here")
-    if found.home is not None:
-        raise Conflict(f"{volunteer} is at home in {found.home}: the whole record is stated there")
-    return found
+    if record.home is not None:
+        raise Conflict(f"{volunteer} is at home in {record.home}: the whole record is stated there")
+    return record
 
 
 def state(desk: Desk, volunteer: str, check_writable: Callable[[], None] = lambda: None) -> Stated:
@@ -35,17 +35,17 @@ def state(desk: Desk, volunteer: str, check_writable: Callable[[], None] = lambd
     Raise what `person` raises, NotYet before the first checkpoint, and what is wrong with the statement; what
     `check_writable` raises, before one is made.
     """
-    found = person(desk, volunteer)
-    doubts.explain(desk, [found.id])
+    holder = person(desk, volunteer)
+    doubts.explain(desk, [holder.id])
     with desk.proofs() as (proofs, size):
-        if doubts.last(desk, found.id) >= size:
+        if doubts.last(desk, holder.id) >= size:
             raise NotYet("no published checkpoint covers what was disputed yet")
-        record = manifest.collect_all(proofs.cursor, desk.ledger.schema, desk.origin, found.id, size)
-        last = _last(desk, proofs, found.id)
+        record = manifest.collect_all(proofs.cursor, desk.ledger.schema, desk.origin, holder.id, size)
+        last = _last(desk, proofs, holder.id)
     event = RecordStated(
-        **desk.issuer.common(found.id),
+        **desk.issuer.common(holder.id),
         aliases=record.ids[1:],
-        epoch=found.epoch,
+        epoch=holder.epoch,
         size=size,
         events=len(record.kept),
         root=record.root,
@@ -59,7 +59,7 @@ def state(desk: Desk, volunteer: str, check_writable: Callable[[], None] = lambd
 
 
 def _said(event: RecordStated) -> tuple[object, ...]:
-    """What makes another statement necessary: all of it but up to where it looked."""
+    """The fields whose change makes another statement necessary: all but the size it looked at."""
     return event.aliases, event.epoch, event.events, event.root, event.sums
 
 
@@ -84,6 +84,6 @@ def export(desk: Desk, stated: Stated) -> Iterator[bytes]:
             raise Corrupt(f"the record of {event.subject} is not the one that was stated")
         keys = proofs.support(record.signed_by(desk.origin, desk.code), position + 1)
         (told,) = proofs.named([(desk.origin, position)])
-        logs = sorted({desk.origin, *(one.origin for one in keys)})
+        logs = sorted({desk.origin, *(key.origin for key in keys)})
         log_keys = [key for origin in logs for key in desk.log_keys(origin)]
         yield from record_files.lines((told, event), log_keys, keys, proofs.of(record.kept))

@@ -7,7 +7,6 @@ keys of the federation, covers the federation; status lists carry signatures of 
 
 from __future__ import annotations
 
-import base64
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from ledger.crypto import canonical
+from ledger.crypto.encoding import encode_base64
 from ledger.crypto.keys import SigningKey, VerifyingKey, parse_vkey
 from ledger.crypto.multikey import parse_multikey
 from ledger.errors import Invalid, LedgerError, TooLarge, Untrusted
@@ -270,7 +270,7 @@ def _read(data: bytes) -> tuple[Federation, notes.Note, dict[str, bytes]]:
 
 
 def _text(federation: Federation, data: bytes) -> str:
-    digest = base64.b64encode(sha256(data).digest()).decode()
+    digest = encode_base64(sha256(data).digest())
     return f"{HEADER}\n{federation.name}\n{federation.serial}\n{digest}\n"
 
 

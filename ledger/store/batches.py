@@ -93,7 +93,7 @@ def settle(cursor: Cursor, schema: str, batch: str, refused: Sequence[tuple[int,
 
 
 def progress(cursor: Cursor, schema: str, batch: str) -> Progress:
-    """How far a batch has come."""
+    """The progress of a batch."""
     cursor.execute(
         "SELECT count(*) FILTER (WHERE i.state = 'waiting'), count(*) FILTER (WHERE i.state = 'issued'),"
         " count(*) FILTER (WHERE i.state = 'refused'), coalesce(max(p.position), -1)"

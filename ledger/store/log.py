@@ -136,7 +136,7 @@ def read_events(cursor: Cursor, schema: str, first: int, limit: int) -> list[Sto
 
 
 Body = tuple[int, str, memoryview | None]
-"""What a projection reads of an event: position, topic, body (None once it was erased)."""
+"""An event as a projection reads it: position, topic, body (None once it was erased)."""
 
 
 def read_bodies(cursor: Cursor, schema: str, first: int, limit: int) -> list[Body]:
@@ -173,7 +173,7 @@ def read_stream(cursor: Cursor, schema: str, stream: str, topics: Collection[str
 
 
 def count_stream(database: Database, schema: str, stream: str) -> int:
-    """How many events one stream has."""
+    """The number of events of one stream."""
     [(count,)] = database.query(f"SELECT count(*) FROM {schema}.events WHERE stream = %s", (stream,))
     return int(count)
 

@@ -54,7 +54,7 @@ def tokens_of(cursor: Cursor, schema: str, proof: str) -> list[str]:
 
 
 def issued_since(cursor: Cursor, schema: str, volunteer: str, since: int) -> int:
-    """How many proofs of a volunteer were issued at or after a unix second, which is what a log entry ends with."""
+    """The number of proofs of a volunteer issued at or after a unix second, which is what a log entry ends with."""
     cursor.execute(
         f"SELECT count(*) FROM {schema}.holdings h JOIN {schema}.events e ON e.event_id = h.event_id"
         " WHERE h.volunteer = %s AND substr(e.entry, 33) >= %s",
@@ -101,7 +101,7 @@ def any_withdrawn(cursor: Cursor, schema: str, volunteer: str, handles: Sequence
 
 
 def mark_seen(cursor: Cursor, schema: str, proof: str, seen: int) -> None:
-    """The proof says what the record says, `seen` events taken into account."""
+    """Note that a proof agrees with the record as of the first `seen` events."""
     cursor.execute(f"UPDATE {schema}.holdings SET seen = greatest(seen, %s) WHERE proof = %s", (seen, proof))
 
 
@@ -128,7 +128,7 @@ def is_taken(cursor: Cursor, schema: str, listed: str, index: int) -> bool:
 
 
 def count_in(cursor: Cursor, schema: str, listed: str) -> int:
-    """How many indexes of a status list were given out."""
+    """The number of indexes of a status list that were given out."""
     cursor.execute(f"SELECT count(*) FROM {schema}.proofs WHERE list = %s", (listed,))
     row = cursor.fetchone()
     return int(row[0]) if row else 0

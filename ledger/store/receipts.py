@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-
+from ledger.crypto.encoding import encode_base64
 from ledger.errors import NotFound, NotYet
 from ledger.store import log
 from ledger.store.postgres.database import Cursor
@@ -25,9 +24,9 @@ def make_receipt(cursor: Cursor, schema: str, row: log.StoredRow, checkpoint_not
     path = merkle.prove_inclusion(row.position, checkpoint.size, tiles.subtree)
     lines = [
         PROOF_HEADER,
-        f"extra {base64.b64encode(row.entry[32:]).decode()}",
+        f"extra {encode_base64(row.entry[32:])}",
         f"index {row.position}",
-        *(base64.b64encode(node).decode() for node in path),
+        *(encode_base64(node) for node in path),
     ]
     return "\n".join(lines) + "\n\n" + checkpoint_note
 

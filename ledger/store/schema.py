@@ -38,7 +38,7 @@ CREATE TABLE {schema}.tracking (
     notification_id bigint NOT NULL
 );
 """
-"""What any application of the eventsourcing library needs of us: events in a log, and tracking."""
+"""Events in a log, and tracking: the tables that any application of the eventsourcing library needs."""
 
 DECISIONS: Final = """
 CREATE TABLE {schema}.submissions (
@@ -79,7 +79,7 @@ CREATE INDEX identities_volunteer ON {schema}.identities (volunteer);
 CREATE SCHEMA IF NOT EXISTS vault;
 CREATE TABLE vault.{schema} (volunteer uuid PRIMARY KEY, key bytea NOT NULL);
 """
-"""What deciding needs. All but `identities` and the vault is derived from events, in their transaction."""
+"""The decision state. All but `identities` and the vault is derived from events, in their transaction."""
 
 PROOFS: Final = """
 ALTER TABLE {schema}.region ADD closed bigint;
@@ -215,7 +215,7 @@ CREATE TABLE {schema}.inbox (
 CREATE INDEX inbox_due ON {schema}.inbox (due) WHERE state = 'waiting';
 CREATE INDEX inbox_aside ON {schema}.inbox (created) WHERE state = 'aside';
 """
-"""Messages between regions, on their way and arrived. What there is to send follows from the log; how it fares, not."""
+"""Messages between regions, on their way and arrived. The log says which there are, not how far each came."""
 
 ENTRY_COLUMNS: Final = """
     id uuid NOT NULL, position bigint NOT NULL, version bigint NOT NULL, volunteer uuid NOT NULL,
@@ -223,7 +223,7 @@ ENTRY_COLUMNS: Final = """
     category text NOT NULL, day date NOT NULL, start bigint NOT NULL, "end" bigint NOT NULL,
     minutes bigint NOT NULL, evidence text NOT NULL, rank bigint NOT NULL,
     approved boolean NOT NULL, disputed_by text, withdrawn boolean NOT NULL"""
-"""Of an entry recorded here, as the second migration made it; `EXCHANGE` adds `origin` and `turn`."""
+"""The columns of an entry recorded here, as the second migration made it; `EXCHANGE` adds `origin` and `turn`."""
 
 _MIGRATIONS: Final[Sequence[tuple[str, str]]] = (
     ("log", LOG),

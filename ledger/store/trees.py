@@ -10,7 +10,7 @@ from typing import Final
 from ledger.tlog.merkle import HASH_BYTES
 
 TREES_BYTES: Final = 128 * 1024 * 1024
-"""What the trees that are kept take together: the submissions and the tiles of a million events."""
+"""Memory for all trees that are kept: the submissions and the tiles of a million events."""
 
 Rows = tuple[bytes, ...]
 """All nodes of a tree, row by row: first the leaf hashes, joined, last the root."""

@@ -124,7 +124,7 @@ def finish(cursor: Cursor, schema: str, proof: str, data: bytes, instead_of: byt
 
 
 def finished(cursor: Cursor, schema: str, proof: str) -> bytes | None:
-    """What `finish` kept; None before, or once it is erased."""
+    """The bytes that `finish` kept; None before, or once they are erased."""
     cursor.execute(
         f"SELECT h.event_id, h.finished, v.key FROM {schema}.holdings h JOIN vault.{schema} v USING (volunteer)"
         " WHERE h.proof = %s AND h.finished IS NOT NULL",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 
-from ledger.crypto.keys import VerifyingKey, decode_base64
+from ledger.crypto.encoding import decode_base64, encode_base64
+from ledger.crypto.keys import VerifyingKey
 from ledger.errors import Invalid, Untrusted
 from ledger.tlog import merkle, notes
 
@@ -22,7 +22,7 @@ class Checkpoint:
 
     def text(self) -> str:
         """The text that is signed."""
-        return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
+        return f"{self.origin}\n{self.size}\n{encode_base64(self.root)}\n"
 
 
 def parse_checkpoint(text: str) -> Checkpoint:

@@ -5,13 +5,13 @@ The bytes that were signed are the bytes that are verified; a note is cut apart,
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from ledger.crypto.keys import SIGNATURE_BYTES, SigningKey, VerifyingKey, decode_base64
+from ledger.crypto.encoding import decode_base64, encode_base64
+from ledger.crypto.keys import SIGNATURE_BYTES, SigningKey, VerifyingKey
 from ledger.errors import Invalid, Untrusted
 from ledger.limits import NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX
 
@@ -99,4 +99,4 @@ def sign(text: str, keys: Iterable[SigningKey]) -> str:
 def signature_line(text: str, key: SigningKey) -> str:
     """One line as C2SP signed-note writes it, newline included."""
     value = bytes.fromhex(key.id) + key.sign(text.encode())
-    return f"— {key.name} {base64.b64encode(value).decode()}\n"
+    return f"— {key.name} {encode_base64(value)}\n"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ledger.crypto.keys import VerifyingKey, decode_base64
+from ledger.crypto.encoding import decode_base64
+from ledger.crypto.keys import VerifyingKey
 from ledger.errors import Invalid
 from ledger.tlog import merkle
 from ledger.tlog.checkpoint import Checkpoint, open_checkpoint

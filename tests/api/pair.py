@@ -10,6 +10,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 import httpx2
+from fastapi import FastAPI
 from msgspec import UNSET
 from psycopg2.extensions import make_dsn, parse_dsn
 
@@ -56,6 +57,7 @@ class Party:
         self.code = world.region
         self.deployment: Deployed
         self.service: Service
+        self.app: FastAPI
         self.http: httpx2.Client
 
     @property
@@ -228,9 +230,9 @@ class Pair:
         """Serve a party until the stack is closed."""
         party.service = Service(party.deployment)
         stack.callback(party.service.close)
-        app = create_app(party.service, f"127.0.0.1:{party.port}")
+        party.app = create_app(party.service, f"127.0.0.1:{party.port}")
         listening = socket.create_server(("127.0.0.1", party.port))
-        stack.enter_context(serving_app(app, listening))
+        stack.enter_context(serving_app(party.app, listening))
         party.http = stack.enter_context(httpx2.Client(base_url=party.url, timeout=DEADLINE_SECONDS))
 
     # -- moving ---------------------------------------------------------------------------------------

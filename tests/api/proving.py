@@ -13,7 +13,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from ledger.credentials import holdings, model
-from ledger.crypto.multikey import digest
+from ledger.crypto.encoding import digest
 from ledger.events.body import decode_event
 from ledger.events.proofs import ProofIssued
 from ledger.store import proofs as queries

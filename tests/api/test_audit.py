@@ -6,7 +6,8 @@ from hashlib import sha256
 
 import pytest
 
-from ledger.audit.log import FINDINGS_MAX, Finding, Report, audit, audit_published
+from ledger.audit.log import audit, audit_published
+from ledger.audit.report import FINDINGS_MAX, Finding, Report
 from ledger.crypto.keys import SigningKey
 from ledger.events import submission
 from ledger.events.body import decode_event

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ledger.audit import imports
-from ledger.audit.log import Finding, Report, audit
+from ledger.audit.log import audit
+from ledger.audit.report import Finding, Report
 from ledger.domain import transfer as transfer_rules
 from ledger.events import submission
 from ledger.events.body import decode_event

@@ -1,5 +1,7 @@
 """A server is killed over a batch of proofs: each is issued once."""
 
+from typing import Any
+
 from api.client.client import Client
 from tests.api.folder import Folder, begun
 from tests.api.process import Server
@@ -16,17 +18,13 @@ def test_a_killed_server_issues_each_proof_of_a_batch_once(database, tmp_path):
         server = Server(folder.data, database.dsn, folder.port)
         try:
             server.wait_ready()
-            client = signed_in(folder)
-            asked = {"first": "2026-01-01", "last": "2026-12-31", "consent": "名单", "volunteers": names}
-            place = f"{BASE}/proof-batches/{client.post(f'{BASE}/proof-batches', **asked)['id']}"
+            place = begin(folder, names)
             for least in (1, 300):
-                wait(client, place, least)
+                wait(folder, place, least)
                 server.kill()
                 server = Server(folder.data, database.dsn, folder.port)
                 server.wait_ready()
-                client = signed_in(folder)
-            wait(client, place, 900)
-            found = client.get(place)
+            found = wait(folder, place, 900)
         finally:
             server.stop()
         assert (found["issued"], found["refused"]) == (900, 0)
@@ -36,11 +34,20 @@ def test_a_killed_server_issues_each_proof_of_a_batch_once(database, tmp_path):
         assert sorted(f"volunteer:{name}" for (name,) in rows) == sorted(names)
 
 
+def begin(folder: Folder, names: list[str]) -> str:
+    """Ask for proofs of these people; the path of the batch."""
+    asked = {"first": "2026-01-01", "last": "2026-12-31", "consent": "名单", "volunteers": names}
+    with signed_in(folder) as client:
+        return f"{BASE}/proof-batches/{client.post(f'{BASE}/proof-batches', **asked)['id']}"
+
+
+def wait(folder: Folder, place: str, least: int) -> Any:
+    """Until at least so many are issued; the batch as it is then."""
+    with signed_in(folder) as client:
+        return eventually(lambda: (batch := client.get(place))["issued"] >= least and batch)
+
+
 def signed_in(folder: Folder) -> Client:
     client = Client(folder.url)
     client.sign_in(signing_key(STATION), REGION)
     return client
-
-
-def wait(client: Client, place: str, least: int) -> None:
-    eventually(lambda: client.get(place)["issued"] >= least)

@@ -17,7 +17,6 @@ import pytest
 
 from api.client.client import Told
 from api.client.sign_in import answer_challenge
-from api.http import bodies
 from api.http.routes import peers as routes
 from api.peers import bundle_requests, http_peers, peer_keys
 from api.peers.exchange import Exchange
@@ -571,14 +570,14 @@ def test_a_message_that_is_too_large_is_refused_before_it_is_looked_at(sender: S
         assert said.startswith(b"HTTP/1.1 413"), said
     else:
         assert not announced
-    assert sender.b.service.waiting_bytes == 0
+    assert sender.b.app.state.waiting.taken == 0
 
 
 def test_while_too_much_is_waiting_messages_are_put_off(sender: Sender, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(bodies, "WAITING_BYTES_MAX", 1)
+    monkeypatch.setattr(sender.b.app.state.waiting, "bytes_max", 1)
     answer = sender.b.post(b"{}", REGION)
     assert problem(answer) == (429, "busy")
-    assert sender.b.service.waiting_bytes == 0
+    assert sender.b.app.state.waiting.taken == 0
 
 
 @pytest.mark.parametrize("how", ["none", "expired"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api.http import bodies
+from api.http import budgets
 from ledger.limits import BODY_BYTES_MAX, SUBMISSION_BYTES_MAX
 from ledger.store import log
 from tests.api.site import Site, Wire
@@ -129,7 +129,7 @@ def test_identity_is_no_encoding(site, world):
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "SUBMISSION_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(budgets, "SUBMISSION_SECONDS_MAX", 0.2)
 
 
 @pytest.mark.parametrize("headers", [["content-length: 1000"], ["transfer-encoding: chunked"]], ids=str)
@@ -213,7 +213,7 @@ def waiting(site: Site, request: bytes) -> Iterator[list[Any]]:
 
 def test_more_than_the_budget_waits_outside(site, world, monkeypatch):
     first, second = world.request(activity(world)), world.request(activity(world))
-    monkeypatch.setattr(bodies, "WAITING_BYTES_MAX", len(first) + len(second) - 1)
+    monkeypatch.setattr(site.app.state.waiting, "bytes_max", len(first) + len(second) - 1)
     with waiting(site, first) as answers:
         refused = site.post(second)
     assert answers[0].status_code == 201
@@ -225,7 +225,7 @@ def test_more_than_the_budget_waits_outside(site, world, monkeypatch):
 
 def test_what_is_still_arriving_counts_too(site, world, monkeypatch):
     """Also when nobody said how much it will be."""
-    monkeypatch.setattr(bodies, "WAITING_BYTES_MAX", 100_000)
+    monkeypatch.setattr(site.app.state.waiting, "bytes_max", 100_000)
     request = world.request(activity(world))
     with site.nothing_written(), Wire(site) as one, Wire(site) as two:
         for wire in (one, two):

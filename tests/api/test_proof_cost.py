@@ -43,7 +43,7 @@ def test_issuing_takes_one_snapshot_and_one_transaction(site: Site, database: Co
     with database.counted() as found:
         answer = holder.post("proofs", **YEAR, named=True, star=True)
     assert answer.status_code == 201
-    check(found, 5, 30)
+    check(found, 5, 31)
 
 
 def test_finishing_takes_one_snapshot_and_one_transaction(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.service import service, status_lists
+from api.service import region, status_lists
 from api.service.proving import Ask
 from ledger.credentials import model
 from ledger.credentials.holdings import Request
@@ -158,7 +158,7 @@ def long_service(site: Site, holder: Holder, minutes: int) -> str:
 @pytest.mark.parametrize(("before", "after"), [("hk-yearly/1", "hk-yearly/1"), ("cn-2012/1", "hk-yearly/1")])
 def test_a_new_year_and_a_new_scheme_break_no_star(alone, monkeypatch, kind, before, after):
     def by(scheme: str) -> None:
-        for module in (service, statements):
+        for module in (region, statements):
             monkeypatch.setattr(module, "scheme_for", lambda region, day: find(scheme))
 
     by(before)

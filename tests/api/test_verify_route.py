@@ -15,7 +15,7 @@ from fastapi.responses import Response
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.http import problems, uploads
+from api.http import budgets, problems, uploads
 from api.http.routes import verify as route
 from api.pages import routes
 from ledger.credentials.checking.verdict import Verdict
@@ -66,6 +66,7 @@ def app() -> FastAPI:
     app.include_router(routes.router)
     app.add_exception_handler(LedgerError, _problem)
     app.state.service = Issuer()
+    app.state.uploads = uploads.new_budget()
     return app
 
 
@@ -175,14 +176,14 @@ async def stalling(begun: asyncio.Event, go_on: asyncio.Event) -> AsyncIterator[
 
 @ADDRESSES
 def test_whoever_sends_too_slowly_is_given_up(app, path, monkeypatch):
-    monkeypatch.setattr(uploads, "SUBMISSION_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(budgets, "SUBMISSION_SECONDS_MAX", 0.05)
     answer = ask(app, path=path, content=stalling(asyncio.Event(), asyncio.Event()), headers=FORM)
-    assert (answer.status_code, answer.headers["connection"], app.state.presented_bytes) == (408, "close", 0)
+    assert (answer.status_code, answer.headers["connection"], app.state.uploads.taken) == (408, "close", 0)
 
 
 @ADDRESSES
 def test_all_requests_together_hold_so_much(app, path, monkeypatch):
-    monkeypatch.setattr(uploads, "HELD_BYTES_MAX", len(WHOLE) + 9)
+    monkeypatch.setattr(app.state.uploads, "bytes_max", len(WHOLE) + 9)
 
     async def asked() -> list[httpx2.Response]:
         begun, go_on = asyncio.Event(), asyncio.Event()
@@ -197,7 +198,7 @@ def test_all_requests_together_hold_so_much(app, path, monkeypatch):
     answers = asyncio.run(asked())
     assert [one.status_code for one in answers] == [429, 200, 200]
     assert int(answers[0].headers["retry-after"]) > 0
-    assert app.state.presented_bytes == 0
+    assert app.state.uploads.taken == 0
 
 
 async def unread() -> AsyncIterator[bytes]:
@@ -224,7 +225,7 @@ def test_what_announces_nothing_is_read_no_further(app, path):
             yield b"x" * 1024 * 1024
 
     answer = ask(app, path=path, content=endless(), headers=FORM)
-    assert (answer.status_code, app.state.presented_bytes) == (413, 0)
+    assert (answer.status_code, app.state.uploads.taken) == (413, 0)
 
 
 @ADDRESSES

@@ -1,4 +1,6 @@
-"""The load generator: raw HTTP requests made beforehand, over connections kept alive, as fast as answers come.
+"""The load generator: raw HTTP requests made beforehand, over connections kept alive.
+
+They are sent as fast as answers come, or at a rate, however long the answers take.
 
 A protocol on the event loop and nothing else, since what it takes of the two cores the server does not have.
 """
@@ -56,7 +58,7 @@ def get(path: str, token: str) -> bytes:
 
 
 class _Connection(asyncio.Protocol):
-    def __init__(self, requests: Iterator[bytes], finished: asyncio.Future[None]) -> None:
+    def __init__(self, requests: Iterator[tuple[float, bytes]], finished: asyncio.Future[None]) -> None:
         self.latencies_ms: list[float] = []
         self.statuses: Counter[int] = Counter()
         self.sample = b""
@@ -69,13 +71,19 @@ class _Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def begin(self) -> None:
-        """Send the next request, or finish when there is none left."""
-        request = next(self._requests, None)
+        """Send the next request when it is due, or finish when there is none left."""
+        due, request = next(self._requests, (0.0, None))
         if request is None:
             self._finished.set_result(None)
             self._transport.close()
-            return
-        self._sent = time.perf_counter()
+        elif (early := due - time.perf_counter()) > 0:
+            asyncio.get_running_loop().call_later(early, self._send, request)
+        else:
+            # An arrival that had to wait for a free connection has waited since it was due.
+            self._send(request, due)
+
+    def _send(self, request: bytes, due: float = 0) -> None:
+        self._sent = due or time.perf_counter()
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -97,18 +105,26 @@ class _Connection(asyncio.Protocol):
             self._finished.set_exception(error or ConnectionError("the server closed the connection"))
 
 
-def run(port: int, requests: Sequence[bytes], connections: int) -> Result:
-    """Send all requests, each connection the next one as soon as it has its answer."""
+def run(port: int, requests: Sequence[bytes], connections: int, rate: float | None = None) -> Result:
+    """Send all requests, so many a second; without a rate, each connection sends as soon as it has its answer."""
     gc.disable()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(port, iter(requests), connections))
+        return runner.run(_run(port, requests, connections, rate))
 
 
-async def _run(port: int, requests: Iterator[bytes], connections: int) -> Result:
+def _arrivals(requests: Sequence[bytes], rate: float | None) -> Iterator[tuple[float, bytes]]:
+    """Requests with the time at which each is due, 0 for at once; the clock starts with the first."""
+    start = time.perf_counter()
+    for number, request in enumerate(requests):
+        yield (start + number / rate if rate else 0.0), request
+
+
+async def _run(port: int, requests: Sequence[bytes], connections: int, rate: float | None) -> Result:
     loop = asyncio.get_running_loop()
     finished = [loop.create_future() for _ in range(connections)]
+    arrivals = _arrivals(requests, rate)
     opened = [
-        (await loop.create_connection(lambda: _Connection(requests, done), "127.0.0.1", port))[1]  # noqa: B023
+        (await loop.create_connection(lambda: _Connection(arrivals, done), "127.0.0.1", port))[1]  # noqa: B023
         for done in finished
     ]
     start = time.perf_counter()

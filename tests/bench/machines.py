@@ -19,7 +19,7 @@ from pathlib import Path
 from api.deployment import data_folder
 from ledger.app.ledger import Ledger
 from ledger.store.postgres import embedded
-from tests.bench import load
+from tests.bench import load, primitives
 from tests.bench.data import People
 
 _START_SECONDS = 60
@@ -32,6 +32,11 @@ class Machine:
     folder: Path
     dsn: str
     generator: ProcessPoolExecutor
+    verify_seconds: float
+
+    def verify(self) -> float:
+        """Ed25519 verifications a second on one core, measured now: beside the work whose baseline they are."""
+        return primitives.verify(self.verify_seconds)
 
     @contextlib.contextmanager
     def region(self, code: str) -> Iterator[tuple[Path, Ledger, People]]:
@@ -43,13 +48,13 @@ class Machine:
             people.settle(ledger)
             yield data, ledger, people
 
-    def send(self, port: int, requests: Sequence[bytes], connections: int) -> load.Result:
+    def send(self, port: int, requests: Sequence[bytes], connections: int, rate: float | None = None) -> load.Result:
         """Have the generator send raw HTTP requests; how long it took, and each of them."""
-        return self.generator.submit(load.run, port, requests, connections).result()
+        return self.generator.submit(load.run, port, requests, connections, rate).result()
 
 
 @contextlib.contextmanager
-def started() -> Iterator[Machine]:
+def started(verify_seconds: float) -> Iterator[Machine]:
     """Everything but the server."""
     # As root, pytest's and our own temporary folders are 0700, and the database runs under another user.
     folder = Path(tempfile.mkdtemp(prefix="yongzhi-bench-"))
@@ -59,7 +64,7 @@ def started() -> Iterator[Machine]:
             embedded.running(folder / "database") as server,
             ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as generator,
         ):
-            yield Machine(folder, server.dsn, generator)
+            yield Machine(folder, server.dsn, generator, verify_seconds)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -27,14 +27,13 @@ from ledger.events.transfer import TransferRequested
 from ledger.exchange import incoming, outgoing
 from ledger.exchange.desk import Desk
 from ledger.ids import new_id
+from tests.bench import budgets
 from tests.bench.data import BLOCKS, People
 from tests.bench.machines import Machine
 from tests.bench.report import Report
 
 _PROCESSES = 2
 _HERE, _THERE = "441600", "441700"
-_LIFE_SECONDS = 5 / 10_000
-_MANY_SECONDS = 60 / (1_000 * 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,20 +93,21 @@ def measure(report: Report, machine: Machine, life: int, movers: int, entries: i
         for request in here.people.life(here.people.volunteers[0], life):
             here.ledger.submit(request)
         (one,) = _requested(here, there, here.people.volunteers[:1])
+        verify = machine.verify()
         start = time.perf_counter()
         _move(here.end, there.end, one)
-        report.add(f"a record of {life:,} entries moves", time.perf_counter() - start, "s", target=life * _LIFE_SECONDS)
+        report.add(budgets.MOVE_LONG, life / (time.perf_counter() - start), verify)
         for request in here.people.sheets(entries // 2 * BLOCKS):
             here.ledger.submit(request)
         many = _requested(here, there, here.people.volunteers[1 : movers + 1])
         with ProcessPoolExecutor(_PROCESSES, multiprocessing.get_context("spawn")) as pool:
             list(pool.map(_move_all, [machine.folder] * _PROCESSES, [machine.dsn] * _PROCESSES, [[]] * _PROCESSES))
+            verify = machine.verify()
             start = time.perf_counter()
             shares = [many[number::_PROCESSES] for number in range(_PROCESSES)]
             list(pool.map(_move_all, [machine.folder] * _PROCESSES, [machine.dsn] * _PROCESSES, shares))
             seconds = time.perf_counter() - start
-        name, target = f"{movers:,} records of {entries} entries move", movers * entries * _MANY_SECONDS
-        report.add(name, seconds, "s", target=target)
+        report.add(budgets.MOVE_MANY, movers * entries / seconds, verify)
 
 
 def _move_all(folder: Path, dsn: str, transfers: Sequence[str]) -> None:

@@ -3,80 +3,88 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-_SMALL = frozenset({"ms", "s"})
-"""Units of what is to be small."""
+from tests.bench.budgets import Budget
+
+_CAPTION = "≥ large is good, ≤ small is good; baselines of this run"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A measured value. The target is one of the ratio where there is a baseline, otherwise of the value."""
+    """What a budget came to: the value, that of its baseline, and value / baseline."""
 
-    name: str
+    budget: Budget
     value: float
-    unit: str
-    baseline: float | None
-    ratio: float | None
-    target: float | None
+    baseline: float
+
+    @property
+    def ratio(self) -> float:
+        return self.value / self.baseline
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the target is met, if there is one; times are to be small, all else large."""
-        if self.target is None:
-            return None
-        if self.ratio is not None:
-            return self.ratio >= self.target
-        return self.value <= self.target if self.unit in _SMALL else self.value >= self.target
+        return self.budget.is_met(self.ratio)
 
-    @property
-    def target_text(self) -> str:
-        if self.target is None:
-            return ""
-        if self.ratio is not None:
-            return f"≥ {self.target:g} ×"
-        return f"{'≤' if self.unit in _SMALL else '≥'} {self.target:,g} {self.unit}"
+    def cells(self) -> tuple[str, ...]:
+        """The row of the table."""
+        budget, met = self.budget, {True: "[green]met[/]", False: "[red]missed[/]", None: ""}[self.is_met]
+        value, baseline = (_figure(figure, budget.unit) for figure in (self.value, self.baseline))
+        return budget.name, value, baseline, _number(self.ratio), budget.target_text, met
+
+    def members(self) -> dict[str, str | float | None]:
+        """The row of the JSON; four significant digits, as more would be noise."""
+        value, baseline, ratio = (float(f"{figure:.4g}") for figure in (self.value, self.baseline, self.ratio))
+        return {
+            "name": self.budget.name,
+            "value": value,
+            "unit": self.budget.unit,
+            "of": self.budget.of,
+            "baseline": baseline,
+            "ratio": ratio,
+            "target": self.budget.target,
+        }
 
 
 class Report:
     """Rows in the order measured, each told as soon as it is known."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, title: str) -> None:
         self.rows: list[Row] = []
         self._console = console
+        self._title = title
 
-    def add(
-        self, name: str, value: float, unit: str = "/s", *, baseline: float | None = None, target: float | None = None
-    ) -> None:
-        ratio = value / baseline if baseline else None
-        row = Row(name, _short(value) or 0.0, unit, _short(baseline), _short(ratio), target)
+    def add(self, budget: Budget, value: float, baseline: float) -> None:
+        """One more row."""
+        row = Row(budget, value, baseline)
         self.rows.append(row)
-        self._console.print(f"  {name}: {row.value:,g} {unit}", highlight=False)
+        self._console.print(f"  {budget.name}: {_number(row.ratio)}", highlight=False)
 
     def table(self) -> Table:
-        """All rows, and whether their targets are met."""
-        table = Table("measured", title="Yongzhi 永志: budgets")
-        for heading in ("value", "baseline", "ratio", "target", ""):
+        """All rows within 80 columns, and whether their targets are met."""
+        table = Table(title=self._title, caption=_CAPTION, box=None, pad_edge=False, padding=(0, 1, 0, 0))
+        table.add_column("work × baseline", no_wrap=True)
+        for heading in ("work", "baseline", "ratio", "target", ""):
             table.add_column(heading, justify="right", no_wrap=True)
         for row in self.rows:
-            met = {True: "[green]met[/]", False: "[red]missed[/]", None: ""}[row.is_met]
-            value = f"{row.value:,g} {row.unit}"
-            baseline = "" if row.baseline is None else f"{row.baseline:,g}"
-            ratio = "" if row.ratio is None else f"{row.ratio:.2f} ×"
-            table.add_row(row.name, value, baseline, ratio, row.target_text, met)
+            table.add_row(*row.cells())
         return table
 
     def save(self, path: Path) -> None:
         """Write all rows as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps([asdict(row) for row in self.rows], ensure_ascii=False, indent=1)
+        text = json.dumps([row.members() for row in self.rows], ensure_ascii=False, indent=1)
         path.write_text(text + "\n", encoding="utf-8")
 
 
-def _short(value: float | None) -> float | None:
-    """Four significant digits: more would be noise."""
-    return None if value is None else float(f"{value:.4g}")
+def _figure(value: float, unit: str) -> str:
+    return _number(value) + (unit if unit == "/s" else f" {unit}")
+
+
+def _number(value: float) -> str:
+    """Three digits, or all before the point."""
+    return f"{value:,.{3 if value < 1 else 2 if value < 10 else 1 if value < 100 else 0}f}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from ledger.credentials import data_integrity, status_list
 from ledger.credentials.checking import reading, verify
-from ledger.crypto.multikey import digest
+from ledger.crypto.encoding import digest
 from tests.browser.modules import call, values
 from tests.browser.site import LIST, VALID, Proofs
 from tests.support.builders import canonical

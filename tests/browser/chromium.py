@@ -6,13 +6,11 @@ import base64
 import contextlib
 import importlib.util
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-import pytest
 from selenium import webdriver
 from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException, WebDriverException
 from selenium.webdriver import Chrome
@@ -20,6 +18,8 @@ from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
+
+from tests.support import oracles
 
 PHONE: Final = (375, 812)
 DESKTOP: Final = (1280, 900)
@@ -41,10 +41,8 @@ _FONTS: Final = ("cvttf_NotoSansCJK_Regular", "cvttf_NotoSansCJK_Bold")
 
 @contextlib.contextmanager
 def browser(*, scripts: bool = True, dark: bool = False) -> Iterator[Chrome]:
-    """A browser with a profile of its own, its console kept; skips the test where there is none."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("Chromium is not installed (Debian: chromium chromium-driver)")
+    """A browser with a profile of its own, its console kept."""
+    chromium, driver = oracles.require("chromium"), oracles.require("chromedriver")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as text:
         folder = Path(text)
         options = Options()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
-
 from api.pages import rendering
+from tests.support import oracles
 
 _RUNNER: Final = Path(__file__).with_name("modules.mjs")
 _SECONDS_MAX: Final = 60
@@ -33,9 +31,8 @@ def data(value: bytes) -> dict[str, str]:
 
 
 def run(calls: Sequence[Mapping[str, Any]]) -> list[Answer]:
-    """The answers to all calls, in one process; skips the test where there is no Node.js."""
-    if shutil.which("node") is None:
-        pytest.skip("Node.js is not installed (Debian: nodejs)")
+    """The answers to all calls, in one process of Node.js."""
+    node = oracles.require("node")
     with tempfile.TemporaryDirectory() as text:
         # Outside a browser it is package.json that says that the files are modules.
         folder = Path(text)
@@ -44,7 +41,7 @@ def run(calls: Sequence[Mapping[str, Any]]) -> list[Answer]:
         (folder / "package.json").write_text('{"type": "module"}')
         question = json.dumps({"folder": text, "calls": list(calls)})
         done = subprocess.run(
-            ["node", "--no-warnings", str(_RUNNER)],
+            [node, "--no-warnings", str(_RUNNER)],
             input=question,
             capture_output=True,
             text=True,

@@ -20,6 +20,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from msgspec.structs import replace
 
+from api.http import uploads
 from api.pages import routes
 from api.wording import verdicts
 from ledger.credentials import issuing, model, status_list
@@ -27,7 +28,8 @@ from ledger.credentials import qr_code as code
 from ledger.credentials.checking import reading, verify
 from ledger.credentials.checking.verdict import Verdict
 from ledger.crypto.did import did_of
-from ledger.crypto.multikey import CredentialKey, digest
+from ledger.crypto.encoding import digest
+from ledger.crypto.multikey import CredentialKey
 from ledger.errors import Invalid, NotFound
 from ledger.events.fields import RegionName
 from ledger.federation import trust_bundle
@@ -274,6 +276,7 @@ def application(proofs: Proofs) -> FastAPI:
     """The pages, and beside them what scripts fetch."""
     app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False})
     app.state.service = proofs
+    app.state.uploads = uploads.new_budget()
     app.include_router(routes.router)
 
     @app.get("/v1/trust-bundle")

@@ -8,7 +8,8 @@ import cbor2
 import pytest
 
 from ledger.credentials import data_integrity, model, qr_code, status_list
-from ledger.crypto.multikey import base58, base64url
+from ledger.crypto.encoding import encode_base64url
+from ledger.crypto.multikey import base58
 from ledger.errors import LedgerError
 from ledger.ids import instant
 from tests.browser.agreement import Json, current, handmade, lists_of, outcomes, plain, sealed, time_of
@@ -77,7 +78,7 @@ def made(proofs: Proofs, **members: Json) -> str:
     payload = cbor2.dumps(found, canonical=True)
     signature = proofs.key.sign(cbor2.dumps(["Signature1", header, b"", payload], canonical=True))
     whole = cbor2.CBORTag(18, [header, unprotected, payload, signature])
-    return base64url(cbor2.dumps(whole, canonical=True))
+    return encode_base64url(cbor2.dumps(whole, canonical=True))
 
 
 def test_codes_out_of_bounds_are_refused(proofs: Proofs) -> None:
@@ -190,7 +191,7 @@ def relisted(proofs: Proofs, subject: dict[str, Json], **members: Json) -> dict[
 
 
 def packed(*members: bytes) -> dict[str, Json]:
-    return {"encodedList": "u" + base64url(b"".join(members))}
+    return {"encodedList": "u" + encode_base64url(b"".join(members))}
 
 
 def test_lists_are_read_by_both_or_by_neither(proofs: Proofs) -> None:
@@ -204,7 +205,9 @@ def test_lists_are_read_by_both_or_by_neither(proofs: Proofs) -> None:
     subjects: tuple[dict[str, Json], ...] = (
         {"statusPurpose": "suspension"}, {"statusPurpose": ["revocation"]}, {"id": f"{proofs.base}/x"},
         packed(whole, b"junk"), packed(*halves), packed(whole, gzip.compress(b"")), packed(whole[:-4]), packed(b""),
-        packed(gzip.compress(bits[:-1])), packed(gzip.compress(bits + b"\0")), {"encodedList": "z" + base64url(whole)},
+        packed(gzip.compress(bits[:-1])),
+        packed(gzip.compress(bits + b"\0")),
+        {"encodedList": f"z{encode_base64url(whole)}"},
         {"encodedList": 5},
     )  # fmt: skip
     unread += [plain(relisted(proofs, subject)) for subject in subjects]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from ledger.credentials import model
-from ledger.crypto.multikey import digest
+from ledger.crypto.encoding import digest
 from ledger.errors import LedgerError
 from ledger.ids import check_uuid, instant
 from ledger.tlog import notes

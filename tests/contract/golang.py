@@ -6,10 +6,11 @@ without a network. What it can be asked stands at the top of main.go.
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any, Self
+
+from tests.support import oracles
 
 SOURCES = Path(__file__).parent / "go"
 PACKAGES_NEEDED = ("golang.org/x/mod/sumdb/note", "golang.org/x/mod/sumdb/tlog")
@@ -17,26 +18,21 @@ DEBIAN_GOPATH = "/usr/share/gocode"
 BUILD_SECONDS_MAX = 300
 
 
-class GoMissing(Exception):
-    """Go, or the packages that the program is made of, are not installed: no fault, a reason to skip."""
-
-
 class GoError(Exception):
     """The program did not understand the question, or is gone."""
 
 
 def find_gopath() -> str:
-    """Where the packages lie. Raises GoMissing with what to install."""
-    if shutil.which("go") is None:
-        raise GoMissing("Go is not installed (Debian: golang-go golang-golang-x-mod-dev)")
+    """Where the packages lie that the program is made of."""
+    oracles.require("go")
     for gopath in [*os.environ.get("GOPATH", "").split(os.pathsep), DEBIAN_GOPATH]:
         if gopath and all((Path(gopath) / "src" / package).is_dir() for package in PACKAGES_NEEDED):
             return gopath
-    raise GoMissing("Go's x/mod packages are not installed (Debian: golang-golang-x-mod-dev)")
+    return oracles.absent("Go's package x/mod", oracles.how_to_install(["go"]))
 
 
 def build(folder: Path) -> Path:
-    """Build the program into the folder. A failing build is an error, not a reason to skip."""
+    """Build the program into the folder. A failing build is an error, wherever it is."""
     program = folder / "contract"
     env = os.environ | {
         "GO111MODULE": "off",

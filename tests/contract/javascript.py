@@ -12,9 +12,9 @@ import subprocess
 import tempfile
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-import pytest
+from tests.support import oracles
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache"
 OFFLINE = Path(__file__).parent / "js" / "offline.cjs"
@@ -27,9 +27,9 @@ class ScriptError(Exception):
 
 
 def install(folder: Path) -> Path:
-    """Where the packages that the folder's lock file names lie; skips the test where npm cannot bring them."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("Node.js is not installed (Debian: nodejs npm)")
+    """Where the packages that the folder's lock file names lie."""
+    for program in ("node", "npm"):
+        oracles.require(program)
     names = [folder / "package.json", folder / "package-lock.json"]
     target = CACHE / "npm" / sha256(b"\0".join(path.read_bytes() for path in names)).hexdigest()[:16]
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -60,10 +60,14 @@ def _install(names: list[Path], target: Path) -> None:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            pytest.skip(f"npm did not bring the packages within {INSTALL_SECONDS_MAX} s")
+            _not_brought(f"it took more than {INSTALL_SECONDS_MAX} s")
         if done.returncode != 0:
-            pytest.skip(f"npm cannot bring the packages: {done.stderr[-300:]}")
+            _not_brought(done.stderr[-300:])
         half.rename(target)
+
+
+def _not_brought(reason: str) -> NoReturn:
+    oracles.absent("a package of npm", f"connect to the network or set npm's registry ({reason})")
 
 
 def run(folder: Path, script: str, stdin: bytes) -> bytes:

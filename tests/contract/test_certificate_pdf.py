@@ -2,7 +2,6 @@
 
 import io
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +28,7 @@ from ledger.credentials import model, qr_code
 from ledger.credentials.certificate import certificate, pades
 from ledger.credentials.checking import reading
 from ledger.errors import Invalid, Unavailable
+from tests.support import oracles
 from tests.support.builders import PROOF, REGION
 from tests.support.proofs import credential, credential_key, line, service
 
@@ -76,9 +76,7 @@ def file(given: model.Credential, tmp_path: Path) -> Path:
 
 
 def poppler(tool: str, *arguments: str | Path) -> bytes:
-    if not (found := shutil.which(tool)):
-        pytest.skip(f"{tool} (poppler-utils) is not installed")
-    return subprocess.run([found, *arguments], capture_output=True, check=True).stdout
+    return subprocess.run([oracles.require(tool), *arguments], capture_output=True, check=True).stdout
 
 
 # -- poppler --------------------------------------------------------------------------------------
@@ -122,8 +120,7 @@ def test_the_code_is_read_from_the_page_as_printed(given: model.Credential, file
 
 @pytest.mark.parametrize("dpi", [100, 150, 200, 300])
 def test_zbar_reads_it_too(file: Path, dpi: int, tmp_path: Path) -> None:
-    if not (zbar := shutil.which("zbarimg")):
-        pytest.skip("zbarimg (zbar-tools) is not installed")
+    zbar = oracles.require("zbarimg")
     poppler("pdftoppm", "-r", str(dpi), "-png", "-singlefile", file, tmp_path / "page")
     command = [zbar, "--quiet", "--raw", str(tmp_path / "page.png")]
     found = subprocess.run(command, capture_output=True, check=True).stdout.decode().strip()

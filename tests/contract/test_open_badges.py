@@ -10,6 +10,7 @@ from jsonschema import Draft201909Validator
 from jsonschema.exceptions import ValidationError
 
 from tests.contract.credentials import KINDS, secured
+from tests.support import oracles
 
 SCHEMA = Path(__file__).resolve().parents[3] / "shared" / "vectors" / "ob_v3p0_achievementcredential_schema.json"
 """Not in the repository: it lies beside the checkout where the project is developed."""
@@ -18,7 +19,7 @@ SCHEMA = Path(__file__).resolve().parents[3] / "shared" / "vectors" / "ob_v3p0_a
 @pytest.fixture(scope="module")
 def validator() -> Draft201909Validator:
     if not SCHEMA.exists():
-        pytest.skip("the JSON schema of Open Badges is not here")
+        pytest.skip(oracles.NO_SHARED_FOLDER)
     schema: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
     Draft201909Validator.check_schema(schema)
     return Draft201909Validator(schema)

@@ -7,7 +7,8 @@ import pytest
 
 from ledger.credentials.sd_jwt import jws, token_status
 from ledger.credentials.sd_jwt import token as sd_jwt
-from ledger.crypto.multikey import TokenKey, base64url, jwk_of
+from ledger.crypto.encoding import encode_base64url
+from ledger.crypto.multikey import TokenKey, jwk_of
 from ledger.errors import Invalid, Untrusted
 from ledger.limits import STATUS_LIST_SECONDS, STATUS_LIST_SIZE
 from tests.contract import javascript
@@ -33,7 +34,7 @@ GOOD_LIST = token_status.make(LIST_URL, KEY, [1, 2, 3], NOW, NOW + STATUS_LIST_S
 
 
 def private_jwk(key: TokenKey) -> dict[str, str]:
-    return {**jwk_of(key.public), "d": base64url(key.key.private_numbers().private_value.to_bytes(32, "big"))}
+    return {**jwk_of(key.public), "d": encode_base64url(key.key.private_numbers().private_value.to_bytes(32, "big"))}
 
 
 def check(*cases: dict[str, Any]) -> list[dict[str, Any]]:

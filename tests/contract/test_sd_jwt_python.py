@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from jwcrypto import jwk
+from sd_jwt import common, holder, issuer, verifier
 
 from ledger.credentials.sd_jwt import token as sd_jwt
 from ledger.crypto.multikey import jwk_of
@@ -12,12 +14,6 @@ from tests.contract.test_sd_jwt_js import plain, private_jwk
 from tests.support import tokens
 from tests.support.builders import REGION
 from tests.support.tokens import BINDING, HOLDER, KEY, LIST_URL, NOW, STRANGER, disclosure, issue
-
-jwk = pytest.importorskip("jwcrypto.jwk", reason="jwcrypto is not installed")
-common = pytest.importorskip("sd_jwt.common", reason="sd-jwt is not installed")
-holder = pytest.importorskip("sd_jwt.holder")
-issuer = pytest.importorskip("sd_jwt.issuer")
-verifier = pytest.importorskip("sd_jwt.verifier")
 
 
 def they_read(token: str, key: Any = KEY, *asked: str) -> dict[str, Any]:

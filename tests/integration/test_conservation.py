@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from api.cli import conservation as conservation_command
 from api.cli.main import main
 from ledger.audit import conservation
-from ledger.audit.conservation import RULES, Report
+from ledger.audit.shares import RULES, Finding, Report
 from ledger.store import schema
 from ledger.store.exchange import conservation as store
 from tests.integration.net import Net
@@ -257,7 +257,7 @@ def test_over_several_databases_what_was_wrong_once_is_asked_again(net, monkeypa
     moved_and_late(net)
     sources = [(net.database, {code: schema.region_schema(code)}) for code in net.worlds]
     assert conservation_command.examined(sources).ok
-    wrong = Report({}, findings=[conservation.Finding("lost", "at a moment between")])
+    wrong = Report({}, findings=[Finding("lost", "at a moment between")])
     answers = [wrong, Report({})]
     monkeypatch.setattr(conservation, "examine", lambda _: answers.pop(0))
     assert conservation_command.examined(sources).ok

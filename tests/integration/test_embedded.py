@@ -27,7 +27,7 @@ import signal
 import sys
 from pathlib import Path
 import psycopg2
-from ledger.store import embedded
+from ledger.store.postgres import embedded
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 with embedded.running(Path(sys.argv[1])) as server:
     try:

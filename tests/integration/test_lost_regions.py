@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from ledger.app.issuer import Issuer
 from ledger.crypto.did import did_of
-from ledger.crypto.keys import encode_base64url
+from ledger.crypto.encoding import encode_base64url
 from ledger.domain.state import Transfer, Volunteer
 from ledger.errors import Conflict, Invalid, NotFound, NotYet, Refused, Untrusted
 from ledger.events import private_details

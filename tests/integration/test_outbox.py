@@ -441,7 +441,7 @@ def test_it_ends_after_the_message_at_hand_and_leaves_the_others_to_be_taken(net
     assert held.wait(30)
     closing_thread = threading.Thread(target=running.close)
     closing_thread.start()
-    eventually(running._stopping.is_set)
+    eventually(lambda: running._worker.closing)
     hang.set()
     closing_thread.join(30)
     assert not closing_thread.is_alive()

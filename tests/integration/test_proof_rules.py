@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from ledger.app.intake import Accepted
 from ledger.credentials import holdings
+from ledger.crypto.encoding import digest
 from ledger.crypto.keys import SigningKey
-from ledger.crypto.multikey import digest, multikey
+from ledger.crypto.multikey import multikey
 from ledger.domain.state import CredentialKeyRecord, Proof, Region
 from ledger.errors import Invalid, Refused, Untrusted
 from ledger.events.body import decode_event

@@ -12,8 +12,8 @@ from ledger.app import arrivals, publisher
 from ledger.exchange import retries
 from ledger.exchange.retries import Fate
 from projections import outbox, relay
-from tests.simulation.__main__ import attempt, search, staged
 from tests.simulation.schedule import draw
+from tests.simulation.seeds import attempt, search, staged
 from tests.simulation.shrink import shrink
 
 PORTIONS, SEEDS, STEPS = 10, 11, 40
@@ -80,7 +80,7 @@ def test_what_fails_is_printed_as_python_that_does_it_again(stage):
     replayed = []
     with mock.patch.object(place, attribute, broken):
         failure = next(found for seed in range(100) if (found := search(stage, seed, STEPS)))
-        with mock.patch("tests.simulation.__main__.replay", lambda **script: replayed.append(script)):
+        with mock.patch("tests.simulation.seeds.replay", lambda **script: replayed.append(script)):
             exec(str(failure), {})
         assert attempt(stage, **replayed[0]) == failure.reason
     assert replayed[0]["seed"] == failure.seed

@@ -7,8 +7,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support import oracles
+
 MODEL = Path(__file__).parents[2] / "docs" / "model" / "transfer.pml"
-HOW_TO_INSTALL = "the model needs Spin and a C compiler: apt-get install -y spin gcc libc6-dev"
+PROGRAMS = ("spin", "gcc")
+HOW_TO_INSTALL = f"the model needs Spin and a C compiler: {oracles.how_to_install(PROGRAMS)}"
 MEMORY_MB_MAX = 2000
 DEPTH_MAX = 200_000
 
@@ -41,7 +44,7 @@ class Incomplete(Exception):
 
 
 def missing() -> list[str]:
-    return [tool for tool in ("spin", "gcc") if shutil.which(tool) is None]
+    return [tool for tool in PROGRAMS if shutil.which(tool) is None]
 
 
 def explore(search: Search, folder: Path, *, memory_mb: int = MEMORY_MB_MAX, brief: bool = False) -> Found:

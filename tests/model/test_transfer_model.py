@@ -5,12 +5,18 @@ import re
 import pytest
 
 from tests.model.searches import MUTATIONS, SHORT, WORDS, Mutation
-from tests.model.spin import HOW_TO_INSTALL, MODEL, Incomplete, Search, explore, missing, read
+from tests.model.spin import MODEL, PROGRAMS, Incomplete, Search, explore, read
+from tests.support import oracles
 
-needs_spin = pytest.mark.skipif(bool(missing()), reason=f"{' and '.join(missing())} not found: {HOW_TO_INSTALL}")
+
+@pytest.fixture(scope="module")
+def spin() -> None:
+    """Spin and the C compiler that it needs."""
+    for program in PROGRAMS:
+        oracles.require(program)
 
 
-@needs_spin
+@pytest.mark.usefixtures("spin")
 @pytest.mark.parametrize("search", SHORT, ids=lambda search: search.name)
 def test_all_invariants_hold_in_every_state(search: Search, tmp_path):
     found = explore(search, tmp_path)
@@ -19,7 +25,7 @@ def test_all_invariants_hold_in_every_state(search: Search, tmp_path):
     assert search is not SHORT[0] or found.unreached == ()
 
 
-@needs_spin
+@pytest.mark.usefixtures("spin")
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: f"{mutation.macro}-{mutation.breaks}")
 def test_a_mistake_in_the_protocol_is_found(mutation: Mutation, tmp_path):
     violated = explore(mutation.search, tmp_path, brief=True).violated

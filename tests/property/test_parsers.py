@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ledger import ids
 from ledger.crypto import keys
+from ledger.crypto.encoding import decode_base64
 from ledger.errors import LedgerError
 from ledger.events import submission
 from ledger.events.body import CATALOGUE, decode_event, encode_event
@@ -27,7 +28,7 @@ PARSERS: list[Callable[[str], Any]] = [
     keys.parse_vkey,
     keys.parse_skey,
     keys.check_name,
-    keys.decode_base64,
+    decode_base64,
     notes.parse,
     ids.check_issuer,
     ids.check_origin,

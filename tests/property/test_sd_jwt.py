@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.credentials.sd_jwt import disclosures, jws, token, token_status
-from ledger.crypto.multikey import base64url
+from ledger.crypto.encoding import decode_base64url, encode_base64url
 from ledger.crypto.strict_json import parse_json
 from ledger.errors import LedgerError
 from tests.support import tokens
@@ -46,7 +46,7 @@ def test_any_text(text: str):
         lambda text: token.bind(text, HOLDER, BINDING, NOW),
         token.choices,
         lambda text: token.issuer_metadata(text, []),
-        jws.decode_base64url,
+        decode_base64url,
     ):
         with contextlib.suppress(LedgerError):
             parse(text)
@@ -80,7 +80,11 @@ def test_any_signed_payload_and_disclosures(payload: dict[str, Any], parts: list
     with contextlib.suppress(LedgerError):
         tokens.open_token(forge(*texts, claims=payload))
     with contextlib.suppress(LedgerError):
-        claims = {"sub": LIST_URL, "iat": NOW, "status_list": {"bits": 1, "lst": base64url(data.draw(st.binary()))}}
+        claims = {
+            "sub": LIST_URL,
+            "iat": NOW,
+            "status_list": {"bits": 1, "lst": encode_base64url(data.draw(st.binary()))},
+        }
         token_status.open_list(
             jws.sign(tokens.KEY, token_status.TYP, {**claims, **payload}, tokens.KEY.multikey), LIST_URL, find_key
         )

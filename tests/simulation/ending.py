@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import Any, Final
 
-from ledger.audit.conservation import Report
 from ledger.audit.log import audit_published
+from ledger.audit.shares import Report
 from ledger.errors import LedgerError
 from ledger.store.exchange import inbox, outbox
 from tests.simulation import actions

@@ -6,7 +6,7 @@ import random
 from typing import Any, NamedTuple
 
 from ledger.audit import conservation
-from ledger.audit.conservation import Report
+from ledger.audit.shares import Report
 from ledger.domain.state import Volunteer
 from tests.simulation.network import Network
 from tests.simulation.site import CODES, Crash, Site, Violated

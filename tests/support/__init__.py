@@ -1,1 +1,1 @@
-"""Builders of events, evidence, proofs and records that several folders of tests share."""
+"""Builders of events, evidence, proofs and records, and other helpers that several folders of tests share."""

@@ -14,8 +14,9 @@ from ledger.credentials import data_integrity, model, qr_code, status_list
 from ledger.credentials.sd_jwt import token as sd_jwt
 from ledger.credentials.sd_jwt import token_status
 from ledger.credentials.sd_jwt.token import Status
+from ledger.crypto.encoding import digest, encode_base64url
 from ledger.crypto.keys import SigningKey
-from ledger.crypto.multikey import CredentialKey, TokenKey, base64url, digest
+from ledger.crypto.multikey import CredentialKey, TokenKey
 from ledger.events.body import encode_event
 from ledger.events.fields import RegionName
 from ledger.events.proofs import ProofIssued, StatusIndex
@@ -186,7 +187,7 @@ def token(key: TokenKey | None = None, **changes: Any) -> str:
         "issuer": f"{HOST}/regions/{REGION}",
         "issued": instant(ISSUED),
         "status": Status(uri=TOKEN_LIST_URL, index=INDEX),
-        "randomness": lambda count: base64url(b"x" * count).encode()[:count],
+        "randomness": lambda count: encode_base64url(b"x" * count).encode()[:count],
         "name": "林小明",
     }
     counter = iter(range(10**6))

@@ -12,7 +12,8 @@ from ledger.credentials import model
 from ledger.credentials.sd_jwt import jws
 from ledger.credentials.sd_jwt import token as sd_jwt
 from ledger.credentials.sd_jwt.disclosures import reveal
-from ledger.crypto.multikey import TokenKey, base64url, digest
+from ledger.crypto.encoding import digest, encode_base64url
+from ledger.crypto.multikey import TokenKey
 from ledger.errors import Untrusted
 from ledger.ids import parse_time
 from tests.support import proofs
@@ -80,7 +81,7 @@ def text_of(token: str, name: str) -> str:
 
 def disclosure(*parts: Any) -> str:
     """`[salt, name, value]` or `[salt, value]` as it is written."""
-    return base64url(msgspec.json.encode(list(parts)))
+    return encode_base64url(msgspec.json.encode(list(parts)))
 
 
 def hash_of(text: str) -> str:

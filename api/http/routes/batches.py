@@ -28,7 +28,7 @@ class BatchIn(Selection):
 
 
 class BatchOut(BaseModel):
-    """How far a batch has come."""
+    """The progress of a batch."""
 
     id: str
     created: str
@@ -84,11 +84,11 @@ def _create(region: Served, session: Reader, asked: BatchIn) -> BatchOut:
 
 
 def _shown(region: Served, session: Reader, batch: str) -> BatchOut:
-    found = region.proofs.batches.find(check_uuid(batch), session.issuer)
+    record = region.proofs.batches.find(check_uuid(batch), session.issuer)
     progress = region.proofs.batches.progress(batch)
     return BatchOut(
         id=batch,
-        created=format_time(found.created),
+        created=format_time(record.created),
         total=progress.waiting + progress.issued + progress.refused,
         waiting=progress.waiting,
         issued=progress.issued,
@@ -114,7 +114,7 @@ def get_items(
 ) -> ItemsOut:
     """By number; `refused` says why."""
     region.proofs.batches.find(check_uuid(batch), session.issuer)
-    found = region.proofs.batches.items(batch, state, position_of(cursor) or 0, limit + 1)
+    page = region.proofs.batches.items(batch, state, position_of(cursor) or 0, limit + 1)
     shown = [
         ItemOut(
             number=item.number,
@@ -122,9 +122,9 @@ def get_items(
             proof=item.proof if item.state == "issued" else None,
             problem=item.problem,
         )
-        for item in found[:limit]
+        for item in page[:limit]
     ]
-    return ItemsOut(items=shown, next=str(found[limit - 1].number) if len(found) > limit else None)
+    return ItemsOut(items=shown, next=str(page[limit - 1].number) if len(page) > limit else None)
 
 
 @router.get("/{batch}/zip", summary="The certificates of a batch", response_class=Response)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
@@ -13,6 +12,7 @@ from api.http import access
 from api.http.access import Reader, Served
 from api.http.sessions import Session
 from api.service.region import Region
+from ledger.crypto.encoding import encode_base64
 from ledger.errors import NotFound, NotYet
 from ledger.events.body import field_reader
 from ledger.ids import check_issuer, check_uuid, format_time, issuer_kind
@@ -38,7 +38,7 @@ def get_event(region: Served, session: Reader, event_id: str) -> Response:
     row = _visible(region, session, event_id)
     headers = {
         "yongzhi-position": str(row.position),
-        "yongzhi-entry": base64.b64encode(row.entry).decode(),
+        "yongzhi-entry": encode_base64(row.entry),
         "yongzhi-recorded-at": format_time(row.recorded_at),
     }
     return Response(row.body, media_type="application/json", headers=headers)
@@ -93,7 +93,7 @@ def _keys(region: Region, issuer: str) -> list[KeyEvent]:
             receipt = _receipt(region, row)
         except NotYet:
             receipt = None
-        body = base64.b64encode(row.body or b"").decode()
+        body = encode_base64(row.body or b"")
         found.append(KeyEvent(id=str(row.event_id), type=row.topic, position=row.position, body=body, receipt=receipt))
     if not found:
         raise NotFound(f"{issuer} has no keys in this ledger")

@@ -1,4 +1,4 @@
-"""What anyone needs of an issuer to check a proof: did document, token keys, status lists, achievements."""
+"""Documents of an issuer that anyone needs to check a proof: DID document, token keys, status lists, achievements."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def _issuer(region: Region) -> str:
 @router.get("/status/{name}", summary="A status list", response_class=Response)
 def status_list(request: Request, name: str) -> Response:
     """Bitstring Status List (credential) or Token Status List (`…-t<n>`, JWT); signed, dated, cacheable."""
-    found = parse_list_name(name)
-    if found is None:
+    listed = parse_list_name(name)
+    if listed is None:
         raise NotFound("no such status list")
-    region = access.service(request).region(found.region)
+    region = access.service(request).region(listed.region)
     asked = request.headers.get("accept", "")
-    kind = token_status.MEDIA_TYPE if found.tokens else media.wanted(asked, media.CREDENTIAL)
+    kind = token_status.MEDIA_TYPE if listed.tokens else media.wanted(asked, media.CREDENTIAL)
     return Response(region.proofs.statuses.get(name), media_type=kind, headers={**_LIST_CACHE, "vary": "accept"})
 
 
@@ -65,7 +65,7 @@ def status_list(request: Request, name: str) -> Response:
 )
 def achievement(region: Served, kind: str) -> Response:
     """The achievement that Open Badges name by this address."""
-    found: dict[str, Any] | None = issuing.achievement(region.proofs.proving.keys.base, region.code, kind)
-    if found is None:
+    described: dict[str, Any] | None = issuing.achievement(region.proofs.proving.keys.base, region.code, kind)
+    if described is None:
         raise NotFound("no such achievement")
-    return JSONResponse(found, headers=_CACHE)
+    return JSONResponse(described, headers=_CACHE)

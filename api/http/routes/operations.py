@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from api.http import access
+from api.http import access, bodies
 
 router = APIRouter(tags=["operations"])
 
@@ -42,4 +42,5 @@ def metrics(request: Request) -> Response:
     """The text exposition format."""
     service = access.service(request)
     service.observe()
+    service.metrics.waiting_bytes.set(bodies.budget(request).taken)
     return Response(service.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")

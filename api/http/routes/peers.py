@@ -1,4 +1,4 @@
-"""What regions ask of each other: messages to an inbox, bundles, keys; and how a transfer stands, for people."""
+"""Requests of other regions: messages to the inbox, bundles, keys; and the state of a transfer, for people."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _LINES: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {JSON_LINES: 
 
 
 class AnswerOut(BaseModel):
-    """What became of a message; in each state this region has it, and keeps it."""
+    """The outcome of a message; in each state this region has it, and keeps it."""
 
     state: str = Field(description="done; waiting for what is not here yet; or aside, for the operator to look at")
     position: int | None = Field(description="of the event in this region's log to which it led")
@@ -92,10 +92,10 @@ async def inbox(
     """It authenticates itself: the evidence in it is verified. Kept durably before the answer; safe to send again."""
     region.check_writable()
     service = access.service(request)
-    async with bodies.body(service, request, "message", MESSAGE_BYTES_MAX) as data:
+    async with bodies.body(request, "message", MESSAGE_BYTES_MAX) as data:
         loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(service.handling, region.exchange.deliver, data, sender)
-    return AnswerOut(state=found.state, position=found.position, reason=found.reason)
+        answer = await loop.run_in_executor(service.handling, region.exchange.deliver, data, sender)
+    return AnswerOut(state=answer.state, position=answer.position, reason=answer.reason)
 
 
 # -- keys and bundles -----------------------------------------------------------------------------
@@ -204,28 +204,28 @@ def transfers(
         if issuer_kind(session.issuer) != "volunteer":
             raise Forbidden("of all records the region alone may ask")
         volunteer = session.issuer
-    found = region.exchange.transfers(None if volunteer is None else check_volunteer(volunteer))
-    return TransfersOut(transfers=[_out(region, one) for one in found if _may_see(region, session, one)])
+    moves = region.exchange.transfers(None if volunteer is None else check_volunteer(volunteer))
+    return TransfersOut(transfers=[_out(region, move) for move in moves if _may_see(region, session, move)])
 
 
 @router.get("/transfers/{transfer}", summary="How a transfer stands")
 def transfer_state(region: Served, session: Reader, transfer: _Id) -> TransferOut:
     """For the volunteer, for whoever requested it, and for the region; to others there is none."""
-    found = region.ledger.record(Transfer, transfer)
-    if found is None or not _may_see(region, session, found):
+    move = region.ledger.record(Transfer, transfer)
+    if move is None or not _may_see(region, session, move):
         raise NotFound("no such transfer, or not yours to see")
-    return _out(region, found)
+    return _out(region, move)
 
 
-def _may_see(region: Region, session: Session, found: Transfer) -> bool:
-    if access.is_region(session) or session.issuer == found.volunteer:
+def _may_see(region: Region, session: Session, move: Transfer) -> bool:
+    if access.is_region(session) or session.issuer == move.volunteer:
         return True
-    person = region.totals.person(found.volunteer)
+    person = region.totals.person(move.volunteer)
     if person is not None and session.issuer in person.ids:
         return True
-    first = region.ledger.stream(f"transfer:{found.id}")[0]
+    first = region.ledger.stream(f"transfer:{move.id}")[0]
     return issuer_kind(session.issuer) == "org" and issuer_of(first.body or b"") == session.issuer
 
 
-def _out(region: Region, found: Transfer) -> TransferOut:
-    return TransferOut(**as_dict(found, region.exchange.reasons(found)))
+def _out(region: Region, move: Transfer) -> TransferOut:
+    return TransferOut(**as_dict(move, region.exchange.reasons(move)))

@@ -19,6 +19,7 @@ from api.http.proof_forms import AccessOut, ProofIn, ProofOut, ProofsOut, Revoca
 from api.http.sessions import Session
 from api.service.proving import Ask
 from api.service.region import Region
+from ledger.app.proof_records import KeptProof
 from ledger.credentials import holdings, model
 from ledger.credentials.certificate import qr
 from ledger.credentials.sd_jwt import jws
@@ -29,7 +30,6 @@ from ledger.errors import Forbidden, Invalid, NotFound, NotYet
 from ledger.events.proofs import RevocationReason
 from ledger.ids import check_uuid, check_volunteer, format_time, issuer_kind, parse_time
 from ledger.limits import ACCESSES_SHOWN_MAX, PAGE_ROWS_MAX
-from ledger.store.kept_proofs import KeptProof
 
 router = APIRouter(prefix="/v1/regions/{region}", tags=["proofs"])
 T = TypeVar("T")
@@ -52,15 +52,15 @@ def check_consent(session: Session, volunteer: str, request: holdings.Request) -
 
 
 def _consented(request: holdings.Request, consent: str | None) -> holdings.Request:
-    """What was asked for before, with the place of this consent; raise Invalid when that is no text."""
+    """The request made before, with the place of this consent; raise Invalid when that is no text."""
     if consent is None:
         return replace(request, consent=UNSET)
     try:
-        found = convert({**to_builtins(request), "consent": consent}, holdings.Request)
+        again = convert({**to_builtins(request), "consent": consent}, holdings.Request)
     except ValidationError as error:
         raise Invalid(*holdings.explain(error)) from None
-    holdings.check_request(found)
-    return found
+    holdings.check_request(again)
+    return again
 
 
 def _kept(region: Region, session: Session, proof: str) -> KeptProof:
@@ -116,7 +116,7 @@ def _replaced(region: Region, session: Session, proof: str) -> holdings.Holding:
 
 @contextmanager
 def _at(pointer: str) -> Iterator[None]:
-    """Of what is wrong with a field, the place."""
+    """Re-raise Invalid with this JSON pointer."""
     try:
         yield
     except Invalid as error:
@@ -124,7 +124,7 @@ def _at(pointer: str) -> Iterator[None]:
 
 
 def wait_for_totals(region: Region) -> None:
-    """Until the totals have seen everything that was in the log when this was called; raise NotYet."""
+    """Wait until the totals have seen everything that is in the log now; raise NotYet when that takes too long."""
     last = region.ledger.head().size - 1
     if not region.runner.wait(last, _WAIT_SECONDS):
         raise NotYet(f"the totals have not seen position {last}", retry_after=1)
@@ -151,7 +151,7 @@ def _shown(region: Region, ids: Sequence[str]) -> list[ProofOut]:
 
 
 def _stated(holding: holdings.Holding) -> dict[str, Any]:
-    """What tells one proof of a volunteer from another."""
+    """The fields that tell one proof of a volunteer from another."""
     request, statement = holding.request, holding.statement
     minutes = statement.star.minutes if isinstance(statement, model.StarStatement) else statement.minutes
     return {
@@ -183,9 +183,9 @@ def list_proofs(
     whose = check_volunteer(volunteer or session.issuer)
     if not may_ask_for(region, session, whose):
         raise NotFound("no such volunteer, or not yours to see")
-    held = region.ledger.proofs.held_by(whose, position_of(cursor), limit + 1)
-    following = str(held[limit - 1].position) if len(held) > limit else None
-    return ProofsOut(proofs=_shown(region, [proof.id for proof in held[:limit]]), next=following)
+    page = region.ledger.proofs.held_by(whose, position_of(cursor), limit + 1)
+    following = str(page[limit - 1].position) if len(page) > limit else None
+    return ProofsOut(proofs=_shown(region, [proof.id for proof in page[:limit]]), next=following)
 
 
 @router.get("/proofs/{proof}", summary="A proof as it stands")
@@ -247,10 +247,10 @@ def issue_token(region: Served, session: Reader, proof: str, asked: TokenIn) -> 
 
 
 def _expiry(region: Region, asked: TokenIn) -> int | None:
-    found = None if asked.expires is None else parse_time(asked.expires)
-    if found is not None and found <= region.ledger.now():
+    expires = None if asked.expires is None else parse_time(asked.expires)
+    if expires is not None and expires <= region.ledger.now():
         raise Invalid("the token would have expired before it is made")
-    return found
+    return expires
 
 
 @router.get("/proofs/{proof}/sd-jwt", summary="An SD-JWT that was made", response_class=PlainTextResponse)
@@ -284,8 +284,11 @@ def revoke(region: Served, session: Reader, proof: str, asked: RevocationIn) -> 
 def get_accesses(region: Served, session: Reader, proof: str) -> list[AccessOut]:
     """The latest first: pages opened, names tried, files fetched. Offline checks leave no trace, by design."""
     _kept(region, session, proof)
-    found = region.ledger.proofs.accesses(proof, ACCESSES_SHOWN_MAX)
-    return [AccessOut(at=format_time(one.at), action=one.action, by=one.by, outcome=one.outcome) for one in found]
+    accesses = region.ledger.proofs.accesses(proof, ACCESSES_SHOWN_MAX)
+    return [
+        AccessOut(at=format_time(access.at), action=access.action, by=access.by, outcome=access.outcome)
+        for access in accesses
+    ]
 
 
 __all__ = ["check_consent", "may_ask_for", "router", "wait_for_totals"]

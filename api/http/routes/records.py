@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1/regions/{region}", tags=["records"])
 JSON_LINES: Final = "application/jsonl"
 _PIECE: Final = 64 * 1024
 _MEMORY: Final = 4 * 1024 * 1024
-"""Of one file; a longer one is put down on disk until it is sent."""
+"""Bytes of one file that stay in memory; a longer one lies on disk until it is sent."""
 _LINES: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {JSON_LINES: {}}}}
 
 
@@ -62,8 +62,8 @@ def _may_see(region: Region, session: Session, volunteer: str) -> bool:
 
 
 def _person(region: Region, name: str) -> str:
-    found = region.ledger.record(Volunteer, name)
-    return name if found is None or found.alias_of is None else found.alias_of
+    record = region.ledger.record(Volunteer, name)
+    return name if record is None or record.alias_of is None else record.alias_of
 
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:

@@ -38,7 +38,7 @@ class RegionOut(BaseModel):
 
 
 class DayOut(BaseModel):
-    """What was served on a day, by state."""
+    """The service of a day, by state."""
 
     day: str
     state: str
@@ -47,7 +47,7 @@ class DayOut(BaseModel):
 
 
 class RegionTotals(BaseModel):
-    """What a region comes to, by state."""
+    """The totals of a region, by state."""
 
     total: dict[str, Sum]
     by_year: dict[str, dict[str, Sum]]
@@ -62,7 +62,9 @@ def _out(region: Region) -> RegionOut:
         origin=region.ledger.origin,
         log_vkey=str(region.log_key),
         tree_size=region.published_size(),
-        peers=[PeerOut(code=one.code, origin=one.origin, log_keys=list(one.log_keys)) for one in region.totals.peers()],
+        peers=[
+            PeerOut(code=peer.code, origin=peer.origin, log_keys=list(peer.log_keys)) for peer in region.totals.peers()
+        ],
     )
 
 
@@ -100,9 +102,9 @@ def totals(
         raise Forbidden("a region's totals are shown to the region; see …/organisations/{id}/statistics")
     for name, day in (("first", first), ("last", last)):
         _check_day(name, day)
-    found = region.totals.region()
+    sums = region.totals.region()
     days = [
-        DayOut(day=day, state=state, minutes=one.minutes, entries=one.entries)
-        for day, state, one in region.totals.days(first, last)
+        DayOut(day=day, state=state, minutes=served.minutes, entries=served.entries)
+        for day, state, served in region.totals.days(first, last)
     ]
-    return RegionTotals(total=found.total, by_year=found.by_year, by_category=found.by_category, days=days)
+    return RegionTotals(total=sums.total, by_year=sums.by_year, by_category=sums.by_category, days=days)

@@ -45,14 +45,14 @@ def get_star(region: Served, session: Reader, volunteer: str) -> StarsOut:
     return StarsOut(**_members(level), awards=[StarOut(**_members(award)) for award in awards])
 
 
-def _members(found: Recognised) -> dict[str, Any]:
+def _members(recognised: Recognised) -> dict[str, Any]:
     return dict(
-        scheme=found.scheme.reference,
-        level=found.level,
-        title=found.reached.title.zh if found.reached else None,
-        title_en=found.reached.title.en if found.reached else None,
-        minutes=found.minutes,
-        explanation=list(recognition.explain(found, "zh")),
-        explanation_hant=list(recognition.explain(found, "zh_hant")),
-        explanation_en=list(recognition.explain(found, "en")),
+        scheme=recognised.scheme.reference,
+        level=recognised.level,
+        title=recognised.reached.title.zh if recognised.reached else None,
+        title_en=recognised.reached.title.en if recognised.reached else None,
+        minutes=recognised.minutes,
+        explanation=list(recognition.explain(recognised, "zh")),
+        explanation_hant=list(recognition.explain(recognised, "zh_hant")),
+        explanation_en=list(recognition.explain(recognised, "en")),
     )

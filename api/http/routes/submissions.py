@@ -53,7 +53,7 @@ async def submit(request: Request) -> Response:
 
 async def _take(service: Service, region: Region, request: Request) -> Accepted:
     region.check_writable()
-    async with bodies.body(service, request, "submission", SUBMISSION_BYTES_MAX) as data:
+    async with bodies.body(request, "submission", SUBMISSION_BYTES_MAX) as data:
         loop = asyncio.get_running_loop()
         prepared = await loop.run_in_executor(service.verifying, region.ledger.prepare, data)
         outcome = await asyncio.wrap_future(region.committer.submit(prepared))

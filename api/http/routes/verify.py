@@ -27,7 +27,7 @@ _FIELDS = ("text", "name", "audience", "nonce")
 
 
 class Presented(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What is presented as JSON: a text (JSON, SD-JWT, or what the QR says), and what to compare."""
+    """A proof presented as JSON: its text (JSON, SD-JWT, or that of the QR), and what to compare it with."""
 
     text: _Text
     name: _Short | None = None
@@ -36,7 +36,7 @@ class Presented(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def binding(self) -> Binding | None:
-        """What the holder of an SD-JWT had to sign for; raise Invalid for one half of it."""
+        """The audience and nonce that the holder of an SD-JWT had to sign; raise Invalid for only one of them."""
         if self.audience is None and self.nonce is None:
             return None
         if self.audience is None or self.nonce is None:
@@ -59,7 +59,7 @@ class StepOut(BaseModel):
 
 
 class VerdictOut(BaseModel):
-    """What is known of what was presented."""
+    """The result of checking what was presented."""
 
     model_config = ConfigDict(populate_by_name=True)
 

@@ -104,7 +104,7 @@ async def _wait(region: Region, after: int | None) -> None:
     """Waits on the event loop: a thread a waiting reader would let a few of them stop all others."""
     deadline = time.monotonic() + AFTER_WAIT_MAX
     while after is not None and region.runner.position <= after:
-        if time.monotonic() > deadline or region.runner.failure is not None:
+        if time.monotonic() > deadline or region.runner.stopped:
             raise NotYet(f"the totals have not seen position {after}", retry_after=1)
         await asyncio.sleep(_WAIT_STEP)
 
@@ -113,12 +113,12 @@ def _person(region: Region, session: Session, volunteer: str) -> tuple[Person, s
     """Who is meant, by whichever of their ids, and whose entries of theirs the reader sees."""
     if issuer_kind(check_issuer(volunteer)) != "volunteer":
         raise Invalid("not a volunteer's id")
-    found = region.totals.person(volunteer)
-    own = found is not None and session.issuer in found.ids
+    person = region.totals.person(volunteer)
+    own = person is not None and session.issuer in person.ids
     scope = access.organisation_scope(session, session.issuer if own else volunteer)
-    if found is None:
+    if person is None:
         raise NotFound("no such volunteer, or not yours to see")
-    return found, scope
+    return person, scope
 
 
 @router.get("/volunteers/{volunteer}", summary="A volunteer's totals")
@@ -130,23 +130,23 @@ async def volunteer_totals(region: Served, session: Reader, volunteer: str, afte
 
 def _totals(region: Region, session: Session, volunteer: str) -> TotalsOut:
     known, scope = _person(region, session, volunteer)
-    found = region.totals.record(known.id, scope)
-    if found is None:
+    totals = region.totals.record(known.id, scope)
+    if totals is None:
         raise NotFound("no such volunteer, or not yours to see")
-    person, move = found.person, found.person.move
+    person, move = totals.person, totals.person.move
     return TotalsOut(
         id=person.id,
         aliases=[] if scope else list(person.aliases),
         status=person.status,
         home=person.elsewhere or region.code,
         move=None if move is None else MoveOut(id=move.id, to=move.to, state=move.state),
-        served_here=None if found.served_here is None else SumsOut(**_sums(found.served_here)),
-        **_sums(found.totals),
+        served_here=None if totals.served_here is None else SumsOut(**_sums(totals.served_here)),
+        **_sums(totals.totals),
     )
 
 
-def _sums(found: Breakdown) -> dict[str, Any]:
-    return {name: getattr(found, name) for name in SumsOut.model_fields}
+def _sums(totals: Breakdown) -> dict[str, Any]:
+    return {name: getattr(totals, name) for name in SumsOut.model_fields}
 
 
 @router.get("/volunteers/{volunteer}/entries", summary="A volunteer's entries with their history")
@@ -158,7 +158,7 @@ async def volunteer_entries(
     limit: Annotated[int, Query(ge=1, le=PAGE_ROWS_MAX)] = 50,
     after: After = None,
 ) -> EntriesOut:
-    """Those recorded last first; an organisation sees its own, and of others' doings only that one is contested."""
+    """The latest first. An organisation sees its own entries, and whether one is contested, not by whose entry."""
     await _wait(region, after)
     return await asyncio.to_thread(_entries, region, session, volunteer, cursor, limit)
 
@@ -176,7 +176,7 @@ def _entries(region: Region, session: Session, volunteer: str, cursor: str | Non
 
 
 _IMPORTED: Final = "i"
-"""Begins a cursor that stands for an entry recorded elsewhere: its position here is negative."""
+"""Prefix of a cursor for an entry recorded elsewhere, whose position here is negative."""
 
 
 def _before(cursor: str | None) -> int | None:
@@ -232,7 +232,7 @@ class OrganisationOut(BaseModel):
 
 
 class OrganisationTotals(BaseModel):
-    """What an organisation recorded, by state; for itself and the region."""
+    """The hours that an organisation recorded, by state; for itself and the region."""
 
     id: str
     total: dict[str, Sum]
@@ -252,18 +252,18 @@ class Cell(BaseModel):
 def _organisation(region: Region, organisation: str) -> Organisation:
     if issuer_kind(check_issuer(organisation)) != "org":
         raise Invalid("not an organisation's id")
-    found = region.ledger.record(Organisation, organisation)
-    if found is None:
+    record = region.ledger.record(Organisation, organisation)
+    if record is None:
         raise NotFound(f"{organisation} is not registered in this ledger")
-    return found
+    return record
 
 
 @router.get("/organisations/{organisation}", summary="An organisation")
 def get_organisation(region: Served, organisation: str) -> OrganisationOut:
     """Anyone may ask."""
-    found = _organisation(region, organisation)
+    record = _organisation(region, organisation)
     return OrganisationOut(
-        id=found.id, name=found.name, kind=found.kind, status=found.status, successor=found.successor
+        id=record.id, name=record.name, kind=record.kind, status=record.status, successor=record.successor
     )
 
 
@@ -275,9 +275,9 @@ async def organisation_totals(
     if not access.is_region(session) and session.issuer != organisation:
         raise Forbidden("an organisation's totals are shown to itself and the region; see …/statistics")
     await _wait(region, after)
-    found = await asyncio.to_thread(_organisation, region, organisation)
+    record = await asyncio.to_thread(_organisation, region, organisation)
     sums = await asyncio.to_thread(region.totals.organisation, organisation)
-    return OrganisationTotals(id=found.id, total=sums.total, by_year=sums.by_year, by_category=sums.by_category)
+    return OrganisationTotals(id=record.id, total=sums.total, by_year=sums.by_year, by_category=sums.by_category)
 
 
 @router.get("/organisations/{organisation}/statistics", summary="Public statistics of an organisation")
@@ -290,8 +290,8 @@ def organisation_statistics(region: Served, organisation: str) -> list[Cell]:
         Cell(
             year=year,
             category=category,
-            minutes=one.minutes if one else None,
-            entries=one.entries if one else None,
+            minutes=cell.minutes if cell else None,
+            entries=cell.entries if cell else None,
         )
-        for (year, category), one in sorted(hidden.items())
+        for (year, category), cell in sorted(hidden.items())
     ]

@@ -21,7 +21,8 @@ from ledger.credentials.checking.verdict import Result, Verdict
 from ledger.credentials.log_evidence import check_evidence, check_recorded
 from ledger.credentials.sd_jwt import token, token_status
 from ledger.credentials.sd_jwt.token import Binding
-from ledger.crypto.multikey import base64url, parse_multikey
+from ledger.crypto.encoding import encode_base64url
+from ledger.crypto.multikey import parse_multikey
 from ledger.errors import LedgerError, Untrusted
 from ledger.federation.members import Region
 from ledger.federation.trust_bundle import Trust
@@ -157,7 +158,7 @@ def _claims(opened: qr_code.Code) -> dict[str, object]:
     names = ("kind", "region", "first", "last", "minutes", "entries", "level")
     claims: dict[str, object] = {name: getattr(opened, name) for name in names}
     hashes = {"digest": opened.digest, "name_hash": opened.name}
-    claims |= {name: None if value is None else base64url(value) for name, value in hashes.items()}
+    claims |= {name: None if value is None else encode_base64url(value) for name, value in hashes.items()}
     return {name: value for name, value in claims.items() if value is not None}
 
 

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ledger.credentials.sd_jwt.jws import decode_base64url
-from ledger.crypto.multikey import base64url, digest
+from ledger.crypto.encoding import decode_base64url, digest, encode_base64url
 from ledger.crypto.strict_json import DEPTH_MAX, parse_json
 from ledger.errors import Invalid, TooLarge, Untrusted
 from ledger.limits import DISCLOSURES_MAX
@@ -49,7 +48,7 @@ class Hider:
         return [{_ELEMENT: one} for one in sorted(self._padded(digests, count))]
 
     def _hide(self, *parts: Any) -> str:
-        text = base64url(msgspec.json.encode([base64url(self.randomness(SALT_BYTES)), *parts]))
+        text = encode_base64url(msgspec.json.encode([encode_base64url(self.randomness(SALT_BYTES)), *parts]))
         self.disclosures.append(text)
         return digest(text.encode())
 

@@ -5,15 +5,14 @@ The header never chooses: algorithm and type are those the caller expects, the k
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
-from ledger.crypto.multikey import TokenKey, base64url, jwk_of, verify_es256
+from ledger.crypto.encoding import decode_base64url, encode_base64url
+from ledger.crypto.multikey import TokenKey, jwk_of, verify_es256
 from ledger.crypto.strict_json import parse_json
 from ledger.errors import Invalid, TooLarge, Untrusted
 from ledger.ids import TIME_MAX
@@ -48,8 +47,8 @@ class Jws:
 def sign(key: TokenKey, typ: str, payload: dict[str, Any], kid: str | None = None) -> str:
     """The compact JWS over the payload; `kid` is left out when None."""
     header = {"alg": ALGORITHM, "typ": typ} | ({} if kid is None else {"kid": kid})
-    signed = ".".join(base64url(msgspec.json.encode(part)) for part in (header, payload))
-    return f"{signed}.{base64url(key.sign(signed.encode()))}"
+    signed = ".".join(encode_base64url(msgspec.json.encode(part)) for part in (header, payload))
+    return f"{signed}.{encode_base64url(key.sign(signed.encode()))}"
 
 
 def parse(text: str, typ: str) -> Jws:
@@ -77,17 +76,6 @@ def open_jws(text: str, typ: str, find_key: Callable[[str], bytes]) -> Jws:
     jws = parse(text, typ)
     jws.verify(find_key(jws.kid))
     return jws
-
-
-def decode_base64url(text: str) -> bytes:
-    """base64url without padding in its one spelling (RFC 7515, 2); raise Invalid otherwise."""
-    try:
-        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError):
-        raise Invalid("not base64url") from None
-    if base64url(data) != text:
-        raise Invalid("not the canonical spelling of base64url")
-    return data
 
 
 def point_of(jwk: object) -> bytes:

@@ -16,7 +16,8 @@ from ledger.credentials.model import ServiceStatement, Statement
 from ledger.credentials.sd_jwt import jws
 from ledger.credentials.sd_jwt.claims import MEMBERS, Minutes, members
 from ledger.credentials.sd_jwt.disclosures import ALGORITHM, Hider, Revealed, reveal
-from ledger.crypto.multikey import TokenKey, digest, jwk_of, multikey
+from ledger.crypto.encoding import digest
+from ledger.crypto.multikey import TokenKey, jwk_of, multikey
 from ledger.errors import Invalid, NotFound, TooLarge, Untrusted
 from ledger.limits import BINDING_SECONDS_MAX, CLOCK_AHEAD_MAX, CREDENTIAL_BYTES_MAX
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ledger.credentials.sd_jwt import jws
-from ledger.crypto.multikey import TokenKey, base64url
+from ledger.crypto.encoding import decode_base64url, encode_base64url
+from ledger.crypto.multikey import TokenKey
 from ledger.errors import Invalid, TooLarge, Untrusted
 from ledger.limits import STATUS_LIST_BYTES_MAX, STATUS_LIST_SIZE, STATUS_LIST_TTL
 
@@ -49,7 +50,7 @@ def make(url: str, key: TokenKey, revoked: Collection[int], valid_from: int, val
     claims: dict[str, Any] = {"sub": url, "iat": valid_from}
     if valid_until is not None:
         claims |= {"exp": valid_until, "ttl": STATUS_LIST_TTL}
-    claims["status_list"] = {"bits": 1, "lst": base64url(zlib.compress(bits, 9))}
+    claims["status_list"] = {"bits": 1, "lst": encode_base64url(zlib.compress(bits, 9))}
     return jws.sign(key, TYP, claims, key.multikey)
 
 
@@ -66,7 +67,7 @@ def open_list(text: str, url: str, find_key: Callable[[str], bytes]) -> StatusLi
     listed = token.payload.get("status_list")
     if not isinstance(listed, dict) or listed.get("bits") != 1 or not isinstance(listed.get("lst"), str):
         raise Invalid("not a status list of one bit a token", "/status_list")
-    bits = _inflate(jws.decode_base64url(listed["lst"]))
+    bits = _inflate(decode_base64url(listed["lst"]))
     return StatusList(token.kid, jws.time_of(token.payload, "iat"), jws.optional_time_of(token.payload, "exp"), bits)
 
 

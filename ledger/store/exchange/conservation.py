@@ -1,4 +1,4 @@
-"""What the tables of regions in one database say of people who move and of their entries, read in sets.
+"""Rows about people who move and about their entries, read in sets from the tables of all regions of one database.
 
 Every function reads all regions of a database at a time, in the caller's snapshot.
 """
@@ -97,7 +97,7 @@ class Letter(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What the entries of people who never moved come to in one region, by the log they were recorded in."""
+    """Sums of the entries of people who never moved, in one region, by the log they were recorded in."""
 
     region: str
     origin: str
@@ -184,7 +184,7 @@ def entries(cursor: Cursor, schemas: Schemas, names: Sequence[str]) -> list[Entr
 
 
 def settled(cursor: Cursor, schemas: Schemas, names: Sequence[str]) -> list[Settled]:
-    """What the entries of everybody else come to."""
+    """Sums of the entries of everybody else."""
     rows = _all(
         cursor,
         schemas,

@@ -73,30 +73,30 @@ def keep(cursor: Cursor, schema: str, imports: Sequence[Import]) -> None:
     if not imports:
         return
     digests: dict[str, bytes] = {}
-    for one in imports:
-        for text in (one.evidence.note, one.evidence.checkpoint):
+    for item in imports:
+        for text in (item.evidence.note, item.evidence.checkpoint):
             if text not in digests:
                 digests[text] = sha256(text.encode()).digest()
     call, values = copying.arrays({"digest": BYTEA, "text": TEXT}, [(digest, text) for text, digest in digests.items()])
     cursor.execute(f"INSERT INTO {schema}.texts SELECT * FROM {call} ON CONFLICT DO NOTHING", values)
-    copying.copy(cursor, f"{schema}.imports", _COLUMNS, [_row(one, digests) for one in imports])
+    copying.copy(cursor, f"{schema}.imports", _COLUMNS, [_row(item, digests) for item in imports])
 
 
-def _row(one: Import, digests: Mapping[str, bytes]) -> tuple[object, ...]:
-    evidence, foreign = one.evidence, one.foreign
+def _row(item: Import, digests: Mapping[str, bytes]) -> tuple[object, ...]:
+    evidence, foreign = item.evidence, item.foreign
     return (
-        one.number,
+        item.number,
         evidence.origin,
         evidence.position,
         foreign.entry,
         foreign.event.id,
         about(foreign.event),
-        one.topic,
+        item.topic,
         foreign.event.issuer,
         foreign.key_id,
         evidence.body,
-        one.sender,
-        one.at,
+        item.sender,
+        item.at,
         digests[evidence.note],
         evidence.index,
         b"".join(evidence.note_path),
@@ -106,7 +106,7 @@ def _row(one: Import, digests: Mapping[str, bytes]) -> tuple[object, ...]:
 
 
 def about(event: AnyEvent) -> str:
-    """Whom an import is kept under: the person, if it is about a move of theirs, or else the subject."""
+    """The stream that an import is kept under: the person, if it is about a move of theirs, or else the subject."""
     return event.volunteer if isinstance(event, TransferEvent) else event.subject
 
 
@@ -118,13 +118,13 @@ _EVIDENCE: Final = (
 
 
 def evidence(cursor: Cursor, schema: str, names: Iterable[Name]) -> dict[Name, Evidence]:
-    """What proves these events, as far as they were imported and not erased."""
+    """The evidence of these events, as far as they were imported and not erased."""
     call, values = copying.arrays({"origin": LABEL, "position": BIGINT}, sorted(set(names)))
     columns = _EVIDENCE.format(schema=schema)
     cursor.execute(
         f"SELECT {columns} WHERE i.body IS NOT NULL AND (i.origin, i.position) IN (SELECT * FROM {call})", values
     )
-    return {(one.origin, one.position): one for one in _evidence(cursor)}
+    return {(item.origin, item.position): item for item in _evidence(cursor)}
 
 
 def support(cursor: Cursor, schema: str, issuers: Iterable[tuple[str, str]], topics: Collection[str]) -> list[Evidence]:
@@ -191,7 +191,7 @@ def place_of(database: Database, schema: str, name: Name) -> int | None:
 
 
 def count_places(cursor: Cursor, schema: str) -> int:
-    """How many places events of this log gave to what they received."""
+    """The number of places that events of this log gave to events they received."""
     cursor.execute(f"SELECT count(*) FROM {schema}.receipts")
     [(count,)] = cursor.fetchall()
     return int(count)

@@ -108,7 +108,7 @@ def settle(
 
 
 def pending(cursor: Cursor, schema: str, limit: int) -> list[Row]:
-    """What waits or is aside, the oldest first."""
+    """Messages that wait or are aside, the oldest first."""
     cursor.execute(
         f"SELECT {_COLUMNS} FROM {schema}.inbox WHERE state <> 'done' ORDER BY created, origin, position LIMIT %s",
         (limit,),
@@ -117,13 +117,13 @@ def pending(cursor: Cursor, schema: str, limit: int) -> list[Row]:
 
 
 def counts(cursor: Cursor, schema: str) -> dict[str, tuple[int, int]]:
-    """How many messages wait and are aside, and when the oldest of them came; nothing for none."""
+    """By state, the number of messages that wait or are aside and when the oldest came; no item for none."""
     cursor.execute(f"SELECT state, count(*), min(created) FROM {schema}.inbox WHERE state <> 'done' GROUP BY state")
     return {state: (count, oldest) for state, count, oldest in cursor}
 
 
 def release(cursor: Cursor, schema: str, now: int) -> None:
-    """Have all that waits tried at once: whoever had taken some of it is gone, and would be waited for otherwise."""
+    """Make every waiting message due now, also those that a process took which is gone since."""
     cursor.execute(f"UPDATE {schema}.inbox SET due = %s WHERE state = 'waiting' AND due > %s", (now, now))
 
 

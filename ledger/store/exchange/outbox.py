@@ -16,7 +16,7 @@ from ledger.store.postgres.database import Cursor
 
 
 class Message(NamedTuple):
-    """What is to be told to whom: an event, by its log (empty for this one) and position."""
+    """A peer and the event to tell it of, by its log (empty for this one) and position."""
 
     peer: str
     lane: str
@@ -123,13 +123,13 @@ def pending(cursor: Cursor, schema: str, limit: int, after: int = 0) -> list[Row
 
 
 def counts(cursor: Cursor, schema: str) -> dict[str, tuple[int, int]]:
-    """How many messages wait and are aside, and when the oldest of them was put there; nothing for none."""
+    """By state, the number of messages that wait or are aside and when the oldest was put there; no item for none."""
     cursor.execute(f"SELECT state, count(*), min(created) FROM {schema}.outbox WHERE state <> 'done' GROUP BY state")
     return {state: (count, oldest) for state, count, oldest in cursor}
 
 
 def release(cursor: Cursor, schema: str, now: int) -> None:
-    """Have all that waits tried at once: whoever had taken some of it is gone, and would be waited for otherwise."""
+    """Make every waiting message due now, also those that a process took which is gone since."""
     cursor.execute(f"UPDATE {schema}.outbox SET due = %s WHERE state = 'waiting' AND due > %s", (now, now))
 
 

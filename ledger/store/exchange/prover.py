@@ -31,7 +31,7 @@ _COMMITMENTS_MAX: Final = 100_000
 """Commitments that are read in one query; more only for one submission."""
 
 SubmissionTrees: TypeAlias = Trees
-"""What provers of one process share: the trees of submissions, and of complete tiles of the logs."""
+"""The trees of submissions and of complete tiles of the logs, shared by the provers of one process."""
 
 _root_of = lru_cache(maxsize=4096)(lambda text: read_note(text).root)
 
@@ -69,11 +69,11 @@ class Prover:
         """The evidence of each row, in the order given; raise NotYet when the checkpoint does not cover one."""
         self._check_covered(rows)
         order = sorted(range(len(rows)), key=lambda number: rows[number].position)
-        found: dict[int, Evidence] = {}
+        evidence: dict[int, Evidence] = {}
         for at in range(0, len(order), _PAGE):
             page = [rows[number] for number in order[at : at + _PAGE]]
-            found.update(zip(order[at : at + _PAGE], self._prove_page(page), strict=True))
-        return [found[number] for number in range(len(rows))]
+            evidence.update(zip(order[at : at + _PAGE], self._prove_page(page), strict=True))
+        return [evidence[number] for number in range(len(rows))]
 
     def _check_covered(self, rows: Sequence[log.StoredRow]) -> None:
         if self._checkpoint.origin != self._origin:
@@ -90,15 +90,15 @@ class Prover:
         """The evidence of rows that go up in position."""
         self._tiles.prefetch(row.position for row in rows)
         submissions = self._submissions([row.position for row in rows])
-        firsts = [one.first for one in submissions]
+        firsts = [submission.first for submission in submissions]
         covered: dict[int, list[log.StoredRow]] = defaultdict(list)
         for row in rows:
             covered[_covering(submissions, firsts, row.position).first].append(row)
         for group in _groups(submissions):
             trees = self._load(group)
-            for one in group:
-                for row in covered[one.first]:
-                    yield self._prove(row, one, trees[one.root])
+            for submission in group:
+                for row in covered[submission.first]:
+                    yield self._prove(row, submission, trees[submission.root])
 
     def _prove(self, row: log.StoredRow, submission: _Submission, tree: Rows) -> Evidence:
         if row.body is None:
@@ -132,23 +132,25 @@ class Prover:
 
     def _load(self, group: Sequence[_Submission]) -> Mapping[bytes, Rows]:
         """Their trees by root: those that are kept, and the others read and kept."""
-        found = {one.root: tree for one in group if (tree := self._trees.get(one.root)) is not None}
-        missing = [one for one in group if one.root not in found]
-        for one, commitments in zip(missing, self._commitments(missing), strict=True):
+        trees = {
+            submission.root: tree for submission in group if (tree := self._trees.get(submission.root)) is not None
+        }
+        missing = [submission for submission in group if submission.root not in trees]
+        for submission, commitments in zip(missing, self._commitments(missing), strict=True):
             leaves = [merkle.leaf_hash(commitments[at : at + 32]) for at in range(0, len(commitments), 32)]
             tree = rows_of(b"".join(leaves))
-            if len(leaves) != one.count or tree[-1] != one.root:
-                raise Corrupt(f"the submission at {one.first} is not what its note says")
+            if len(leaves) != submission.count or tree[-1] != submission.root:
+                raise Corrupt(f"the submission at {submission.first} is not what its note says")
             self._trees.put(tree)
-            found[one.root] = tree
-        return found
+            trees[submission.root] = tree
+        return trees
 
     def _commitments(self, submissions: Sequence[_Submission]) -> list[bytes]:
         """SHA-256 of the bodies of each submission, joined."""
         if not submissions:
             return []
         call, values = copying.arrays(
-            {"first": BIGINT, "count": BIGINT}, [(one.first, one.count) for one in submissions]
+            {"first": BIGINT, "count": BIGINT}, [(item.first, item.count) for item in submissions]
         )
         self._cursor.execute(
             "SELECT (SELECT coalesce(string_agg(substring(e.entry FROM 1 FOR 32), ''::bytea ORDER BY e.position), '')"
@@ -170,11 +172,11 @@ def _groups(submissions: Iterable[_Submission]) -> Iterator[list[_Submission]]:
     """Cut so that the trees of one group fit into memory."""
     group: list[_Submission] = []
     size = 0
-    for one in submissions:
-        if group and size + one.count > _COMMITMENTS_MAX:
+    for submission in submissions:
+        if group and size + submission.count > _COMMITMENTS_MAX:
             yield group
             group, size = [], 0
-        group.append(one)
-        size += one.count
+        group.append(submission)
+        size += submission.count
     if group:
         yield group

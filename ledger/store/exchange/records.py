@@ -57,7 +57,7 @@ def record(cursor: Cursor, schema: str, volunteers: Sequence[str], size: int) ->
 
 
 def received(cursor: Cursor, schema: str, positions: Sequence[int]) -> dict[int, list[Kept]]:
-    """What the events at these positions received, in order."""
+    """The events of other logs that each of the events at these positions received, in order."""
     cursor.execute(
         f"SELECT r.at, r.turn, {_OWN.format(schema=schema)} JOIN {schema}.receipts r ON r.origin = ''"
         " AND r.position = e.position WHERE r.at = ANY(%(at)s)"
@@ -152,9 +152,9 @@ _DOUBTED: Final = (
 def doubted(
     cursor: Cursor, schema: str, issuer: str, limit: int, volunteers: Sequence[str] | None = None
 ) -> list[tuple[str, str]]:
-    """(volunteer, entry) of entries recorded here that are disputed though `issuer`, the region, said so of none.
+    """(volunteer, entry) of disputed entries recorded here whose dispute `issuer`, the region, has not logged.
 
-    Of these people, or of everybody who is at home elsewhere.
+    Only those of `volunteers`; by default, those of everybody who is at home elsewhere.
     """
     away = f"e.volunteer IN (SELECT v.id FROM {schema}.volunteers v WHERE v.home IS NOT NULL)"
     whose = away if volunteers is None else "e.volunteer = ANY(%(ids)s::uuid[])"

@@ -28,7 +28,7 @@ def latest(cursor: Cursor, schema: str, limit: int, volunteer: str | None = None
 
 
 def in_state(cursor: Cursor, schema: str, state: str) -> list[Transfer]:
-    """Those in a state, in the order in which they began here."""
+    """The transfers in a state, in the order in which they began here."""
     cursor.execute(f"SELECT {_COLUMNS} FROM {schema}.transfers t WHERE t.state = %s ORDER BY t.opened", (state,))
     return _read(cursor)
 

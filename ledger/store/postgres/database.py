@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from ledger.limits import IDLE_IN_TRANSACTION_TIMEOUT_MS, LOCK_TIMEOUT_MS, STATE
 
 Cursor = psycopg2.extensions.cursor
 LOST: Final = (psycopg2.OperationalError, psycopg2.InterfaceError)
-"""What psycopg2 raises when the server or the connection is gone, among other things."""
+"""The errors of psycopg2 for a server or a connection that is gone, among other things."""
 
 _OPTIONS: Final = (
     f"-c lock_timeout={LOCK_TIMEOUT_MS} -c statement_timeout={STATEMENT_TIMEOUT_MS}"
@@ -29,7 +29,7 @@ _OPTIONS: Final = (
 IntegrityError: Final = psycopg2.IntegrityError
 """A constraint of the tables was about to be broken."""
 DatabaseError: Final = psycopg2.Error
-"""Whatever psycopg2 raises."""
+"""The base of all errors of psycopg2."""
 
 
 class CommitUnknown(Unavailable):
@@ -95,26 +95,6 @@ class Database:
     def check(self) -> None:
         """Raise Unavailable when the database is out of reach."""
         self.query("SELECT 1")
-
-    @contextlib.contextmanager
-    def leadership(self, name: str) -> Iterator[Callable[[], bool]]:
-        """Compete for an advisory lock; the block gets a function that says whether this process leads now.
-
-        It asks the connection that holds the lock: when the process or the connection dies, the lock is free, and
-        another process leads.
-        """
-        connection = self.connect()
-
-        def leads() -> bool:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (name,))
-                row = cursor.fetchone()
-            return bool(row and row[0])
-
-        try:
-            yield leads
-        finally:
-            connection.close()
 
     def close(self) -> None:
         """Close every connection of the pool."""

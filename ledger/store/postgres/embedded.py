@@ -38,7 +38,7 @@ from psycopg2.extensions import make_dsn
 from ledger.errors import Unavailable
 
 _NAME: Final = "yongzhi"
-"""Of the database and of its owner."""
+"""The name of the database and of its owner."""
 _START_SECONDS: Final = 300
 """After a crash up to max_wal_size is replayed. A server that dies is noticed at once."""
 _STOP_SECONDS: Final = 120
@@ -193,7 +193,7 @@ class _Site:
 
 
 def _account(data: Path) -> pwd.struct_passwd | None:
-    """Whom the server runs as when we are root. A cluster stays with its owner: nobody else can open it."""
+    """The user that the server runs as when we are root. A cluster stays with its owner: nobody else can open it."""
     if os.geteuid() != 0:
         return None
     owners = [folder.stat().st_uid for folder in (data / "pg", data) if folder.exists()]
@@ -336,7 +336,7 @@ def _identity_of(account: pwd.struct_passwd | None) -> dict[str, Any]:
 
 
 def _cluster_id(site: _Site) -> str:
-    """What tells one cluster folder from another whatever path leads to it."""
+    """An identity of a cluster folder, the same by whatever path it is reached."""
     status = site.cluster.stat()
     return f"{status.st_dev}:{status.st_ino}"
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from api import sheets
-from api.client import queue_files
 from api.client.queue import Outbox
+from ledger import files
 from ledger.crypto.keys import SigningKey
 from ledger.errors import Busy, Conflict, Corrupt, Invalid, Unavailable, Untrusted
 from ledger.events import submission
@@ -218,6 +218,7 @@ def test_nobody_else_may_read_what_is_stored(tmp_path):
     assert modes == {
         "outbox": 0o700,
         outbox.folder.name: 0o700,
+        f"{outbox.folder.name}.lock": 0o600,
         "manifest.json": 0o600,
         "0001.json": 0o600,
         "0001.attempt": 0o600,
@@ -369,7 +370,7 @@ def check_every_interruption(folder: Path) -> int:
 def test_a_process_killed_at_any_step_sends_every_event_once_in_the_end(tmp_path):
     """In a process of its own: a test process has threads, and does not fork."""
     script = (
-        "from pathlib import Path; from tests.unit import test_outbox as t; "
+        "from pathlib import Path; from tests.unit.api.client import test_queue as t; "
         f"print(t.check_every_interruption(Path({str(tmp_path)!r})))"
     )
     root = Path(__file__).parents[4]
@@ -405,13 +406,13 @@ def test_every_file_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch):
 
 
 def test_a_preparation_cut_short_is_thrown_away(tmp_path, monkeypatch):
-    def full(path: Path, data: bytes) -> None:
+    def full(path: Path, data: bytes, mode: int) -> None:
         if path.name == "0003.json":
             raise Unavailable("no space left")
-        write(path, data)
+        write(path, data, mode)
 
-    write = queue_files.write
-    monkeypatch.setattr(queue_files, "write", full)
+    write = files.write
+    monkeypatch.setattr(files, "write", full)
     with opened(tmp_path, sheet()) as outbox:
         with pytest.raises(Unavailable):
             outbox.prepare(entries(sheet()), events_max=2)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ledger.credentials import holdings, model
 from ledger.credentials.holdings import Request
-from ledger.crypto.multikey import digest
+from ledger.crypto.encoding import digest
 from ledger.errors import Invalid, LedgerError, TooLarge
 from ledger.events.proofs import ProofIssued
 from ledger.limits import HOLDING_BYTES_MAX, LONG_TEXT_MAX, PROOF_ENTRIES_MAX, PROOF_LINES_MAX

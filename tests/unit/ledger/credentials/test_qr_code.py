@@ -15,7 +15,7 @@ from pycose.keys.okp import OKPKey
 from pycose.messages.sign1message import Sign1Message
 
 from ledger.credentials import model, qr_code
-from ledger.crypto.multikey import base64url
+from ledger.crypto.encoding import encode_base64url
 from ledger.errors import Invalid, Untrusted
 from tests.support.builders import PROOF, REGION
 from tests.support.proofs import LIST, credential, credential_key, line, service
@@ -45,7 +45,7 @@ def signed(payload: object, protected: object = None, unprotected: object = None
     header = cbor2.dumps({1: -8, 4: qr_code.key_id(PUBLIC)} if protected is None else protected)
     body = payload if isinstance(payload, bytes) else cbor2.dumps(payload)
     signature = KEY.sign(cbor2.dumps(["Signature1", header, b"", body]))
-    return base64url(cbor2.dumps(cbor2.CBORTag(tag, [header, unprotected or {}, body, signature])))
+    return encode_base64url(cbor2.dumps(cbor2.CBORTag(tag, [header, unprotected or {}, body, signature])))
 
 
 def members() -> dict[int, object]:
@@ -63,7 +63,7 @@ def test_a_code_says_what_the_credential_states() -> None:
         "2026-11-22",
         None,
     )
-    assert base64url(found.digest) == model.commitment(credential())
+    assert encode_base64url(found.digest) == model.commitment(credential())
 
 
 def test_the_whole_text_of_the_qr_is_short_and_opens_too() -> None:
@@ -129,7 +129,7 @@ def test_ours_opens_what_pycose_writes() -> None:
     payload = cbor2.dumps(members(), canonical=True)
     message = Sign1Message(phdr={Algorithm: EdDSA, KID: qr_code.key_id(PUBLIC)}, payload=payload)
     message.key = OKPKey(crv=Ed25519, x=PUBLIC, d=KEY.key.seed)
-    assert qr_code.open_code(base64url(message.encode()), find) == CODE
+    assert qr_code.open_code(encode_base64url(message.encode()), find) == CODE
 
 
 # -- what is refused ------------------------------------------------------------------------------
@@ -139,7 +139,7 @@ def test_a_changed_minute_is_untrusted() -> None:
     parts = list(cbor2.loads(raw()).value)
     parts[2] = cbor2.dumps({**members(), 7: 15_000}, canonical=True)
     with pytest.raises(Untrusted):
-        qr_code.open_code(base64url(cbor2.dumps(cbor2.CBORTag(18, parts))), find)
+        qr_code.open_code(encode_base64url(cbor2.dumps(cbor2.CBORTag(18, parts))), find)
 
 
 def test_an_unknown_key_is_untrusted() -> None:
@@ -205,7 +205,7 @@ def test_a_code_that_is_not_well_formed_does_not_exist() -> None:
         qr_code.name_check("林小明", b"short")
 
 
-@given(st.one_of(st.text(max_size=60), st.binary(max_size=400).map(base64url)))
+@given(st.one_of(st.text(max_size=60), st.binary(max_size=400).map(encode_base64url)))
 def test_arbitrary_text_raises_only_our_errors(text: str) -> None:
     with pytest.raises((Invalid, Untrusted)):
         qr_code.open_code(text, find)
@@ -216,7 +216,7 @@ def test_no_single_bit_can_be_changed(bit: int) -> None:
     data = bytearray(raw())
     data[bit // 8] ^= 1 << bit % 8
     with pytest.raises((Invalid, Untrusted)):
-        qr_code.open_code(base64url(bytes(data)), find)
+        qr_code.open_code(encode_base64url(bytes(data)), find)
 
 
 @given(st.binary(max_size=200))

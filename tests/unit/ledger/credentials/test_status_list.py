@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.credentials import data_integrity, model, status_list
-from ledger.crypto.multikey import base64url
+from ledger.crypto.encoding import encode_base64url
 from ledger.errors import Invalid, LedgerError, NotFound, TooLarge, Untrusted
 from ledger.limits import STATUS_LIST_BYTES_MAX, STATUS_LIST_SECONDS, STATUS_LIST_SIZE
 from tests.support import proofs
@@ -44,7 +44,7 @@ def signed(**changes: Any) -> bytes:
 
 
 def packed(data: bytes) -> dict[str, str]:
-    return {"encodedList": "u" + base64url(data)}
+    return {"encodedList": "u" + encode_base64url(data)}
 
 
 def test_the_bits_are_those_that_were_set():

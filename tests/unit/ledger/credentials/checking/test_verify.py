@@ -17,7 +17,8 @@ from ledger.credentials.checking.reading import Upload
 from ledger.credentials.checking.standing import Lists
 from ledger.credentials.checking.verdict import Outcome, Result, Verdict
 from ledger.credentials.sd_jwt.token import Binding, Status, bind, present
-from ledger.crypto.multikey import base64url, multikey
+from ledger.crypto.encoding import encode_base64url
+from ledger.crypto.multikey import multikey
 from ledger.errors import Unavailable
 from ledger.events.proofs import StatusIndex
 from ledger.federation.trust_bundle import Trust
@@ -472,7 +473,7 @@ def other_signature() -> str:
     data, other = (
         base64.urlsafe_b64decode(text + "==") for text in (sealed, issuing.qr(minutes=250).rpartition("#")[2])
     )
-    return f"{page}#{base64url(data[:-64] + other[-64:])}"
+    return f"{page}#{encode_base64url(data[:-64] + other[-64:])}"
 
 
 CODES: dict[str, tuple[str, str]] = {

@@ -12,6 +12,7 @@ from ledger.credentials import model
 from ledger.credentials.sd_jwt import claims, jws
 from ledger.credentials.sd_jwt import token as sd_jwt
 from ledger.credentials.sd_jwt.disclosures import SALT_BYTES, reveal
+from ledger.crypto.encoding import decode_base64url
 from ledger.crypto.strict_json import parse_json
 from ledger.errors import Invalid, NotFound, TooLarge
 from ledger.limits import CREDENTIAL_BYTES_MAX
@@ -170,7 +171,7 @@ def test_digests_do_not_tell_what_is_hidden():
         assert payload_of(token)["_sd"] == sorted(payload_of(token)["_sd"])
         opened = reveal(payload_of(token), token.split("~")[1:-1]).opened
         assert len({one.texts[-1] for one in opened}) == len(opened)
-    hidden = parse_json(jws.decode_base64url(text_of(few, "categories")))[2]
+    hidden = parse_json(decode_base64url(text_of(few, "categories")))[2]
     assert len(hidden) == len(CATEGORIES)
     assert hidden == sorted(hidden, key=str)
 

@@ -11,7 +11,8 @@ import pytest
 from ledger.credentials.sd_jwt import jws
 from ledger.credentials.sd_jwt import token as sd_jwt
 from ledger.credentials.sd_jwt.disclosures import reveal
-from ledger.crypto.multikey import base64url, jwk_of
+from ledger.crypto.encoding import encode_base64url
+from ledger.crypto.multikey import jwk_of
 from ledger.errors import Invalid, TooLarge, Untrusted
 from ledger.limits import CREDENTIAL_BYTES_MAX, DISCLOSURES_MAX
 from tests.support import tokens
@@ -81,15 +82,15 @@ CHEATS: dict[str, tuple[str, type[Exception], str]] = {
     "named-by-a-number": (hiding(disclosure("s", 1, "x")), Invalid, "name of a claim"),
     "salt-is-a-number": (hiding(disclosure(1, "name", "x")), Invalid, "not \\[salt"),
     "four-parts": (hiding(disclosure("s", "name", "x", "y")), Invalid, "not \\[salt"),
-    "an-object": (hiding(base64url(b"{}")), Invalid, "not \\[salt"),
-    "not-json": (hiding(base64url(b"[")), Invalid, "not JSON"),
-    "not-utf-8": (hiding(base64url(b'["s","name","\xff"]')), Invalid, "not JSON"),
-    "a-lone-surrogate": (hiding(base64url(rb'["s","name","\ud800"]')), Invalid, "surrogate"),
-    "a-fraction": (hiding(base64url(b'["s","name",1.5]')), Invalid, "integers"),
-    "minus-zero": (hiding(base64url(b'["s","name",-0]')), Invalid, "minus zero"),
-    "not-a-number": (hiding(base64url(b'["s","name",NaN]')), Invalid, "integers"),
-    "a-huge-integer": (hiding(base64url(b'["s","name",9007199254740992]')), Invalid, "2\\^53"),
-    "the-same-key-twice": (hiding(base64url(b'["s","name",{"a":1,"a":2}]')), Invalid, "twice"),
+    "an-object": (hiding(encode_base64url(b"{}")), Invalid, "not \\[salt"),
+    "not-json": (hiding(encode_base64url(b"[")), Invalid, "not JSON"),
+    "not-utf-8": (hiding(encode_base64url(b'["s","name","\xff"]')), Invalid, "not JSON"),
+    "a-lone-surrogate": (hiding(encode_base64url(rb'["s","name","\ud800"]')), Invalid, "surrogate"),
+    "a-fraction": (hiding(encode_base64url(b'["s","name",1.5]')), Invalid, "integers"),
+    "minus-zero": (hiding(encode_base64url(b'["s","name",-0]')), Invalid, "minus zero"),
+    "not-a-number": (hiding(encode_base64url(b'["s","name",NaN]')), Invalid, "integers"),
+    "a-huge-integer": (hiding(encode_base64url(b'["s","name",9007199254740992]')), Invalid, "2\\^53"),
+    "the-same-key-twice": (hiding(encode_base64url(b'["s","name",{"a":1,"a":2}]')), Invalid, "twice"),
     "padded": (hiding(NAME + "="), Invalid, "base64url"),
     "another-spelling": (hiding("e31"), Invalid, "canonical"),
     "a-lone-surrogate-outside": (forge("\ud800"), Invalid, "an SD-JWT is"),
@@ -103,7 +104,11 @@ CHEATS: dict[str, tuple[str, type[Exception], str]] = {
     "_sd_alg-below": (forge(star={"_sd_alg": "sha-256"}), Invalid, "_sd_alg"),
     "another-hash": (forge(_sd_alg="sha-512"), Invalid, "hash"),
     "no-hash": (forge(_sd_alg=None), Invalid, "hash"),
-    "value-nested-too-deep": (hiding(base64url(b'["s","name",' + b"[" * 8 + b"]" * 9)), Invalid, "^nested deeper"),
+    "value-nested-too-deep": (
+        hiding(encode_base64url(b'["s","name",' + b"[" * 8 + b"]" * 9)),
+        Invalid,
+        "^nested deeper",
+    ),
     "nested-too-deep": (nested(9), Invalid, "disclosures nested deeper"),
     "too-many": (forge(*(disclosure(str(n), n) for n in range(DISCLOSURES_MAX + 1))), TooLarge, "more than"),
     "too-large": (forge(disclosure("s", "x" * CREDENTIAL_BYTES_MAX)), TooLarge, "over"),
@@ -146,8 +151,8 @@ def test_what_a_check_rests_on_is_never_hidden(name: str):
 def resigned(header: dict[str, Any], signature: bytes | None = None) -> str:
     """A token of which the header is another; signed by the region unless a signature is given."""
     payload = forge().split(".")[1]
-    signed = f"{base64url(json.dumps(header).encode())}.{payload}"
-    return f"{signed}.{base64url(KEY.sign(signed.encode()) if signature is None else signature)}~"
+    signed = f"{encode_base64url(json.dumps(header).encode())}.{payload}"
+    return f"{signed}.{encode_base64url(KEY.sign(signed.encode()) if signature is None else signature)}~"
 
 
 HEADER = {"alg": "ES256", "typ": "dc+sd-jwt", "kid": KEY.multikey}
@@ -178,11 +183,11 @@ def test_cheating_with_the_header(header: dict[str, Any], why: str):
 
 
 def test_the_public_key_is_no_shared_secret():
-    header = base64url(json.dumps({**HEADER, "alg": "HS256"}).encode())
+    header = encode_base64url(json.dumps({**HEADER, "alg": "HS256"}).encode())
     signed = f"{header}.{forge().split('.')[1]}"
     signature = hmac.new(KEY.public, signed.encode(), hashlib.sha256).digest()
     with pytest.raises(Invalid, match="algorithm"):
-        open_token(f"{signed}.{base64url(signature)}~")
+        open_token(f"{signed}.{encode_base64url(signature)}~")
 
 
 @pytest.mark.parametrize("signature", [b"", bytes(64), b"\xff" * 64, bytes(63), bytes(65)], ids=len)
@@ -195,9 +200,9 @@ def test_a_key_in_the_header_is_not_looked_at():
     with pytest.raises(Untrusted, match="does not verify"):
         open_token(forge(key=STRANGER, kid=KEY.multikey))
     header = {**HEADER, "jwk": jwk_of(STRANGER.public)}
-    signed = f"{base64url(json.dumps(header).encode())}.{forge().split('.')[1]}"
+    signed = f"{encode_base64url(json.dumps(header).encode())}.{forge().split('.')[1]}"
     with pytest.raises(Untrusted, match="does not verify"):
-        open_token(f"{signed}.{base64url(STRANGER.sign(signed.encode()))}~")
+        open_token(f"{signed}.{encode_base64url(STRANGER.sign(signed.encode()))}~")
 
 
 def test_a_key_that_nobody_knows():
