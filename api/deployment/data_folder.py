@@ -49,7 +49,7 @@ class RegionKeys:
 
 @dataclass(frozen=True, slots=True)
 class ProofKeys:
-    """What signs a region's proofs of service: credentials and their status lists, tokens and theirs."""
+    """The keys that sign a region's proofs of service: credentials and their status lists, tokens and theirs."""
 
     credential: CredentialKey
     token: TokenKey
@@ -161,7 +161,7 @@ class Deployment:
         return None
 
     def pdf_signer(self, region: str) -> PdfSigner | None:
-        """What signs the region's certificates as PDF documents, with `keys/<code>.pades`; None when there is none.
+        """The signer of the region's certificates as PDF documents, with `keys/<code>.pades`; None when there is none.
 
         The passphrase of that file, if it has one, is in `YONGZHI_PADES_PASSPHRASE`.
         """
@@ -172,7 +172,7 @@ class Deployment:
         return lambda pdf, at: sign_pdf(pdf, signer, at)
 
     def federation_key(self) -> SigningKey:
-        """What signs the trust bundle of this deployment; made when it is first asked for."""
+        """The key that signs the trust bundle of this deployment; made when it is first asked for."""
         path = self.data / "keys" / "federation"
         if not path.exists():
             base = next(filter(None, map(self.proof_keys_or_none, self.regions()))).base
@@ -180,7 +180,7 @@ class Deployment:
         return keys.load(path)
 
     def sealing_key(self, region: str) -> bytes:
-        """What opens private details that other regions sealed for this one; made when it is first asked for."""
+        """The key that opens private details sealed for this region; made when it is first asked for."""
         path = self.data / "keys" / f"{region}.sealing"
         if not path.exists():
             _save_once(path, private_details.new_sealing_key().hex())
@@ -254,7 +254,7 @@ class Deployment:
         return Ledger(self.database, region, secret.log.name, secret.claims)
 
     def publisher(self, region: str) -> Publisher:
-        """What signs the checkpoints of a region."""
+        """The publisher that signs the checkpoints of a region."""
         key = self.region_keys(region).log
         return Publisher(self.database, schema.region_schema(region), key, self._checkpoint(region))
 
@@ -280,7 +280,7 @@ def _save_secret(path: Path, text: str) -> None:
 
 
 def _save_once(path: Path, text: str) -> None:
-    """Of two processes that do this at a time, the first one's text stays; neither sees it by half."""
+    """Save a text unless there is one: the first of two processes wins, and neither sees half a file."""
     own = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     _save_secret(own, text)
     with contextlib.suppress(FileExistsError):

@@ -39,7 +39,7 @@ RETRY_SECONDS: Final = 1.0
 _PAGE: Final = 200
 _AHEAD: Final = 4
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-"""What spreadsheets take for a formula; some take the wide forms for one too."""
+"""Spreadsheets take a cell that begins so for a formula; some do with the wide forms too."""
 
 
 class Batches:
@@ -99,7 +99,7 @@ class Batches:
         return record
 
     def progress(self, batch: str) -> Progress:
-        """How far it has come."""
+        """The items of a batch by state: how far it has come."""
         return self._records.progress(batch)
 
     def items(self, batch: str, state: str, after: int = 0, limit: int = _PAGE) -> list[Item]:
@@ -206,7 +206,7 @@ class Batches:
 
 
 class _Sink(io.RawIOBase):
-    """Takes what a ZIP is written to, for whoever sends it on."""
+    """Holds the bytes of a ZIP that is being written, until they are sent on."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -222,7 +222,7 @@ class _Sink(io.RawIOBase):
         return len(piece)
 
     def take(self) -> bytes:
-        """What was written since."""
+        """Take out the bytes that were written since."""
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
 

@@ -53,7 +53,7 @@ class ShownProof:
 
 
 class Checking:
-    """What a server knows to check proofs with, over all its regions."""
+    """Checks proofs with all that a server knows of its regions: keys, status lists, revocations."""
 
     def __init__(self, regions: Mapping[str, Region], key: SigningKey | None) -> None:
         self._regions = regions
@@ -89,8 +89,8 @@ class Checking:
     def status_list(self, url: str) -> bytes | None:
         """A list of a region served here, by its address; None for any other address."""
         name = url.rpartition("/")[2]
-        found = parse_list_name(name)
-        region = self._regions.get(found.region) if found else None
+        parts = parse_list_name(name)
+        region = self._regions.get(parts.region) if parts else None
         if region is None or not region.issues or region.proofs.statuses.url(name) != url:
             return None
         try:
@@ -172,7 +172,7 @@ class Checking:
 
 
 def _erased(region: Region, record: Proof) -> Verdict:
-    """Of a proof whose contents were erased: nothing is left to check but that it was revoked with them."""
+    """The verdict on a proof whose contents were erased: only its revocation is left to check."""
     revoked = record.revoked is not None
     steps = tuple(
         Step(number=number, code=code, result=Result.FAILED if revoked and code == "status" else Result.SKIPPED)

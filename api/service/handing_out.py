@@ -29,7 +29,7 @@ from projections.statements import Statements
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a holder is handed: the signed credential, and the text of the certificate's QR."""
+    """The two things a holder is handed: the signed credential, and the text of the certificate's QR."""
 
     credential: bytes
     page: str
@@ -70,17 +70,17 @@ class HandingOut:
         return kept
 
     def holding(self, proof: str) -> Holding:
-        """What a proof rests on; raise NotFound when it was erased, or never was."""
+        """The holding of a proof: what it rests on; raise NotFound when that was erased, or never was."""
         return holdings.decode(self._ledger.proofs.held(proof).holding)
 
     # -- credentials ----------------------------------------------------------------------------------
 
     def finished(self, proof: str) -> Finished:
-        """What a holder is handed of a proof; see `hand_out`."""
+        """Hand out a proof by its UUID; see `hand_out`."""
         return self.hand_out(self.kept(proof))
 
     def hand_out(self, kept: KeptProof) -> Finished:
-        """What a holder is handed; raise NotYet until a checkpoint covers the event. The same bytes ever after.
+        """Hand out a proof; raise NotYet until a checkpoint covers the event. The same bytes ever after.
 
         Only when the key that signed it was revoked is it signed anew, by the present one.
         """

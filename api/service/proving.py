@@ -71,7 +71,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class _Basis:
-    """What a proof is made of, as it was read in one snapshot."""
+    """Everything a proof is made of, read in one snapshot."""
 
     request: Request
     stated: Stated
@@ -104,15 +104,15 @@ class Proving:
 
     def submit(self, made: Sequence[Made | Rejected]) -> list[Issued]:
         """Submit the events that were made, all under one signature; an answer for each, in order."""
-        good = [one for one in made if isinstance(one, Made)]
-        private = {one.event.id: one.holding for one in good}
-        first = self._issuer.issue_all([one.event for one in good], private).first if good else 0
+        good = [proof for proof in made if isinstance(proof, Made)]
+        private = {proof.event.id: proof.holding for proof in good}
+        first = self._issuer.issue_all([proof.event for proof in good], private).first if good else 0
         position = iter(range(first, first + len(good)))
         return [
-            Issued(one.event.subject.removeprefix("proof:"), next(position))
-            if isinstance(one, Made)
-            else Issued(problem=one)
-            for one in made
+            Issued(proof.event.subject.removeprefix("proof:"), next(position))
+            if isinstance(proof, Made)
+            else Issued(problem=proof)
+            for proof in made
         ]
 
     def make_event(self, holding: Holding, proof: str, status: StatusIndex, replaces: str | None = None) -> Made:
@@ -200,7 +200,7 @@ class Proving:
     # -- what became of it ----------------------------------------------------------------------------
 
     def find(self, proof: str) -> Proof | None:
-        """What anyone may know of a proof, if it was issued here."""
+        """The public record of a proof that was issued here."""
         return self._ledger.record(Proof, proof)
 
     def revoke(self, proof: str, reason: RevocationReason, detail: str | None = None) -> None:

@@ -114,7 +114,7 @@ class Watching:
             self._proving.revoke(proof, reason)
 
     def _finding(self, held: Held) -> tuple[RevocationReason | None, int]:
-        """Why a proof is to be revoked, if it is, and how many events that takes into account."""
+        """The reason to revoke a proof, if there is one, and how many events that takes into account."""
         holding = holdings.decode(held.holding)
         with snapshot.taken(self._statements) as now:
             stated = now.state(holding.volunteer, holding.request, holding.entries)
@@ -141,7 +141,7 @@ def still_holds(now: Snapshot, held: Held, holding: Holding, stated: Stated) -> 
 
 
 def _revocation(now: Snapshot, holding: Holding) -> RevocationReason | None:
-    """Why the credential of which a token was made is revoked, if it is."""
+    """The reason why the credential of a token was revoked, if it was."""
     parent = now.record(Proof, holding.of) if isinstance(holding.of, str) else None
     return None if parent is None or parent.revoked is None else cast(RevocationReason, parent.reason)
 
@@ -157,7 +157,7 @@ def _stated_on(now: Snapshot, held: Held, holding: Holding) -> str:
 
 
 def _reason(now: Snapshot, holding: Holding) -> RevocationReason:
-    """What happened to the record: the strongest of disclaimed, withdrawn, corrected."""
+    """The change that the record underwent: the strongest of disclaimed, withdrawn, corrected."""
     if (fallen := _revocation(now, holding)) is not None:
         return fallen
     volunteer = now.record(Volunteer, holding.volunteer)

@@ -1,4 +1,4 @@
-"""What one server process runs: for every region a committing thread, a publishing thread, projections."""
+"""One server process: for every region a committing thread, a publishing thread, projections."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ class Service:
             raise NotFound(f"region {code!r:.20} is not served here") from None
 
     def failures(self) -> dict[str, str]:
-        """What does not work, by part; empty when everything does."""
-        found = {}
+        """The parts that do not work, and why; empty when all do."""
+        failures = {}
         for region in self.regions.values():
-            found.update(region.failures())
+            failures.update(region.failures())
         try:
             self.deployment.database.check()
         except (LedgerError, DatabaseError):
-            found["database"] = "out of reach"
-        return found
+            failures["database"] = "out of reach"
+        return failures
 
     def observe(self) -> None:
         """Bring the gauges up to date."""
@@ -67,10 +67,10 @@ class Service:
 
     def _observe_messages(self, region: Region) -> None:
         now = region.ledger.now()
-        for one in region.exchange.waiting():
-            age = now - one.oldest // 1000 if one.number else 0
-            self.metrics.messages.labels(region.code, one.box, one.state).set(one.number)
-            self.metrics.message_age.labels(region.code, one.box, one.state).set(max(age, 0))
+        for queue in region.exchange.waiting():
+            age = now - queue.oldest // 1000 if queue.number else 0
+            self.metrics.messages.labels(region.code, queue.box, queue.state).set(queue.number)
+            self.metrics.message_age.labels(region.code, queue.box, queue.state).set(max(age, 0))
 
     def close(self) -> None:
         """Answer what is queued, then stop every thread."""

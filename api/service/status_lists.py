@@ -41,8 +41,8 @@ class StatusLists:
 
     def get(self, name: str) -> bytes:
         """The list as it is now; raise NotFound for a list that was never begun."""
-        found = parse_list_name(name)
-        if found is None or found.region != self._ledger.region or name not in self.names():
+        parts = parse_list_name(name)
+        if parts is None or parts.region != self._ledger.region or name not in self.names():
             raise NotFound("no such status list")
         closed, since = self._closed()
         revoked, last, at = self._records.state(name)
@@ -54,7 +54,7 @@ class StatusLists:
             made = self._made.get(name)
             if made is None or made[0] != version:
                 until = None if closed else since + STATUS_LIST_SECONDS
-                made = self._made[name] = (version, self._make(name, found.tokens, revoked, since, until))
+                made = self._made[name] = (version, self._make(name, parts.tokens, revoked, since, until))
         return made[1]
 
     def _closed(self) -> tuple[bool, int]:

@@ -95,11 +95,11 @@ def prepare_own(submission: Submission, key: VerifyingKey, find_key: FindKey, cl
 
 def complete(submission: Submission, claim_secret: bytes) -> Prepared:
     """Open the private details of a submission whose signature holds; raise Refused as `prepare` does."""
-    found = _Private()
+    opened = _Private()
     for index, signed in enumerate(submission.events):
-        found.take(index, signed, submission.private, claim_secret)
+        opened.take(index, signed, submission.private, claim_secret)
     committed = {signed.event.id for signed in submission.events if _commits(signed)}
-    problems = found.problems + [
+    problems = opened.problems + [
         Problem(
             index=None,
             id=name,
@@ -111,7 +111,7 @@ def complete(submission: Submission, claim_secret: bytes) -> Prepared:
     ]
     if problems:
         raise Refused(problems)
-    return Prepared(submission, tuple(found.private), found.claims, tuple(found.held), tuple(found.missing))
+    return Prepared(submission, tuple(opened.private), opened.claims, tuple(opened.held), tuple(opened.missing))
 
 
 def _commits(signed: SignedEvent) -> str | None:

@@ -46,7 +46,7 @@ class SignedEvent:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionNote:
-    """What a submission's note says: who, to which log, how many events, and the root over them."""
+    """A submission's note: its issuer, the log it is addressed to, how many events, and the root over them."""
 
     note: notes.Note
     issuer: str
@@ -71,7 +71,7 @@ class Submission:
 
     @property
     def issuer(self) -> str:
-        """Who submits."""
+        """The issuer that submits."""
         return self.note.issuer
 
     @property
@@ -139,7 +139,7 @@ def make_submission(
     private = dict(private or {})
     signed = tuple(_signed_event(canonical.write(event)) for event in events)
     _check_places(signed, key.name, region)
-    text = _sign([one.commitment for one in signed], key, origin)
+    text = _sign([event.commitment for event in signed], key, origin)
     _check_size(text, signed, private)
     return Submission(read_note(text), text, signed, private)
 
@@ -156,7 +156,7 @@ def _check_places(signed: Sequence[SignedEvent], issuer: str, region: str) -> No
 def _check_size(note: str, events: Sequence[SignedEvent], private: Mapping[str, bytes]) -> None:
     """Raise TooLarge for what would be too large a request: its frame, and what stands in that byte for byte."""
     frame = pack(note, [b""] * len(events), dict.fromkeys(private, b""))
-    size = len(frame) + sum(len(one.body) for one in events) + sum(map(len, private.values()))
+    size = len(frame) + sum(len(event.body) for event in events) + sum(map(len, private.values()))
     if size > SUBMISSION_BYTES_MAX:
         raise _too_large()
 
@@ -177,7 +177,7 @@ def open_submission(data: bytes, region: str, origin: str) -> Submission:
     _refuse_duplicate_keys(data, bodies)
     note = _open_note(envelope.note, origin, len(bodies))
     signed = _open_events(bodies, note.issuer, region)
-    if root_of([one.commitment for one in signed]) != note.root:
+    if root_of([event.commitment for event in signed]) != note.root:
         raise _bad_note("root-mismatch", "the note's root is not the root over these events in this order")
     private = {name: bytes(raw) for name, raw in envelope.private.items()}
     return Submission(note, envelope.note, signed, private)
@@ -274,7 +274,7 @@ def _signed_event(body: bytes) -> SignedEvent:
 
 
 def _misplaced(index: int, event: AnyEvent, issuer: str, region: str, seen: set[str]) -> Iterator[Problem]:
-    """Why an event does not belong in this submission; its id is added to those seen in it."""
+    """Tell why an event does not belong in this submission; its id is added to those seen in it."""
     if event.issuer != issuer:
         yield _at(index, event, "wrong-issuer", f"the note's issuer is {issuer}", "/issuer")
     if event.ledger != region:
@@ -295,7 +295,7 @@ def _at(index: int, event: AnyEvent, code: str, detail: str, pointer: str) -> Pr
 def _readable_id(body: bytes) -> str | None:
     """The id of a body that was refused, if it can be read, to name the event in the answer."""
     try:
-        found = msgspec.json.decode(body)["id"]
+        event_id = msgspec.json.decode(body)["id"]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError, KeyError):
         return None
-    return found if isinstance(found, str) and len(found) <= 36 else None
+    return event_id if isinstance(event_id, str) and len(event_id) <= 36 else None

@@ -42,12 +42,12 @@ class Desk:
 
     @property
     def code(self) -> str:
-        """Of the region."""
+        """The code of the region."""
         return self.ledger.region
 
     @property
     def origin(self) -> str:
-        """Name of its log."""
+        """The name of its log."""
         return self.ledger.origin
 
     # -- reading others -------------------------------------------------------------------------------
@@ -55,12 +55,12 @@ class Desk:
     def log_keys(self, origin: str) -> Sequence[VerifyingKey]:
         """The keys trusted for a log: those of recognised peers, and the own one for events that come back."""
         if origin == self.origin:
-            found = self.ledger.record(Region, f"region:{self.code}")
-            return [] if found is None else [parse_vkey(found.log_key)]
+            region = self.ledger.record(Region, f"region:{self.code}")
+            return [] if region is None else [parse_vkey(region.log_key)]
         return [parse_vkey(peer.log_key) for peer in self.peers(origin)]
 
     def peers(self, origin: str) -> list[Peer]:
-        """What is recognised of a log now."""
+        """The keys of a log that are recognised now."""
         state = State()
         with self.ledger.database.read() as cursor:
             decisions.load(cursor, self.ledger.schema, [Need(Peer, group=origin)], state)
@@ -86,7 +86,7 @@ class Desk:
 
     @contextlib.contextmanager
     def proofs(self) -> Iterator[tuple[Proofs, int]]:
-        """What proves the events of this ledger to others, and how many the published checkpoint covers."""
+        """Proofs of this ledger's events for others, and how many events the published checkpoint covers."""
         note = self._checkpoint()
         if note is None:
             raise NotYet("no checkpoint is published yet")
@@ -98,7 +98,7 @@ class Desk:
     def check_whole(self) -> None:
         """Raise Unavailable while less is stored than was signed: the database is older than the last checkpoint.
 
-        What were taken then would stand where something lost stood, or be lost itself once that is put back.
+        An event taken then would stand in the place of a lost one, or be lost itself once that one is restored.
         """
         note = self._checkpoint()
         if note is not None and (stored := self.ledger.head().size) < _size(note):
