@@ -51,54 +51,71 @@ class Statements:
     """
 
     def __init__(self, database: Database, source: str, region: str) -> None:
-        self._database = database
-        self._source = source
-        self._tables = Totals(database, source)
-        self._schema = self._tables.schema
+        self.database = database
+        self.source = source
+        self.tables = Totals(database, source)
+        self._schema = self.tables.schema
         self._region = region
         self._person = f"(SELECT coalesce(v.alias_of, v.id) FROM {source}.volunteers v WHERE v.id = %s)"
 
     def person(self, volunteer: str) -> Person | None:
         """The person of any of their ids, if they are known here."""
-        with self._database.read() as cursor:
-            return people.find_person(cursor, self._source, volunteer)
+        with self.database.read() as cursor:
+            return people.find_person(cursor, self.source, volunteer)
 
     def state(self, volunteer: str, request: Request, entries: Sequence[int] | None = None) -> Stated:
         """What the request comes to; of those entries alone, if any are given, that still count."""
-        with self._tables.read() as cursor:
-            return self._state(cursor, volunteer, request, entries)
+        with self.tables.read() as cursor:
+            return self.state_at(cursor, volunteer, request, entries)
 
     def years(self, volunteer: str, request: Request, entries: Sequence[int]) -> dict[tuple[int, str], int]:
         """The minutes of those entries by year and category."""
-        where, values = self._condition(volunteer, request, entries)
-        rows = self._database.query(
-            f"SELECT extract(year FROM day)::integer, category, sum(minutes)::bigint FROM {self._schema}.entries"
-            f" WHERE {where} GROUP BY 1, 2",
-            values,
-        )
-        return {(year, category): minutes for year, category, minutes in rows}
+        with self.tables.read() as cursor:
+            return self.years_at(cursor, volunteer, request, entries)
 
     def recognise(self, volunteer: str, day: str, scheme: Scheme | None = None) -> Recognised:
         """The level that all counted service up to a day (YYYY-MM-DD) comes to.
 
         By the scheme given, or that of the region's star levels on that day.
         """
-        rows = self._database.query(
+        with self.tables.read() as cursor:
+            return self.recognise_at(cursor, volunteer, day, scheme)
+
+    # -- within a snapshot: see `projections.snapshot` ------------------------------------------------
+
+    def years_at(
+        self, cursor: Cursor, volunteer: str, request: Request, entries: Sequence[int]
+    ) -> dict[tuple[int, str], int]:
+        """See `years`."""
+        where, values = self._condition(volunteer, request, entries)
+        cursor.execute(
+            f"SELECT extract(year FROM day)::integer, category, sum(minutes)::bigint FROM {self._schema}.entries"
+            f" WHERE {where} GROUP BY 1, 2",
+            values,
+        )
+        return {(year, category): minutes for year, category, minutes in cursor}
+
+    def recognise_at(self, cursor: Cursor, volunteer: str, day: str, scheme: Scheme | None = None) -> Recognised:
+        """See `recognise`."""
+        cursor.execute(
             "SELECT extract(year FROM day)::integer, e.category, e.evidence, coalesce(o.kind, u.kind),"
             f" sum(minutes)::bigint, min(day), max(day) FROM {self._schema}.entries e"
-            f" LEFT JOIN {self._source}.organisations o ON o.id = e.issuer AND e.origin = ''"
-            f" LEFT JOIN {self._source}.units u ON u.id = e.issuer AND u.origin = e.origin"
+            f" LEFT JOIN {self.source}.organisations o ON o.id = e.issuer AND e.origin = ''"
+            f" LEFT JOIN {self.source}.units u ON u.id = e.issuer AND u.origin = e.origin"
             f" WHERE volunteer = {self._person} AND {_COUNTED} AND day <= %s GROUP BY 1, 2, 3, 4",
             (VOLUNTEER.bind(volunteer), day),
         )
         tallies = tuple(
             Tally(year=year, category=category, evidence=evidence, kind=kind, minutes=minutes, first=first, last=last)
-            for year, category, evidence, kind, minutes, first, last in rows
+            for year, category, evidence, kind, minutes, first, last in cursor
         )
         until = date.fromisoformat(day)
         return star_level(scheme or scheme_for(self._region, until), Service(tallies=tallies), until)
 
-    def _state(self, cursor: Cursor, volunteer: str, request: Request, entries: Sequence[int] | None) -> Stated:
+    def state_at(
+        self, cursor: Cursor, volunteer: str, request: Request, entries: Sequence[int] | None = None
+    ) -> Stated:
+        """See `state`."""
         where, values = self._condition(volunteer, request, entries)
         table = f"{self._schema}.entries WHERE {where}"
         cursor.execute(
@@ -108,6 +125,7 @@ class Statements:
         )
         count, minutes, positions, seen = cursor.fetchone() or (0, 0, [], 0)
         lines, others = self._lines(cursor, table, values)
+        categories, grades = _sums(cursor, table, values)
         statement = model.ServiceStatement(
             region=self._region,
             first=request.first,
@@ -115,13 +133,9 @@ class Statements:
             minutes=minutes,
             entries=count,
             categories=tuple(
-                model.Amount(category=name, entries=number, minutes=total)
-                for name, number, total in _sums(cursor, table, values, "category")
+                model.Amount(category=name, entries=number, minutes=total) for name, number, total in categories
             ),
-            grades=tuple(
-                model.Grade(evidence=name, entries=number, minutes=total)
-                for name, number, total in _sums(cursor, table, values, "evidence")
-            ),
+            grades=tuple(model.Grade(evidence=name, entries=number, minutes=total) for name, number, total in grades),
             lines=lines,
             others=others or UNSET,
             filter=request.filter,
@@ -158,7 +172,7 @@ class Statements:
         )
         rows = cursor.fetchall()
         shown, rest = rows[:PROOF_LINES_MAX], rows[PROOF_LINES_MAX:]
-        bodies = records.bodies(cursor, self._source, [row[7] for row in shown])
+        bodies = records.bodies(cursor, self.source, [row[7] for row in shown])
         names = self._names(cursor, {(row[0], row[8]) for row in shown})
         lines = []
         for issuer, activity, category, count, minutes, first, last, version, origin in shown:
@@ -187,16 +201,25 @@ class Statements:
         source, values = copying.arrays({"id": TEXT, "origin": TEXT}, sorted(organisations))
         cursor.execute(
             f"SELECT w.id, w.origin, coalesce(o.name, u.name, w.id) FROM {source} AS w (id, origin)"
-            f" LEFT JOIN {self._source}.organisations o ON o.id = w.id AND w.origin = ''"
-            f" LEFT JOIN {self._source}.units u ON u.id = w.id AND u.origin = w.origin",
+            f" LEFT JOIN {self.source}.organisations o ON o.id = w.id AND w.origin = ''"
+            f" LEFT JOIN {self.source}.units u ON u.id = w.id AND u.origin = w.origin",
             values,
         )
         return {(name, origin): called for name, origin, called in cursor}
 
 
-def _sums(cursor: Cursor, table: str, values: Sequence[Any], column: str) -> list[tuple[str, int, int]]:
+_Sums = list[tuple[str, int, int]]
+
+
+def _sums(cursor: Cursor, table: str, values: Sequence[Any]) -> tuple[_Sums, _Sums]:
+    """Entries and minutes by category, and by grade of evidence; the most minutes first."""
     cursor.execute(
-        f"SELECT {column}, count(*), sum(minutes)::bigint FROM {table} GROUP BY {column} ORDER BY 3 DESC, {column}",
+        "SELECT category, evidence, count(*), sum(minutes)::bigint AS total"
+        f" FROM {table} GROUP BY GROUPING SETS ((category), (evidence)) ORDER BY total DESC, category, evidence",
         values,
     )
-    return cursor.fetchall()
+    rows = cursor.fetchall()
+    return (
+        [(category, number, total) for category, _, number, total in rows if category is not None],
+        [(evidence, number, total) for _, evidence, number, total in rows if evidence is not None],
+    )

@@ -124,7 +124,7 @@ def _make(data: Path, region: str, volunteer: str, out: Path) -> None:
     with common.opened(data) as deployment:
         publisher = deployment.publisher(region)
         publisher.publish()
-        desk = Desk(deployment.ledger(region), deployment.region_keys(region).issuing, lambda: publisher.published)
+        desk = Desk(deployment.issuer(region), lambda: publisher.published)
         stated = stating.state(desk, volunteer)
         publisher.publish()
         with _replacing(out) as file:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from ledger.app.issuer import Issuer
 from ledger.app.ledger import Ledger
 from ledger.app.publisher import CheckpointFile, Publisher
 from ledger.audit.log import audit_ledger
@@ -21,14 +22,11 @@ from ledger.crypto.did import base_of, did_of
 from ledger.crypto.keys import SigningKey
 from ledger.crypto.multikey import CredentialKey, TokenKey, generate_token_key, load_token_key, save_token_key
 from ledger.errors import Conflict, Invalid, LedgerError, Unavailable
-from ledger.events import drafts, private_details
-from ledger.events.body import encode_event
+from ledger.events import private_details
 from ledger.events.fields import Event, RegionName
 from ledger.events.proofs import ProofRevoked, RegionCredentialKeyAdded
 from ledger.events.registration import RegionEstablished
-from ledger.events.submission import pack, seal
 from ledger.ids import check_origin, check_region
-from ledger.limits import SUBMISSION_EVENTS_MAX
 from ledger.store import schema
 from ledger.store.postgres import embedded
 from ledger.store.postgres.database import Database
@@ -51,7 +49,7 @@ class RegionKeys:
 
 @dataclass(frozen=True, slots=True)
 class ProofKeys:
-    """What signs a region's proofs of service: credentials and their status lists, tokens and theirs."""
+    """The keys that sign a region's proofs of service: credentials and their status lists, tokens and theirs."""
 
     credential: CredentialKey
     token: TokenKey
@@ -112,15 +110,15 @@ class Deployment:
         """
         did = did_of(base or f"https://{origin.partition('/')[0]}", region)
         secret = self.create_region(region, origin)
-        issuer = secret.issuing.name
+        issuer = self.issuer(region)
         event = RegionEstablished(
-            **drafts.common(issuer, region, issuer),
+            **issuer.common(secret.issuing.name),
             name=RegionName(zh=_OWN_NAMES.get(region) or region_name(region) or region, en=name_en),
             origin=origin,
             log_key=str(secret.log.verifier),
             key=str(secret.issuing.verifier),
         )
-        self._submit(region, [event, *self._make_proof_keys(region, did)])
+        self.issue(issuer, [event, *self._make_proof_keys(issuer, did)])
         self._take_proof_keys(region)
         self.sealing_key(region)
 
@@ -135,7 +133,8 @@ class Deployment:
         did = did_of(base, region) if base else present.did if present else ""
         if present is not None and present.did != did:
             raise Invalid(f"the proofs of {region} name {present.base}: their address cannot change")
-        self._submit(region, self._make_proof_keys(region, did))
+        issuer = self.issuer(region)
+        self.issue(issuer, self._make_proof_keys(issuer, did))
         return self._take_proof_keys(region)
 
     def proof_keys(self, region: str) -> ProofKeys:
@@ -162,7 +161,7 @@ class Deployment:
         return None
 
     def pdf_signer(self, region: str) -> PdfSigner | None:
-        """What signs the region's certificates as PDF documents, with `keys/<code>.pades`; None when there is none.
+        """The signer of the region's certificates as PDF documents, with `keys/<code>.pades`; None when there is none.
 
         The passphrase of that file, if it has one, is in `YONGZHI_PADES_PASSPHRASE`.
         """
@@ -173,7 +172,7 @@ class Deployment:
         return lambda pdf, at: sign_pdf(pdf, signer, at)
 
     def federation_key(self) -> SigningKey:
-        """What signs the trust bundle of this deployment; made when it is first asked for."""
+        """The key that signs the trust bundle of this deployment; made when it is first asked for."""
         path = self.data / "keys" / "federation"
         if not path.exists():
             base = next(filter(None, map(self.proof_keys_or_none, self.regions()))).base
@@ -181,7 +180,7 @@ class Deployment:
         return keys.load(path)
 
     def sealing_key(self, region: str) -> bytes:
-        """What opens private details that other regions sealed for this one; made when it is first asked for."""
+        """The key that opens private details sealed for this region; made when it is first asked for."""
         path = self.data / "keys" / f"{region}.sealing"
         if not path.exists():
             _save_once(path, private_details.new_sealing_key().hex())
@@ -195,39 +194,32 @@ class Deployment:
 
         Proofs first: once nobody can tell whose they are, nobody could revoke them when the record changes.
         """
-        ledger, revoked = self.ledger(region), 0
+        issuer, revoked = self.issuer(region), 0
         while True:
-            revoked += self._revoke_all(ledger, volunteer)
+            revoked += self._revoke_all(issuer, volunteer)
             with contextlib.suppress(Conflict):  # a server issued one meanwhile
-                return revoked, ledger.erase(volunteer)
+                return revoked, issuer.ledger.erase(volunteer)
 
-    def _revoke_all(self, ledger: Ledger, volunteer: str) -> int:
-        if ledger.closed:
+    def _revoke_all(self, issuer: Issuer, volunteer: str) -> int:
+        if issuer.ledger.closed:
             return 0
-        region, issuer = ledger.region, f"region:{ledger.region}"
-        standing = ledger.proofs.standing_of(volunteer)
-        for at in range(0, len(standing), SUBMISSION_EVENTS_MAX):
-            self._submit(
-                region,
-                [
-                    ProofRevoked(**drafts.common(issuer, region, f"proof:{proof}"), reason="erased")
-                    for proof in standing[at : at + SUBMISSION_EVENTS_MAX]
-                ],
-            )
+        standing = issuer.ledger.proofs.standing_of(volunteer)
+        self.issue(issuer, [ProofRevoked(**issuer.common(f"proof:{proof}"), reason="erased") for proof in standing])
         return len(standing)
 
-    def submit(self, region: str, bodies: Sequence[bytes], private: Mapping[str, bytes] | None = None) -> None:
-        """Submit events of the region itself and sign a checkpoint over them: what a command does, not a server."""
-        secret = self.region_keys(region)
-        self.ledger(region).submit(pack(seal(bodies, secret.issuing, secret.log.name), bodies, private))
-        self.publisher(region).publish()
+    def issuer(self, region: str) -> Issuer:
+        """The hand that signs the events of a region, for a command: each submission is a transaction of its own."""
+        return Issuer(self.ledger(region), self.region_keys(region).issuing)
 
-    def _submit(self, region: str, made: Sequence[Event]) -> None:
-        self.submit(region, [encode_event(event) for event in made])
+    def issue(self, issuer: Issuer, events: Sequence[Event]) -> None:
+        """Submit any number of events and sign a checkpoint over them: for a command, as no publisher is running."""
+        if events:
+            issuer.issue_in_parts(events)
+            self.publisher(issuer.ledger.region).publish()
 
-    def _make_proof_keys(self, region: str, did: str) -> list[Event]:
+    def _make_proof_keys(self, issuer: Issuer, did: str) -> list[Event]:
         """New keys beside the present ones, and the events that add them to the log."""
-        folder, issuer = self.data / "keys", f"region:{region}"
+        folder, region = self.data / "keys", issuer.ledger.region
         for name in (f"{region}.credential.new", f"{region}.credential.new.pub", f"{region}.token.new"):
             (folder / name).unlink(missing_ok=True)  # of an attempt that was cut short
         credential, token = keys.generate(did), generate_token_key()
@@ -235,7 +227,7 @@ class Deployment:
         save_token_key(token, folder / f"{region}.token.new")
         return [
             RegionCredentialKeyAdded(
-                **drafts.common(issuer, region, issuer),
+                **issuer.common(issuer.key.name),
                 did=did,
                 multikey=key,
                 use="token" if key.startswith("zDn") else "credential",
@@ -262,7 +254,7 @@ class Deployment:
         return Ledger(self.database, region, secret.log.name, secret.claims)
 
     def publisher(self, region: str) -> Publisher:
-        """What signs the checkpoints of a region."""
+        """The publisher that signs the checkpoints of a region."""
         key = self.region_keys(region).log
         return Publisher(self.database, schema.region_schema(region), key, self._checkpoint(region))
 
@@ -288,7 +280,7 @@ def _save_secret(path: Path, text: str) -> None:
 
 
 def _save_once(path: Path, text: str) -> None:
-    """Of two processes that do this at a time, the first one's text stays; neither sees it by half."""
+    """Save a text unless there is one: the first of two processes wins, and neither sees half a file."""
     own = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     _save_secret(own, text)
     with contextlib.suppress(FileExistsError):

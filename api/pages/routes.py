@@ -64,12 +64,8 @@ class ShownProof(Protocol):
         """Whether the proof states this name; False when it states none. Raise Busy after too many tries."""
 
 
-class Proofs(Protocol):
-    """What the pages ask of the running service. Its methods may block, and are called from several threads."""
-
-    @property
-    def regions(self) -> Mapping[str, object]:
-        """The regions served, by code."""
+class Checking(Protocol):
+    """Shows and checks proofs. Its methods may block, and are called from several threads."""
 
     def shown_proof(self, proof_id: str) -> ShownProof:
         """A proof by its UUID; raise NotFound or Invalid for any other text, NotYet before it can be checked."""
@@ -78,9 +74,21 @@ class Proofs(Protocol):
         """Check what somebody presents: a PDF, JSON, an SD-JWT, a photo, or a QR's text."""
 
 
-def _service(request: Request) -> Proofs:
-    found: Proofs = request.app.state.service
-    return found
+class Service(Protocol):
+    """The running service, as far as the pages know it."""
+
+    @property
+    def regions(self) -> Mapping[str, object]:
+        """The regions served, by code."""
+
+    @property
+    def checking(self) -> Checking:
+        """What shows and checks proofs."""
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
 
 
 @router.get("/")
@@ -109,7 +117,7 @@ async def compare_name(request: Request, proof_id: str) -> Response:
 
 def _proof_page(request: Request, proof_id: str, name: str | None) -> Response:
     try:
-        shown = _service(request).shown_proof(proof_id)
+        shown = _service(request).checking.shown_proof(proof_id)
         matches = shown.name_matches(name) if name else None
     except Invalid:
         return _failure(request, NotFound("no proof has such a number"))
@@ -144,7 +152,7 @@ async def verify(request: Request) -> Response:
             data, name = uploads.proof_in(fields), uploads.text_in(fields, "name", SHORT_TEXT_MAX)
             if not data:
                 return _page(request, "verify.html", status=400, problem="verify.nothing")
-            verdict = await asyncio.to_thread(_service(request).check_upload, data)
+            verdict = await asyncio.to_thread(_service(request).checking.check_upload, data)
     except TooLarge:
         return _unread(_page(request, "verify.html", status=413, problem="verify.too_large"))
     except (Invalid, TooSlow, Unsupported) as error:
@@ -211,4 +219,4 @@ def _unread(answer: Response) -> Response:
     return answer
 
 
-__all__ = ["HEADERS", "Proofs", "ShownProof", "router"]
+__all__ = ["HEADERS", "Checking", "Service", "ShownProof", "router"]

@@ -1,4 +1,4 @@
-"""What one region of a server exchanges with others: its node, how it reaches them, and who may ask it for what."""
+"""The exchange of one region with others: its node, how it reaches them, and who may ask it for what."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from api.peers.http_peers import HttpPeers
 from api.peers.peer_keys import PeerKeys
 from ledger import files
 from ledger.app.committer import Committer
-from ledger.app.intake import Accepted, Prepared
+from ledger.app.issuer import Issuer
 from ledger.app.ledger import Ledger
 from ledger.app.publisher import Publisher
 from ledger.crypto.keys import SigningKey, VerifyingKey
@@ -41,11 +41,11 @@ from ledger.ids import format_time
 logger = logging.getLogger("yongzhi.exchange")
 
 TRANSFERS_SHOWN: Final = 100
-"""Of one volunteer or region, the latest."""
+"""At most so many transfers of a volunteer or region, the latest."""
 
 
 class Waiting(NamedTuple):
-    """How many messages of a box are in a state, and since when the oldest of them is there, unix milliseconds."""
+    """The messages of a box that are in a state: how many, and since when the oldest is there (unix milliseconds)."""
 
     box: str
     state: str
@@ -71,10 +71,8 @@ class Exchange:
         self._served = served
         issuing: SigningKey = deployment.region_keys(ledger.region).issuing
         self.desk = Desk(
-            ledger,
-            issuing,
+            Issuer(ledger, issuing, committer),
             lambda: publisher.published,
-            None if committer is None else _Submitting(committer),
             trust=self.installed,
             report=self._keep_evidence,
         )
@@ -115,10 +113,10 @@ class Exchange:
 
     def federation(self) -> Trust:
         """The same; raise Unavailable while there is none."""
-        found = self.installed()
-        if found is None:
+        trust = self.installed()
+        if trust is None:
             raise Unavailable("no federation is installed here: see `yongzhi federation install`")
-        return found
+        return trust
 
     def deliver(self, data: bytes, sender: str) -> Answer:
         """Take a message in the name of `sender`, a region of the federation; see `Node.deliver`."""
@@ -136,14 +134,13 @@ class Exchange:
         that is not theirs, Unavailable when their keys cannot be asked for.
         """
         asked = bundle_requests.read(header, self.ledger.origin, transfer, self.ledger.now())
-        found = self._offered(transfer, asked.issuer.removeprefix("region:"))
-        asked.verify(self._key(found, asked.key_id))
-        return found.peer, found.peer_origin
+        offer = self._offered(transfer, asked.issuer.removeprefix("region:"))
+        asked.verify(self._key(offer, asked.key_id))
+        return offer.peer, offer.peer_origin
 
     def hand_out(self, transfer: str, to: str, to_origin: str) -> Iterator[bytes]:
         """The bundle of an offer that was made to that region and is open; the caller knows that it is asking."""
-        found = self._offered(transfer, to)
-        if found.peer_origin != to_origin:
+        if self._offered(transfer, to).peer_origin != to_origin:
             raise NotFound(f"no offer of transfer {transfer} to {to_origin} is open here")
         offer, _ = outgoing.offered(self.desk, transfer)
         region = self.federation().by_origin(to_origin)
@@ -154,22 +151,22 @@ class Exchange:
     def own_keys(self) -> bytes:
         """The message that shows a peer which keys this region issues with."""
         with self.desk.proofs() as (proofs, size):
-            found = proofs.support({(self.desk.origin, f"region:{self.desk.code}")}, size)
-        if not found:
+            keys = proofs.support({(self.desk.origin, f"region:{self.desk.code}")}, size)
+        if not keys:
             raise NotYet("no published checkpoint covers the region's keys yet")
-        return wire.message(found)
+        return wire.message(keys)
 
     def _offered(self, transfer: str, to: str) -> Transfer:
-        found = self.ledger.record(Transfer, transfer)
-        if found is None or not found.outgoing or found.state != "offered" or found.peer != to:
+        offer = self.ledger.record(Transfer, transfer)
+        if offer is None or not offer.outgoing or offer.state != "offered" or offer.peer != to:
             raise NotFound(f"no offer of transfer {transfer} to {to!r:.20} is open here")
-        return found
+        return offer
 
-    def _key(self, found: Transfer, key_id: str) -> VerifyingKey | None:
-        served = self._served(found.peer)
-        if served is not None and served.ledger.origin == found.peer_origin:
-            return served.ledger.valid_key(f"region:{found.peer}", key_id)
-        return self._keys.find(found.peer, found.peer_origin, key_id)
+    def _key(self, offer: Transfer, key_id: str) -> VerifyingKey | None:
+        served = self._served(offer.peer)
+        if served is not None and served.ledger.origin == offer.peer_origin:
+            return served.ledger.valid_key(f"region:{offer.peer}", key_id)
+        return self._keys.find(offer.peer, offer.peer_origin, key_id)
 
     # -- what people ask ------------------------------------------------------------------------------
 
@@ -195,7 +192,7 @@ class Exchange:
     # -- what operators ask ---------------------------------------------------------------------------
 
     def waiting(self) -> list[Waiting]:
-        """Of the messages of each box that are not done: those that wait, and those that are aside."""
+        """The messages of each box that are not done: those that wait, and those that are aside."""
         return [
             Waiting(box, state, *counts.get(state, (0, 0)))
             for box, counts in Messages(self.ledger.database, self.ledger.schema).counts().items()
@@ -204,40 +201,27 @@ class Exchange:
 
 
 def exchanges(deployment: Deployment) -> dict[str, Exchange]:
-    """What all regions of a deployment exchange, for a command: nothing goes on by itself."""
-    found: dict[str, Exchange] = {}
+    """The exchanges of all regions of a deployment, for a command: nothing goes on by itself."""
+    by_code: dict[str, Exchange] = {}
     for code in deployment.regions():
-        found[code] = Exchange(deployment, deployment.ledger(code), deployment.publisher(code), found.get)
-    return found
+        by_code[code] = Exchange(deployment, deployment.ledger(code), deployment.publisher(code), by_code.get)
+    return by_code
 
 
-def as_dict(found: Transfer, reasons: Sequence[Objection]) -> dict[str, Any]:
+def as_dict(transfer: Transfer, reasons: Sequence[Objection]) -> dict[str, Any]:
     """A transfer as it is shown, whoever asks by whatever way."""
     return {
-        "id": found.id,
-        "volunteer": found.volunteer,
-        "direction": "out" if found.outgoing else "in",
-        "peer": found.peer,
-        "peer_origin": found.peer_origin,
-        "state": found.state,
-        "opened": found.opened,
-        "decided": found.decided,
-        "expires": format_time(found.expires) if found.expires else None,
-        "reasons": [{"code": one.code, "detail": one.detail} for one in reasons],
+        "id": transfer.id,
+        "volunteer": transfer.volunteer,
+        "direction": "out" if transfer.outgoing else "in",
+        "peer": transfer.peer,
+        "peer_origin": transfer.peer_origin,
+        "state": transfer.state,
+        "opened": transfer.opened,
+        "decided": transfer.decided,
+        "expires": format_time(transfer.expires) if transfer.expires else None,
+        "reasons": [{"code": reason.code, "detail": reason.detail} for reason in reasons],
     }
-
-
-@dataclass(frozen=True, slots=True)
-class _Submitting:
-    """Commits through a region's committing thread."""
-
-    committer: Committer
-
-    def __call__(self, prepared: Prepared) -> Accepted:
-        answer = self.committer.submit(prepared).result()
-        if isinstance(answer, LedgerError):
-            raise answer
-        return answer
 
 
 @dataclass(slots=True)

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from api.service.proving import Ask, Finished, Issued, Proving
+from api.service.handing_out import Finished, HandingOut
+from api.service.proving import Ask, Issued, Proving
+from ledger.app.batch_records import BatchRecords
 from ledger.app.ledger import Ledger
 from ledger.credentials import model
 from ledger.credentials.holdings import Request
@@ -24,7 +26,6 @@ from ledger.domain.state import Volunteer
 from ledger.errors import Busy, NotFound, Rejected
 from ledger.ids import issuer_kind
 from ledger.limits import BATCHES_OPEN_MAX
-from ledger.store import batches
 from ledger.store.batches import Batch, Item, Progress
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ RETRY_SECONDS: Final = 1.0
 _PAGE: Final = 200
 _AHEAD: Final = 4
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-"""What spreadsheets take for a formula; some take the wide forms for one too."""
+"""Spreadsheets take a cell that begins so for a formula; some do with the wide forms too."""
 
 
 class Batches:
@@ -48,11 +49,14 @@ class Batches:
         self,
         ledger: Ledger,
         proving: Proving,
+        handing_out: HandingOut,
         certificate: Callable[[Finished], bytes],
         note_access: Callable[[str, str, str, str], object],
     ) -> None:
         self._ledger = ledger
+        self._records = BatchRecords(ledger.database, ledger.schema)
         self._proving = proving
+        self._handing_out = handing_out
         self._certificate = certificate
         self._note_access = note_access
         self._wake = threading.Event()
@@ -76,37 +80,31 @@ class Batches:
 
     def create(self, requester: str, volunteers: Sequence[str], request: Request) -> str:
         """Begin a batch; its UUID. Raise Busy while the requester has too many that wait."""
-        with self._ledger.database.read() as cursor:
-            open_ones = batches.unfinished(cursor, self._ledger.schema)
-        if sum(batch.requester == requester for batch in open_ones) >= BATCHES_OPEN_MAX:
+        if sum(batch.requester == requester for batch in self._records.unfinished()) >= BATCHES_OPEN_MAX:
             raise Busy(f"{BATCHES_OPEN_MAX} batches of yours are still being issued", retry_after=60)
         batch = Batch(str(uuid.uuid4()), requester, msgspec.json.encode(request).decode(), self._ledger.now())
         items = [
             Item(number, volunteer, str(uuid.uuid4()), "waiting", None)
             for number, volunteer in enumerate(volunteers, 1)
         ]
-        with self._ledger.database.transaction() as cursor:
-            batches.create(cursor, self._ledger.schema, batch, items)
+        self._records.create(batch, items)
         self._wake.set()
         return batch.id
 
     def find(self, batch: str, requester: str) -> Batch:
         """A batch of whoever began it; the region sees all. Raise NotFound."""
-        with self._ledger.database.read() as cursor:
-            found = batches.find(cursor, self._ledger.schema, batch)
-        if found is None or (found.requester != requester and issuer_kind(requester) != "region"):
+        record = self._records.find(batch)
+        if record is None or (record.requester != requester and issuer_kind(requester) != "region"):
             raise NotFound("no such batch, or not yours to see")
-        return found
+        return record
 
     def progress(self, batch: str) -> Progress:
-        """How far it has come."""
-        with self._ledger.database.read() as cursor:
-            return batches.progress(cursor, self._ledger.schema, batch)
+        """The items of a batch by state: how far it has come."""
+        return self._records.progress(batch)
 
     def items(self, batch: str, state: str, after: int = 0, limit: int = _PAGE) -> list[Item]:
         """Items in a state (waiting, issued, refused), by number."""
-        with self._ledger.database.read() as cursor:
-            return batches.items(cursor, self._ledger.schema, batch, state, after, limit)
+        return self._records.items(batch, state, after, limit)
 
     # -- issuing --------------------------------------------------------------------------------------
 
@@ -126,20 +124,21 @@ class Batches:
 
     def _step(self) -> bool:
         """Issue the next few proofs of a batch, the batches taking turns; whether there was anything to do."""
-        with self._ledger.database.read() as cursor:
-            waiting = batches.unfinished(cursor, self._ledger.schema)
+        waiting = self._records.unfinished()
         if not waiting:
             return False
         self._turn += 1
         batch = waiting[self._turn % len(waiting)]
-        self._settle(batch, [])  # of a step that was cut short, what is in the log
+        self._records.settle(batch.id, [])  # of a step that was cut short, what is in the log
         items = self.items(batch.id, "waiting", limit=ISSUED_AT_ONCE)
         request = msgspec.json.decode(batch.request, type=Request)
         allowed = [item for item in items if self._may(batch.requester, item.volunteer)]
         issued = self._issue([Ask(item.volunteer, request, None, item.proof) for item in allowed])
         refused = [(item.number, "not registered by whoever asks") for item in items if item not in allowed]
-        refused += [(item.number, one.problem.detail) for item, one in zip(allowed, issued, strict=True) if one.problem]
-        self._settle(batch, refused)
+        refused += [
+            (item.number, answer.problem.detail) for item, answer in zip(allowed, issued, strict=True) if answer.problem
+        ]
+        self._records.settle(batch.id, refused)
         return True
 
     def _issue(self, asks: Sequence[Ask]) -> list[Issued]:
@@ -150,10 +149,6 @@ class Batches:
             if len(asks) == 1:
                 return [Issued(problem=error)]
         return [issued for ask in asks for issued in self._issue([ask])]
-
-    def _settle(self, batch: Batch, refused: Sequence[tuple[int, str]]) -> None:
-        with self._ledger.database.transaction() as cursor:
-            batches.settle(cursor, self._ledger.schema, batch.id, refused)
 
     def _may(self, requester: str, volunteer: str) -> bool:
         return may_ask(self._ledger.record(Volunteer, volunteer), requester)
@@ -198,8 +193,8 @@ class Batches:
 
     def _render(self, item: Item) -> tuple[Item, bytes | None, str | None]:
         try:
-            found = self._proving.finished(item.proof)
-            return item, self._certificate(found), model.decode(found.credential).name_of_holder
+            finished = self._handing_out.finished(item.proof)
+            return item, self._certificate(finished), model.decode(finished.credential).name_of_holder
         except NotFound:  # erased while the others were made
             return item, None, None
 
@@ -211,7 +206,7 @@ class Batches:
 
 
 class _Sink(io.RawIOBase):
-    """Takes what a ZIP is written to, for whoever sends it on."""
+    """Holds the bytes of a ZIP that is being written, until they are sent on."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -227,7 +222,7 @@ class _Sink(io.RawIOBase):
         return len(piece)
 
     def take(self) -> bytes:
-        """What was written since."""
+        """Take out the bytes that were written since."""
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from api.service.region import Region
 from api.wording import verdicts
+from ledger.app.proof_records import KeptProof
 from ledger.credentials import model
 from ledger.credentials.checking import verify
 from ledger.credentials.checking.steps import CODES
@@ -21,9 +23,6 @@ from ledger.federation.members import Federation
 from ledger.federation.trust_bundle import Trust
 from ledger.ids import check_uuid, format_time, parse_list_name
 from ledger.limits import CHECKS_AT_ONCE, NAME_GUESSES_MAX, TRUST_BUNDLE_SECONDS
-
-if TYPE_CHECKING:
-    from api.service.region import Region
 
 _DAY: Final = 24 * 3600
 _HOUR: Final = 3600
@@ -54,7 +53,7 @@ class ShownProof:
 
 
 class Checking:
-    """What a server knows to check proofs with, over all its regions."""
+    """Checks proofs with all that a server knows of its regions: keys, status lists, revocations."""
 
     def __init__(self, regions: Mapping[str, Region], key: SigningKey | None) -> None:
         self._regions = regions
@@ -90,8 +89,8 @@ class Checking:
     def status_list(self, url: str) -> bytes | None:
         """A list of a region served here, by its address; None for any other address."""
         name = url.rpartition("/")[2]
-        found = parse_list_name(name)
-        region = self._regions.get(found.region) if found else None
+        parts = parse_list_name(name)
+        region = self._regions.get(parts.region) if parts else None
         if region is None or not region.issues or region.proofs.statuses.url(name) != url:
             return None
         try:
@@ -156,21 +155,24 @@ class Checking:
         """A proof by its UUID, as its page shows it; raise NotFound, or NotYet until a checkpoint covers it."""
         check_uuid(proof)
         for region in self._issuing():
-            record = region.proofs.proving.find(proof)
-            if record is None or record.format != "vc":
-                continue
-            try:
-                data = region.proofs.proving.finished(proof).credential
-            except NotFound:
-                return ShownProof(_erased(region, record), None, record.replaced_by, region, proof)
-            verdict = self.check_upload(data)
-            region.note_access(proof, "page", "", verdict.outcome)
-            return ShownProof(verdict, model.decode(data), record.replaced_by, region, proof)
+            kept = region.ledger.proofs.find(proof)
+            if kept is not None and kept.record.format == "vc":
+                return self._shown(region, kept)
         raise NotFound("no such proof")
+
+    def _shown(self, region: Region, kept: KeptProof) -> ShownProof:
+        record = kept.record
+        try:
+            data = region.proofs.handing_out.hand_out(kept).credential
+        except NotFound:
+            return ShownProof(_erased(region, record), None, record.replaced_by, region, record.id)
+        verdict = self.check_upload(data)
+        region.note_access(record.id, "page", "", verdict.outcome)
+        return ShownProof(verdict, model.decode(data), record.replaced_by, region, record.id)
 
 
 def _erased(region: Region, record: Proof) -> Verdict:
-    """Of a proof whose contents were erased: nothing is left to check but that it was revoked with them."""
+    """The verdict on a proof whose contents were erased: only its revocation is left to check."""
     revoked = record.revoked is not None
     steps = tuple(
         Step(number=number, code=code, result=Result.FAILED if revoked and code == "status" else Result.SKIPPED)

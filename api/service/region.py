@@ -12,7 +12,8 @@ from msgspec import UNSET
 from api.deployment.data_folder import Deployment, ProofKeys
 from api.peers.exchange import Exchange
 from api.service.batches import Batches
-from api.service.proving import Finished, Proving
+from api.service.handing_out import Finished, HandingOut
+from api.service.proving import Proving
 from api.service.publishing import Publishing
 from api.service.revoking import Watching
 from api.service.status_lists import StatusLists
@@ -45,6 +46,7 @@ class Proofs:
     """What a region needs to issue proofs of service and to keep them true."""
 
     proving: Proving
+    handing_out: HandingOut
     statuses: StatusLists
     watching: Watching
     batches: Batches
@@ -77,13 +79,14 @@ class Region:
         self._proofs = None if keys is None else self._open_proofs(deployment, keys)
 
     def _open_proofs(self, deployment: Deployment, keys: ProofKeys) -> Proofs:
-        issuing = deployment.region_keys(self.code).issuing
-        proving = Proving(self.ledger, self.committer, self.publisher, self._statements, issuing, keys)
+        proving = Proving(self.exchange.desk.issuer, self._statements, keys)
+        handing_out = HandingOut(self.ledger, proving, self.publisher, self._statements)
         return Proofs(
             proving,
+            handing_out,
             StatusLists(self.ledger, keys),
-            Watching(self.ledger, self.runner, proving),
-            Batches(self.ledger, proving, self.print_certificate, self.note_access),
+            Watching(self.ledger, self.runner, proving, self._statements),
+            Batches(self.ledger, proving, handing_out, self.print_certificate, self.note_access),
         )
 
     @property
@@ -106,7 +109,7 @@ class Region:
 
     def certificate(self, proof: str) -> bytes:
         """The certificate of a proof, PDF/A-3b; the same bytes whenever it is rendered, but for a PAdES signature."""
-        return self.print_certificate(self.proofs.proving.finished(proof))
+        return self.print_certificate(self.proofs.handing_out.finished(proof))
 
     def print_certificate(self, finished: Finished) -> bytes:
         """The certificate of a finished credential, with the region's seal, and signed, where it has what it takes."""

@@ -6,14 +6,24 @@ import logging
 import threading
 from typing import Final, cast
 
+import msgspec
+from msgspec import UNSET
+
 from api.service.proving import Proving
 from ledger.app.ledger import Ledger
-from ledger.domain.state import Volunteer
+from ledger.credentials import holdings, model
+from ledger.credentials.holdings import Holding
+from ledger.domain.deadlines import local_day
+from ledger.domain.state import Proof, Volunteer
 from ledger.errors import LedgerError, NotFound, Refused, Unavailable
 from ledger.events.proofs import RevocationReason
-from ledger.store import proofs
+from ledger.schemes import scheme
 from ledger.store.postgres.database import DatabaseError
+from ledger.store.vault import Held
+from projections import snapshot
 from projections.engine import Runner
+from projections.snapshot import Snapshot
+from projections.statements import Stated, Statements
 
 logger = logging.getLogger("yongzhi.proofs")
 
@@ -28,8 +38,9 @@ class Watching:
     do no harm: a proof is revoked once, whoever is first.
     """
 
-    def __init__(self, ledger: Ledger, runner: Runner, proving: Proving) -> None:
+    def __init__(self, ledger: Ledger, runner: Runner, proving: Proving, statements: Statements) -> None:
         self._ledger = ledger
+        self._statements = statements
         self._runner = runner
         self._proving = proving
         self._looked = (0, 0)
@@ -63,11 +74,10 @@ class Watching:
         issued, applied = self._ledger.head().size, self._runner.position
         if (applied, issued) == self._looked:
             return False
-        totals = self._runner.projection
-        with totals.read() as cursor:
-            found = proofs.suspects(cursor, self._ledger.schema, totals.schema, *self._looked)
+        with snapshot.taken(self._statements) as now:
+            suspects = now.suspects(*self._looked)
         self.failure = None
-        for proof in dict.fromkeys([*self._again, *found]):
+        for proof in dict.fromkeys([*self._again, *suspects]):
             if self._stopping.is_set():
                 return True
             self._try_to_compare(proof)
@@ -93,29 +103,65 @@ class Watching:
             self._again.discard(proof)
 
     def _compare(self, proof: str) -> None:
-        if self._proving.record(proof).revoked is not None:
-            return
         try:
-            holds, seen = self._proving.still_holds(proof)
+            reason, seen = self._finding(self._ledger.proofs.held(proof))
         except NotFound:
             return  # erased meanwhile, and revoked with that
-        if not holds:
-            reason = self._reason(proof)
+        if reason is None:
+            self._ledger.proofs.mark_seen(proof, seen)
+        else:
             logger.info("proof revoked", extra={"region": self._ledger.region, "code": reason})
             self._proving.revoke(proof, reason)
-            return
-        with self._ledger.database.transaction() as cursor:
-            proofs.mark_seen(cursor, self._ledger.schema, proof, seen)
 
-    def _reason(self, proof: str) -> RevocationReason:
-        """What happened to the record: the strongest of disclaimed, withdrawn, corrected."""
-        holding = self._proving.holding(proof)
-        if isinstance(holding.of, str) and (parent := self._proving.record(holding.of)).revoked is not None:
-            return cast(RevocationReason, parent.reason)
-        volunteer = self._ledger.record(Volunteer, holding.volunteer)
-        if volunteer is not None and volunteer.status == "disclaimed":
-            return "disclaimed"
-        person = holding.volunteer if volunteer is None else volunteer.alias_of or volunteer.id
-        with self._ledger.database.read() as cursor:
-            withdrawn = proofs.any_withdrawn(cursor, self._ledger.schema, person, holding.entries)
-        return "withdrawn" if withdrawn else "corrected"
+    def _finding(self, held: Held) -> tuple[RevocationReason | None, int]:
+        """The reason to revoke a proof, if there is one, and how many events that takes into account."""
+        holding = holdings.decode(held.holding)
+        with snapshot.taken(self._statements) as now:
+            stated = now.state(holding.volunteer, holding.request, holding.entries)
+            record = now.record(Proof, held.proof)
+            if record is None or record.revoked is not None or still_holds(now, held, holding, stated):
+                return None, stated.seen
+            return _reason(now, holding), stated.seen
+
+
+def still_holds(now: Snapshot, held: Held, holding: Holding, stated: Stated) -> bool:
+    """Whether the record still says what the proof says, given what it states now."""
+    if _revocation(now, holding) is not None:
+        return False
+    statement = holding.statement
+    if isinstance(star := statement.star, model.StarLevel):
+        # By the scheme that was stated and as of that day: a new year, or a new scheme, breaks no proof.
+        day = _stated_on(now, held, holding)
+        recognised = now.recognise(holding.volunteer, day, scheme.find(star.scheme))
+        if (recognised.level, recognised.minutes) < (star.level, star.minutes):
+            return False
+    if isinstance(statement, model.ServiceStatement):
+        return msgspec.structs.replace(statement, star=UNSET) == stated.statement
+    return True
+
+
+def _revocation(now: Snapshot, holding: Holding) -> RevocationReason | None:
+    """The reason why the credential of a token was revoked, if it was."""
+    parent = now.record(Proof, holding.of) if isinstance(holding.of, str) else None
+    return None if parent is None or parent.revoked is None else cast(RevocationReason, parent.reason)
+
+
+def _stated_on(now: Snapshot, held: Held, holding: Holding) -> str:
+    """The day, YYYY-MM-DD, as of which a star level was stated; of a token, that of its credential."""
+    if isinstance(holding.statement, model.StarStatement):
+        return holding.statement.day
+    event_id = now.issuing_event(holding.of) if isinstance(holding.of, str) else held.event_id
+    if event_id is None:
+        raise NotFound("what was kept of the credential was erased")
+    return local_day(now.recorded_at(event_id)).isoformat()
+
+
+def _reason(now: Snapshot, holding: Holding) -> RevocationReason:
+    """The change that the record underwent: the strongest of disclaimed, withdrawn, corrected."""
+    if (fallen := _revocation(now, holding)) is not None:
+        return fallen
+    volunteer = now.record(Volunteer, holding.volunteer)
+    if volunteer is not None and volunteer.status == "disclaimed":
+        return "disclaimed"
+    person = holding.volunteer if volunteer is None else volunteer.alias_of or volunteer.id
+    return "withdrawn" if now.any_withdrawn(person, holding.entries) else "corrected"

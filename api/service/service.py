@@ -1,4 +1,4 @@
-"""What one server process runs: for every region a committing thread, a publishing thread, projections."""
+"""One server process: for every region a committing thread, a publishing thread, projections."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from api.deployment.data_folder import Deployment
 from api.peers.exchange import Exchange
-from api.service.checking import Checking, ShownProof
+from api.service.checking import Checking
 from api.service.metrics import Metrics
 from api.service.region import Region
-from ledger.credentials.checking.verdict import Verdict
-from ledger.credentials.sd_jwt.token import Binding
 from ledger.errors import LedgerError, NotFound
-from ledger.federation.trust_bundle import Trust
 from ledger.limits import MESSAGES_AT_ONCE
 from ledger.store.postgres.database import DatabaseError
 
@@ -45,34 +42,16 @@ class Service:
         except KeyError:
             raise NotFound(f"region {code!r:.20} is not served here") from None
 
-    # What pages and verifying routes ask for, in the names under which they ask.
-
-    def trust(self) -> Trust:
-        """See `Checking.trust`."""
-        return self.checking.trust()
-
-    def status_list(self, url: str) -> bytes | None:
-        """See `Checking.status_list`."""
-        return self.checking.status_list(url)
-
-    def check_upload(self, data: bytes, binding: Binding | None = None) -> Verdict:
-        """See `Checking.check_upload`."""
-        return self.checking.check_upload(data, binding)
-
-    def shown_proof(self, proof_id: str) -> ShownProof:
-        """See `Checking.shown_proof`."""
-        return self.checking.shown_proof(proof_id)
-
     def failures(self) -> dict[str, str]:
-        """What does not work, by part; empty when everything does."""
-        found = {}
+        """The parts that do not work, and why; empty when all do."""
+        failures = {}
         for region in self.regions.values():
-            found.update(region.failures())
+            failures.update(region.failures())
         try:
             self.deployment.database.check()
         except (LedgerError, DatabaseError):
-            found["database"] = "out of reach"
-        return found
+            failures["database"] = "out of reach"
+        return failures
 
     def observe(self) -> None:
         """Bring the gauges up to date."""
@@ -88,10 +67,10 @@ class Service:
 
     def _observe_messages(self, region: Region) -> None:
         now = region.ledger.now()
-        for one in region.exchange.waiting():
-            age = now - one.oldest // 1000 if one.number else 0
-            self.metrics.messages.labels(region.code, one.box, one.state).set(one.number)
-            self.metrics.message_age.labels(region.code, one.box, one.state).set(max(age, 0))
+        for queue in region.exchange.waiting():
+            age = now - queue.oldest // 1000 if queue.number else 0
+            self.metrics.messages.labels(region.code, queue.box, queue.state).set(queue.number)
+            self.metrics.message_age.labels(region.code, queue.box, queue.state).set(max(age, 0))
 
     def close(self) -> None:
         """Answer what is queued, then stop every thread."""

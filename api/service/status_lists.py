@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import secrets
 import threading
-from collections.abc import Iterator
-from typing import Final
+from typing import Final, Protocol
 
 from api.deployment.data_folder import ProofKeys
 from ledger.app.ledger import Ledger
+from ledger.app.status_records import StatusRecords
 from ledger.credentials import status_list
 from ledger.credentials.sd_jwt import token_status
 from ledger.domain.state import Region
 from ledger.errors import NotFound
+from ledger.events.proofs import StatusIndex
 from ledger.ids import parse_list_name
 from ledger.limits import STATUS_LIST_SECONDS, STATUS_LIST_SIZE, SUBMISSION_EVENTS_MAX
-from ledger.store import log, proofs
-from ledger.store.postgres.database import Cursor
 
 _DAY: Final = 24 * 3600
 _LATELY: Final = 2 * SUBMISSION_EVENTS_MAX
@@ -28,6 +26,7 @@ class StatusLists:
 
     def __init__(self, ledger: Ledger, keys: ProofKeys) -> None:
         self._ledger = ledger
+        self._records = StatusRecords(ledger.database, ledger.schema)
         self._keys = keys
         self._lock = threading.Lock()
         self._made: dict[str, tuple[tuple[int, int, bool], bytes]] = {}
@@ -38,34 +37,24 @@ class StatusLists:
 
     def names(self) -> list[str]:
         """Every list in which an index was given out, and the first of each kind even before."""
-        with self._ledger.database.read() as cursor:
-            return [name for kind in ("", "t") for name in self._names(cursor, kind)]
-
-    def _names(self, cursor: Cursor, kind: str) -> Iterator[str]:
-        for number in itertools.count(1):
-            name = f"{self._ledger.region}-{kind}{number}"
-            if number > 1 and not proofs.is_begun(cursor, self._ledger.schema, name):
-                return
-            yield name
+        return self._records.names(self._ledger.region)
 
     def get(self, name: str) -> bytes:
         """The list as it is now; raise NotFound for a list that was never begun."""
-        found = parse_list_name(name)
-        if found is None or found.region != self._ledger.region or name not in self.names():
+        parts = parse_list_name(name)
+        if parts is None or parts.region != self._ledger.region or name not in self.names():
             raise NotFound("no such status list")
         closed, since = self._closed()
-        with self._ledger.database.read() as cursor:
-            revoked, last = proofs.list_state(cursor, self._ledger.schema, name)
-            dates = [row.recorded_at for row in log.read_positions(cursor, self._ledger.schema, [last])]
+        revoked, last, at = self._records.state(name)
         if not closed:
             now = self._ledger.now()
-            since = max([now - now % _DAY, *dates])
+            since = max(now - now % _DAY, at)
         version = (last, since, closed)
         with self._lock:
             made = self._made.get(name)
             if made is None or made[0] != version:
                 until = None if closed else since + STATUS_LIST_SECONDS
-                made = self._made[name] = (version, self._make(name, found.tokens, revoked, since, until))
+                made = self._made[name] = (version, self._make(name, parts.tokens, revoked, since, until))
         return made[1]
 
     def _closed(self) -> tuple[bool, int]:
@@ -81,34 +70,45 @@ class StatusLists:
         return status_list.make(self.url(name), self._keys.credential, revoked, since, until)
 
 
-class Indexes:
-    """Gives out random indexes of status lists, none twice; a list is left when half of it is given out."""
+class Given(Protocol):
+    """Tells which indexes of status lists were given to proofs."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._lists: dict[str, tuple[int, int]] = {}
-        """By kind: the number of the list at hand, and how many of its indexes may have been given out."""
+    def is_taken(self, listed: str, index: int) -> bool:
+        """Whether an index of a list was."""
+
+    def count_in(self, listed: str) -> int:
+        """How many indexes of a list were."""
+
+
+class Indexes:
+    """Gives out random indexes of one kind of status lists, none twice; a list is left when half of it is given out.
+
+    The kind is `vc` or `sd-jwt`.
+    """
+
+    def __init__(self, region: str, kind: str) -> None:
+        self.kind = kind
+        self._prefix = f"{region}-{'t' if kind == 'sd-jwt' else ''}"
+        self._list = (1, STATUS_LIST_SIZE)
+        """The number of the list at hand, and how many of its indexes may have been given out."""
         self._taken: set[tuple[str, int]] = set()
         """Those lately given out here; whether one is free is decided under the head's lock, once more."""
         self._lock = threading.Lock()
 
-    def take(self, kind: str) -> tuple[str, int]:
-        """A list for `vc` or `sd-jwt`, and an index of it that tells of nothing yet."""
-        with self._lock, self._ledger.database.read() as cursor:
-            number, given = self._lists.get(kind, (1, STATUS_LIST_SIZE))
-            while given >= STATUS_LIST_SIZE // 2:
+    def take(self, given: Given) -> StatusIndex:
+        """A list, and an index of it that tells of nothing yet."""
+        with self._lock:
+            number, count = self._list
+            while count >= STATUS_LIST_SIZE // 2:
                 # Counted in the table only when the list seems full: what was refused has used up no index.
-                given = proofs.count_in(cursor, self._ledger.schema, self._name(kind, number))
-                number += given >= STATUS_LIST_SIZE // 2
-            listed = self._name(kind, number)
+                count = given.count_in(f"{self._prefix}{number}")
+                number += count >= STATUS_LIST_SIZE // 2
+            listed = f"{self._prefix}{number}"
             index = secrets.randbelow(STATUS_LIST_SIZE)
-            while (listed, index) in self._taken or proofs.is_taken(cursor, self._ledger.schema, listed, index):
+            while (listed, index) in self._taken or given.is_taken(listed, index):
                 index = secrets.randbelow(STATUS_LIST_SIZE)
             if len(self._taken) > _LATELY:
                 self._taken.clear()
             self._taken.add((listed, index))
-            self._lists[kind] = number, given + 1
-        return listed, index
-
-    def _name(self, kind: str, number: int) -> str:
-        return f"{self._ledger.region}-{'t' if kind == 'sd-jwt' else ''}{number}"
+            self._list = number, count + 1
+        return StatusIndex(list=listed, index=index)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ledger.app.arrivals import Arrivals, Brought
 from ledger.credentials import holdings
+from ledger.crypto.keys import VerifyingKey
 from ledger.domain import rules
 from ledger.domain.rule import Violation
 from ledger.domain.state import KeyRecord, Moment, Need, State
@@ -79,11 +80,26 @@ def prepare(data: bytes, region: str, origin: str, find_key: FindKey, claim_secr
     """
     submission = open_submission(data, region, origin)
     submission.verify(find_key)
-    found = _Private()
+    return complete(submission, claim_secret)
+
+
+def prepare_own(submission: Submission, key: VerifyingKey, find_key: FindKey, claim_secret: bytes) -> Prepared:
+    """The same of a submission that was signed in this process a moment ago: its signature is not verified again.
+
+    Raises Untrusted unless `key`, which signed it, is the key that a signature would be verified with.
+    """
+    if submission.key(find_key) != key:
+        raise Untrusted(f"the key {key.id} of {key.name} in this ledger is another one")
+    return complete(submission, claim_secret)
+
+
+def complete(submission: Submission, claim_secret: bytes) -> Prepared:
+    """Open the private details of a submission whose signature holds; raise Refused as `prepare` does."""
+    opened = _Private()
     for index, signed in enumerate(submission.events):
-        found.take(index, signed, submission.private, claim_secret)
+        opened.take(index, signed, submission.private, claim_secret)
     committed = {signed.event.id for signed in submission.events if _commits(signed)}
-    problems = found.problems + [
+    problems = opened.problems + [
         Problem(
             index=None,
             id=name,
@@ -95,7 +111,7 @@ def prepare(data: bytes, region: str, origin: str, find_key: FindKey, claim_secr
     ]
     if problems:
         raise Refused(problems)
-    return Prepared(submission, tuple(found.private), found.claims, tuple(found.held), tuple(found.missing))
+    return Prepared(submission, tuple(opened.private), opened.claims, tuple(opened.held), tuple(opened.missing))
 
 
 def _commits(signed: SignedEvent) -> str | None:

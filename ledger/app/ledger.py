@@ -13,11 +13,12 @@ from eventsourcing.domain import DomainEventProtocol
 from eventsourcing.persistence import InfrastructureFactory, Mapper, StoredEvent
 from eventsourcing.utils import Environment
 
-from ledger.app.intake import Accepted, Batch, Prepared, foreign_claim, prepare
+from ledger.app.intake import Accepted, Batch, Prepared, foreign_claim, prepare, prepare_own
 from ledger.app.reader import Reader
 from ledger.crypto.keys import VerifyingKey, parse_vkey
 from ledger.errors import Conflict, Corrupt, LedgerError, NotFound, Unavailable
 from ledger.events.body import AnyEvent, decode_event
+from ledger.events.submission import Submission
 from ledger.store import keys, log, proofs, vault
 from ledger.store.postgres.database import LOST, CommitUnknown, Database, IntegrityError
 from ledger.store.recorder import PostgresFactory
@@ -102,6 +103,10 @@ class Ledger(Reader, Application[str]):
     def prepare(self, data: bytes) -> Prepared:
         """Check a request as far as that needs no lock; see `ledger.app.intake.prepare`."""
         return prepare(data, self.region, self.origin, self._known_key, self._claim_secret)
+
+    def prepare_own(self, submission: Submission, key: VerifyingKey) -> Prepared:
+        """The same of a submission that this process has just signed; see `ledger.app.intake.prepare_own`."""
+        return prepare_own(submission, key, self._known_key, self._claim_secret)
 
     def claim(self, details: bytes, identity: str) -> str | None:
         """The claim on a person whose details came from another region; raise Invalid when they are not those."""

@@ -20,14 +20,14 @@ def salt() -> str:
     return encode_base64url(secrets.token_bytes(16))
 
 
-def common(issuer: str, ledger: str, subject: str) -> dict[str, Any]:
-    """The fields that every event has, for a new one made now."""
+def common(issuer: str, ledger: str, subject: str, now: int | None = None) -> dict[str, Any]:
+    """The fields that every event has, for a new one made at a unix second, by default the present one."""
     return {
         "id": new_id(),
         "issuer": issuer,
         "ledger": ledger,
         "subject": subject,
-        "time": format_time(int(time.time())),
+        "time": format_time(int(time.time()) if now is None else now),
         "salt": salt(),
     }
 

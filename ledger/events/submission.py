@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
+from ledger.crypto import canonical
 from ledger.crypto.encoding import decode_base64, encode_base64
 from ledger.crypto.keys import SigningKey, VerifyingKey, parse_vkey
 from ledger.errors import Invalid, Problem, Refused, TooLarge, Untrusted
 from ledger.events.body import AnyEvent, decode_event
+from ledger.events.fields import Event
 from ledger.events.peers import VolunteerVisiting
 from ledger.events.registration import RegionEstablished, VolunteerRegistered
 from ledger.limits import SUBMISSION_BYTES_MAX, SUBMISSION_EVENTS_MAX
@@ -44,7 +46,7 @@ class SignedEvent:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionNote:
-    """What a submission's note says: who, to which log, how many events, and the root over them."""
+    """A submission's note: its issuer, the log it is addressed to, how many events, and the root over them."""
 
     note: notes.Note
     issuer: str
@@ -69,7 +71,7 @@ class Submission:
 
     @property
     def issuer(self) -> str:
-        """Who submits."""
+        """The issuer that submits."""
         return self.note.issuer
 
     @property
@@ -79,11 +81,15 @@ class Submission:
 
     def verify(self, find_key: FindKey) -> None:
         """Raise Untrusted unless a known key of the issuer, or the one it brings, signed the note."""
+        self.note.note.verify(self.key(find_key))
+
+    def key(self, find_key: FindKey) -> VerifyingKey:
+        """The key that has to have signed: the one that the submission brings, or a known one; raise Untrusted."""
         first = self.events[0].event
         key = own_key(first, self.issuer, self.key_id) or find_key(self.issuer, self.key_id)
         if key is None:
             raise Untrusted(f"{self.issuer} has no key {self.key_id} in this ledger")
-        self.note.note.verify(key)
+        return key
 
 
 def own_key(first: AnyEvent, issuer: str, key_id: str) -> VerifyingKey | None:
@@ -105,16 +111,54 @@ def root_of(commitments: Sequence[bytes]) -> bytes:
 
 def seal(bodies: Sequence[bytes], key: SigningKey, origin: str) -> str:
     """The signed note over canonical bodies addressed to the log of `origin`."""
-    if not 1 <= len(bodies) <= SUBMISSION_EVENTS_MAX:
+    return _sign([commitment_to(body) for body in bodies], key, origin)
+
+
+def _sign(commitments: Sequence[bytes], key: SigningKey, origin: str) -> str:
+    count = len(commitments)
+    if not 1 <= count <= SUBMISSION_EVENTS_MAX:
         raise Invalid(f"a submission holds 1 to {SUBMISSION_EVENTS_MAX} events")
-    root = encode_base64(root_of([commitment_to(body) for body in bodies]))
-    return notes.sign(f"{HEADER}\n{key.name}\n{origin}\n{len(bodies)}\n{root}\n", [key])
+    root = encode_base64(root_of(commitments))
+    return notes.sign(f"{HEADER}\n{key.name}\n{origin}\n{count}\n{root}\n", [key])
 
 
 def pack(note: str, bodies: Sequence[bytes], private: Mapping[str, bytes] | None = None) -> bytes:
     """The request: bodies and private details stand in it byte for byte."""
     raw = {name: msgspec.Raw(data) for name, data in (private or {}).items()}
     return msgspec.json.encode(_Envelope(note, [msgspec.Raw(body) for body in bodies], raw))
+
+
+def make_submission(
+    events: Sequence[Event], key: SigningKey, region: str, origin: str, private: Mapping[str, bytes] | None = None
+) -> Submission:
+    """Sign events for the ledger of `region`; equal to what it would open of the request made of them.
+
+    Every body is encoded once, and checked as a receiver checks it. Raises Invalid for an event that no receiver
+    would take, and what `open_submission` raises.
+    """
+    private = dict(private or {})
+    signed = tuple(_signed_event(canonical.write(event)) for event in events)
+    _check_places(signed, key.name, region)
+    text = _sign([event.commitment for event in signed], key, origin)
+    _check_size(text, signed, private)
+    return Submission(read_note(text), text, signed, private)
+
+
+def _check_places(signed: Sequence[SignedEvent], issuer: str, region: str) -> None:
+    seen: set[str] = set()
+    problems = [
+        problem for index, one in enumerate(signed) for problem in _misplaced(index, one.event, issuer, region, seen)
+    ]
+    if problems:
+        raise Refused(problems)
+
+
+def _check_size(note: str, events: Sequence[SignedEvent], private: Mapping[str, bytes]) -> None:
+    """Raise TooLarge for what would be too large a request: its frame, and what stands in that byte for byte."""
+    frame = pack(note, [b""] * len(events), dict.fromkeys(private, b""))
+    size = len(frame) + sum(len(event.body) for event in events) + sum(map(len, private.values()))
+    if size > SUBMISSION_BYTES_MAX:
+        raise _too_large()
 
 
 # -- the ledger's side --------------------------------------------------------------------------
@@ -127,14 +171,20 @@ def open_submission(data: bytes, region: str, origin: str) -> Submission:
     root is not that of the events) or bad events.
     """
     if len(data) > SUBMISSION_BYTES_MAX:
-        raise TooLarge(f"a submission over {SUBMISSION_BYTES_MAX} bytes")
+        raise _too_large()
     envelope = _open_envelope(data)
-    note = _open_note(envelope.note, origin, len(envelope.events))
-    signed = _open_events([bytes(raw) for raw in envelope.events], note.issuer, region)
-    if root_of([one.commitment for one in signed]) != note.root:
+    bodies = [bytes(raw) for raw in envelope.events]
+    _refuse_duplicate_keys(data, bodies)
+    note = _open_note(envelope.note, origin, len(bodies))
+    signed = _open_events(bodies, note.issuer, region)
+    if root_of([event.commitment for event in signed]) != note.root:
         raise _bad_note("root-mismatch", "the note's root is not the root over these events in this order")
     private = {name: bytes(raw) for name, raw in envelope.private.items()}
     return Submission(note, envelope.note, signed, private)
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"a submission over {SUBMISSION_BYTES_MAX} bytes")
 
 
 def _open_envelope(data: bytes) -> _Envelope:
@@ -146,15 +196,14 @@ def _open_envelope(data: bytes) -> _Envelope:
         raise Invalid("no events", "/events")
     if len(envelope.events) > SUBMISSION_EVENTS_MAX:
         raise TooLarge(f"{len(envelope.events)} events: a submission holds at most {SUBMISSION_EVENTS_MAX}")
-    _refuse_duplicate_keys(data, envelope.events)
     return envelope
 
 
-def _refuse_duplicate_keys(data: bytes, bodies: Sequence[msgspec.Raw]) -> None:
+def _refuse_duplicate_keys(data: bytes, bodies: Sequence[bytes]) -> None:
     """Duplicate keys of the envelope itself: read what is left of it when the events are cut out."""
     pieces, position = [], 0
     try:
-        for body in map(bytes, bodies):
+        for body in bodies:
             start = data.index(body, position)
             pieces.append(data[position:start])
             position = start + len(body)
@@ -209,21 +258,30 @@ def _open_events(bodies: Sequence[bytes], issuer: str, region: str) -> tuple[Sig
     seen: set[str] = set()
     for index, body in enumerate(bodies):
         try:
-            event = decode_event(body)
+            signed = _signed_event(body)
         except Invalid as error:
             problems.append(_problem(index, _readable_id(body), error))
             continue
-        if event.issuer != issuer:
-            problems.append(_at(index, event, "wrong-issuer", f"the note's issuer is {issuer}", "/issuer"))
-        if event.ledger != region:
-            problems.append(_at(index, event, "wrong-ledger", f"this is the ledger of {region}", "/ledger"))
-        if event.id in seen:
-            problems.append(_at(index, event, "duplicate-id", "the id stands twice in this submission", "/id"))
-        seen.add(event.id)
-        opened.append(SignedEvent(body, event, commitment_to(body)))
+        problems += _misplaced(index, signed.event, issuer, region, seen)
+        opened.append(signed)
     if problems:
         raise Refused(problems)
     return tuple(opened)
+
+
+def _signed_event(body: bytes) -> SignedEvent:
+    return SignedEvent(body, decode_event(body), commitment_to(body))
+
+
+def _misplaced(index: int, event: AnyEvent, issuer: str, region: str, seen: set[str]) -> Iterator[Problem]:
+    """Tell why an event does not belong in this submission; its id is added to those seen in it."""
+    if event.issuer != issuer:
+        yield _at(index, event, "wrong-issuer", f"the note's issuer is {issuer}", "/issuer")
+    if event.ledger != region:
+        yield _at(index, event, "wrong-ledger", f"this is the ledger of {region}", "/ledger")
+    if event.id in seen:
+        yield _at(index, event, "duplicate-id", "the id stands twice in this submission", "/id")
+    seen.add(event.id)
 
 
 def _problem(index: int, event_id: str | None, error: Invalid) -> Problem:
@@ -237,7 +295,7 @@ def _at(index: int, event: AnyEvent, code: str, detail: str, pointer: str) -> Pr
 def _readable_id(body: bytes) -> str | None:
     """The id of a body that was refused, if it can be read, to name the event in the answer."""
     try:
-        found = msgspec.json.decode(body)["id"]
+        event_id = msgspec.json.decode(body)["id"]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError, KeyError):
         return None
-    return found if isinstance(found, str) and len(found) <= 36 else None
+    return event_id if isinstance(event_id, str) and len(event_id) <= 36 else None

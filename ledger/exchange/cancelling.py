@@ -22,7 +22,7 @@ def withdraw(desk: Desk, transfer: str) -> Accepted:
         raise NotFound(f"no transfer {transfer} here")
     if found.state != "requested":
         raise Conflict(f"the transfer is {found.state}: an offer is cancelled with the other side's proof alone")
-    return desk.issue(TransferCancelled(**desk.common(f"transfer:{transfer}"), volunteer=found.volunteer))
+    return desk.issuer.issue(TransferCancelled(**desk.issuer.common(f"transfer:{transfer}"), volunteer=found.volunteer))
 
 
 def cancel(desk: Desk, transfer: str, trust: Trust, lines: Iterable[bytes]) -> Accepted:
@@ -45,10 +45,10 @@ def cancel(desk: Desk, transfer: str, trust: Trust, lines: Iterable[bytes]) -> A
             raise Conflict(f"the record was accepted at position {position} before the log ended")
     federation = trust.federation
     made = TransferCancelled(
-        **desk.common(f"transfer:{transfer}"),
+        **desk.issuer.common(f"transfer:{transfer}"),
         volunteer=found.volunteer,
         closure=Closure(
             federation=federation.name, serial=federation.serial, size=last.size, root=encode_base64url(last.root)
         ),
     )
-    return desk.issue(made, Brought(sender=found.peer))
+    return desk.issuer.issue(made, Brought(sender=found.peer))

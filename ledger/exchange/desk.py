@@ -1,28 +1,18 @@
-"""What every step of an exchange needs of its region: verified reading of others, proven reading of itself, issuing."""
+"""The desk of a region: reads others verified, reads itself with proof, and has the hand that issues."""
 
 from __future__ import annotations
 
 import contextlib
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from ledger.app.arrivals import Brought
-from ledger.app.intake import Accepted, Prepared
-from ledger.app.ledger import Ledger
-from ledger.crypto.encoding import encode_base64url
-from ledger.crypto.keys import SigningKey, VerifyingKey, parse_vkey
+from ledger.app.issuer import Issuer
+from ledger.crypto.keys import VerifyingKey, parse_vkey
 from ledger.domain.state import Need, Peer, Region, State
-from ledger.errors import LedgerError, NotYet, Unavailable
-from ledger.events.body import encode_event
-from ledger.events.fields import Event
-from ledger.events.submission import pack, seal
+from ledger.errors import NotYet, Unavailable
 from ledger.evidence.evidence import Checker, Evidence
 from ledger.exchange.manifest import Proofs
 from ledger.exchange.peer_watch import Report, Watch
 from ledger.federation.trust_bundle import Trust
-from ledger.ids import format_time, new_id
 from ledger.store import decisions
 from ledger.store.exchange.prover import Prover, SubmissionTrees
 from ledger.tlog import notes
@@ -30,39 +20,34 @@ from ledger.tlog.checkpoint import parse_checkpoint
 
 Federation = Callable[[], Trust | None]
 """The federation that is installed, if one is."""
-Submit = Callable[[Prepared], Accepted]
-"""Commits one prepared submission; raises what became of it otherwise."""
 
 
 class Desk:
-    """One region's ledger with the key by which it issues. Safe to share between threads."""
+    """One region's ledger and what issues in its name, among its peers. Safe to share between threads."""
 
     def __init__(
         self,
-        ledger: Ledger,
-        issuing: SigningKey,
+        issuer: Issuer,
         checkpoint: Callable[[], str | None],
-        submit: Submit | None = None,
         trees: SubmissionTrees | None = None,
         trust: Federation = lambda: None,
         report: Report = lambda kind, data: None,
     ) -> None:
-        self.ledger = ledger
-        self._issuing = issuing
+        self.issuer = issuer
+        self.ledger = ledger = issuer.ledger
         self._checkpoint = checkpoint
-        self._submit = submit or self._commit
         self._trees = trees or SubmissionTrees()
         self.trust = trust
         self.watch = Watch(ledger.database, ledger.schema, ledger.origin, report)
 
     @property
     def code(self) -> str:
-        """Of the region."""
+        """The code of the region."""
         return self.ledger.region
 
     @property
     def origin(self) -> str:
-        """Name of its log."""
+        """The name of its log."""
         return self.ledger.origin
 
     # -- reading others -------------------------------------------------------------------------------
@@ -70,12 +55,12 @@ class Desk:
     def log_keys(self, origin: str) -> Sequence[VerifyingKey]:
         """The keys trusted for a log: those of recognised peers, and the own one for events that come back."""
         if origin == self.origin:
-            found = self.ledger.record(Region, f"region:{self.code}")
-            return [] if found is None else [parse_vkey(found.log_key)]
+            region = self.ledger.record(Region, f"region:{self.code}")
+            return [] if region is None else [parse_vkey(region.log_key)]
         return [parse_vkey(peer.log_key) for peer in self.peers(origin)]
 
     def peers(self, origin: str) -> list[Peer]:
-        """What is recognised of a log now."""
+        """The keys of a log that are recognised now."""
         state = State()
         with self.ledger.database.read() as cursor:
             decisions.load(cursor, self.ledger.schema, [Need(Peer, group=origin)], state)
@@ -101,7 +86,7 @@ class Desk:
 
     @contextlib.contextmanager
     def proofs(self) -> Iterator[tuple[Proofs, int]]:
-        """What proves the events of this ledger to others, and how many the published checkpoint covers."""
+        """Proofs of this ledger's events for others, and how many events the published checkpoint covers."""
         note = self._checkpoint()
         if note is None:
             raise NotYet("no checkpoint is published yet")
@@ -113,43 +98,11 @@ class Desk:
     def check_whole(self) -> None:
         """Raise Unavailable while less is stored than was signed: the database is older than the last checkpoint.
 
-        What were taken then would stand where something lost stood, or be lost itself once that is put back.
+        An event taken then would stand in the place of a lost one, or be lost itself once that one is restored.
         """
         note = self._checkpoint()
         if note is not None and (stored := self.ledger.head().size) < _size(note):
             raise Unavailable(f"{_size(note)} events were signed and {stored} are stored, so nothing is exchanged")
-
-    # -- issuing --------------------------------------------------------------------------------------
-
-    def common(self, subject: str) -> dict[str, Any]:
-        """The fields that every event of the region has, for one made now."""
-        return {
-            "id": new_id(),
-            "issuer": self._issuing.name,
-            "ledger": self.code,
-            "subject": subject,
-            "time": format_time(self.ledger.now()),
-            "salt": encode_base64url(secrets.token_bytes(16)),
-        }
-
-    def issue(
-        self, event: Event, brought: Brought | None = None, private: Mapping[str, bytes] | None = None
-    ) -> Accepted:
-        """Sign and submit an event of the region with what it relies on; raises what is wrong with it."""
-        body = encode_event(event)
-        prepared = self.ledger.prepare(pack(seal([body], self._issuing, self.origin), [body], private))
-        return self._submit(replace(prepared, brought={event.id: brought} if brought else {}))
-
-    def issue_all(self, made: Sequence[Event]) -> Accepted:
-        """Sign and submit events of the region that rely on nothing but its own log, all or none."""
-        bodies = [encode_event(event) for event in made]
-        return self._submit(self.ledger.prepare(pack(seal(bodies, self._issuing, self.origin), bodies)))
-
-    def _commit(self, prepared: Prepared) -> Accepted:
-        (answer,) = self.ledger.commit([prepared])
-        if isinstance(answer, LedgerError):
-            raise answer
-        return answer
 
 
 def _size(note: str) -> int:

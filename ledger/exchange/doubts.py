@@ -35,7 +35,7 @@ def _say(desk: Desk, volunteers: Sequence[str] | None) -> int:
     with desk.ledger.database.read() as cursor:
         doubted = records.doubted(cursor, desk.ledger.schema, f"region:{desk.code}", SUBMISSION_EVENTS_MAX, volunteers)
     if doubted:
-        desk.issue_all(
-            [HoursDisputed(**desk.common(volunteer), entry=entry, reason=REASON) for volunteer, entry in doubted]
+        desk.issuer.issue_all(
+            [HoursDisputed(**desk.issuer.common(volunteer), entry=entry, reason=REASON) for volunteer, entry in doubted]
         )
     return len(doubted)

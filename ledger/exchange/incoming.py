@@ -143,11 +143,11 @@ def _receive(desk: Desk, message: Message, sender: str) -> Answer:
     if known is not None:
         return Answer("done", known)
     made = EntryReceived(
-        **desk.common(foreign.event.subject),
+        **desk.issuer.common(foreign.event.subject),
         event=cite(foreign),
         sender=sender,
     )
-    return Answer("done", desk.issue(made, message.brought(sender)).first)
+    return Answer("done", desk.issuer.issue(made, message.brought(sender)).first)
 
 
 def cite(foreign: Foreign) -> Cited:
@@ -163,8 +163,8 @@ def _end(desk: Desk, message: Message, event: Decision) -> Answer:
     if known is not None and known.state in ("closed", "cancelled"):
         return Answer("done", known.decided)
     kind = TransferClosed if isinstance(event, TransferAccepted) else TransferCancelled
-    made = kind(**desk.common(event.subject), volunteer=event.volunteer, outcome=cite(message.foreign))
-    return Answer("done", desk.issue(made, message.brought(event.ledger)).first)
+    made = kind(**desk.issuer.common(event.subject), volunteer=event.volunteer, outcome=cite(message.foreign))
+    return Answer("done", desk.issuer.issue(made, message.brought(event.ledger)).first)
 
 
 # -- the decision, at the destination -------------------------------------------------------------
@@ -226,7 +226,7 @@ def _decision(desk: Desk, message: Message) -> dict[str, Any]:
     offer = message.foreign.event
     assert isinstance(offer, TransferOffered)
     return {
-        **desk.common(offer.subject),
+        **desk.issuer.common(offer.subject),
         "volunteer": offer.volunteer,
         "home": offer.ledger,
         "basis": cite(message.foreign),
@@ -236,7 +236,7 @@ def _decision(desk: Desk, message: Message) -> dict[str, Any]:
 
 def _decline(desk: Desk, message: Message, event: Decision) -> Answer:
     try:
-        return Answer("done", desk.issue(event, message.brought(message.sender)).first)
+        return Answer("done", desk.issuer.issue(event, message.brought(message.sender)).first)
     except Refused as refused:
         return _refused(refused)
 
@@ -266,7 +266,7 @@ def _accept(desk: Desk, message: Message, received: bundles.Received) -> Answer:
         event = replace(event, joined=here, keys=keys)
     brought = message.brought(message.sender, *received.record, support=received.support)
     try:
-        return Answer("done", desk.issue(event, brought, {event.id: details} if details else None).first)
+        return Answer("done", desk.issuer.issue(event, brought, {event.id: details} if details else None).first)
     except Refused as refused:
         codes = {problem.code for problem in refused.problems}
         if codes & {"wrong-join"}:

@@ -38,9 +38,9 @@ def offer(desk: Desk, requested: Transfer, seconds: int = TRANSFER_OFFER_SECONDS
         record = manifest.collect_all(proofs.cursor, desk.ledger.schema, desk.origin, volunteer.id, size)
         keys = _keys(desk, proofs, record)
     details = _details(desk, volunteer.id)
-    return desk.issue(
+    return desk.issuer.issue(
         TransferOffered(
-            **desk.common(f"transfer:{requested.id}"),
+            **desk.issuer.common(f"transfer:{requested.id}"),
             volunteer=volunteer.id,
             aliases=record.ids[1:],
             to=requested.peer,

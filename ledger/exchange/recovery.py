@@ -90,7 +90,7 @@ def _announce(desk: Desk, trust: Trust, region: Region, file: RecordFile) -> Non
     assert isinstance(stated.event, RecordStated)
     now = desk.ledger.now()
     event = RecoveryAnnounced(
-        **desk.common(f"transfer:{new_id()}"),
+        **desk.issuer.common(f"transfer:{new_id()}"),
         volunteer=file.manifest.volunteer,
         aliases=file.manifest.aliases,
         home=region.region,
@@ -107,7 +107,7 @@ def _announce(desk: Desk, trust: Trust, region: Region, file: RecordFile) -> Non
         days=trust.recovery_days,
         quorum=trust.recovery_quorum(now, region.region, desk.code),
     )
-    desk.issue(event, Brought(sender=region.region, cited=(file.stated,), support=file.support))
+    desk.issuer.issue(event, Brought(sender=region.region, cited=(file.stated,), support=file.support))
 
 
 def _accept(desk: Desk, file: RecordFile, known: Transfer, answers: list[Message]) -> int:
@@ -117,7 +117,7 @@ def _accept(desk: Desk, file: RecordFile, known: Transfer, answers: list[Message
     ids = (file.manifest.volunteer, *file.manifest.aliases)
     keys = [key for name in ids for key in checker.valid_keys(file.manifest.origin, name, file.manifest.size)]
     event = TransferAccepted(
-        **desk.common(f"transfer:{known.id}"),
+        **desk.issuer.common(f"transfer:{known.id}"),
         volunteer=file.manifest.volunteer,
         aliases=file.manifest.aliases,
         home=known.peer,
@@ -138,7 +138,7 @@ def _accept(desk: Desk, file: RecordFile, known: Transfer, answers: list[Message
         support[verified[0].origin, verified[0].position] = verified
     told = tuple(answer.told for answer in answers)
     brought = Brought(sender=known.peer, cited=(file.stated, *told, *file.record), support=tuple(support.values()))
-    return desk.issue(event, brought).first
+    return desk.issuer.issue(event, brought).first
 
 
 def _answers(desk: Desk, known: Transfer) -> list[Message]:
@@ -175,11 +175,11 @@ def answer(desk: Desk, message: Message) -> Answer:
         raise NotYet("the federation that is installed here does not say that this log ended, and there")
     outcome = "endorsed" if may_endorse(_people(desk, announced), announced) else "objected"
     made = RecoveryAnswered(
-        **desk.common(announced.subject),
+        **desk.issuer.common(announced.subject),
         announcement=incoming.cite(message.foreign),
         outcome=outcome,  # type: ignore[arg-type]
     )
-    return Answer("done", desk.issue(made, message.brought(message.sender)).first)
+    return Answer("done", desk.issuer.issue(made, message.brought(message.sender)).first)
 
 
 def _answered(desk: Desk, message: Message) -> int | None:

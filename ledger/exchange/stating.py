@@ -43,7 +43,7 @@ def state(desk: Desk, volunteer: str, check_writable: Callable[[], None] = lambd
         record = manifest.collect_all(proofs.cursor, desk.ledger.schema, desk.origin, holder.id, size)
         last = _last(desk, proofs, holder.id)
     event = RecordStated(
-        **desk.common(holder.id),
+        **desk.issuer.common(holder.id),
         aliases=record.ids[1:],
         epoch=holder.epoch,
         size=size,
@@ -55,7 +55,7 @@ def state(desk: Desk, volunteer: str, check_writable: Callable[[], None] = lambd
     if last is not None and _said(last[0]) == _said(event):
         return last
     check_writable()
-    return event, desk.issue(event).first
+    return event, desk.issuer.issue(event).first
 
 
 def _said(event: RecordStated) -> tuple[object, ...]:

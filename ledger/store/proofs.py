@@ -64,6 +64,13 @@ def issued_since(cursor: Cursor, schema: str, volunteer: str, since: int) -> int
     return int(row[0]) if row else 0
 
 
+def issuing_event(cursor: Cursor, schema: str, proof: str) -> str | None:
+    """The id of the event that issued a proof; None when its holding was erased."""
+    cursor.execute(f"SELECT event_id FROM {schema}.holdings WHERE proof = %s", (proof,))
+    row = cursor.fetchone()
+    return None if row is None else str(row[0])
+
+
 def suspects(cursor: Cursor, schema: str, totals: str, changes: int, issued: int) -> list[str]:
     """Standing proofs whose volunteers' entries changed since they were last compared, or whose credential fell.
 
@@ -174,6 +181,7 @@ __all__ = [
     "is_begun",
     "is_taken",
     "issued_since",
+    "issuing_event",
     "list_state",
     "mark_seen",
     "note_access",

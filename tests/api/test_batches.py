@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from api.service import batches as batching
-from api.service import proving as issuing
 from ledger.events import submission
-from ledger.limits import BATCH_BYTES_MAX, BATCH_VOLUNTEERS_MAX, SUBMISSION_BYTES_MAX
+from ledger.limits import BATCH_BYTES_MAX, BATCH_VOLUNTEERS_MAX
 from tests.api.proving import CONSENT, YEAR, Holder, newcomer
 from tests.api.site import Site
 from tests.integration.waiting import eventually
@@ -89,7 +88,7 @@ def test_each_gets_a_proof_of_its_own_or_a_reason(proving, pupils):
         assert pdf == holder.part(one["proof"], "pdf")
         assert (row["name"], row["proof"]) == ("林小明", one["proof"])
         assert holder.statement(one["proof"]).minutes == 60 + pupils.index(holder)
-        assert str(proving.service.check_upload(pdf).outcome) == "valid"
+        assert str(proving.service.checking.check_upload(pdf).outcome) == "valid"
         seen = proving.json(f"proofs/{one['proof']}/accesses", holder.name)
         assert ("pdf", STATION) in {(access["action"], access["by"]) for access in seen}
 
@@ -131,16 +130,11 @@ def test_many_are_issued_a_few_at_a_time(proving, pupils, monkeypatch):
 
 def test_what_is_too_large_together_is_issued_apart(proving, pupils, monkeypatch):
     """A volunteer with much to state leaves no room for the others in one request."""
-    sizes = []
-
-    def pack(note: str, bodies: Any, private: Any) -> bytes:
-        sizes.append(len(bodies))
-        return submission.pack(note, bodies, private) + (b" " * SUBMISSION_BYTES_MAX if len(bodies) > 1 else b"")
-
-    monkeypatch.setattr(issuing, "pack", pack)
+    monkeypatch.setattr(submission, "SUBMISSION_BYTES_MAX", 10_000)  # each has some 5,000
     found = done(Holder(proving, STATION), [one.name for one in pupils])
     assert (found["issued"], found["refused"]) == (5, 0)
-    assert sizes == [5, 1, 1, 1, 1, 1]
+    newest = f"SELECT count FROM {proving.world.schema}.submissions ORDER BY first DESC LIMIT 5"
+    assert [count for (count,) in proving.world.query(newest)] == [1] * 5
 
 
 # -- who may --------------------------------------------------------------------------------------------

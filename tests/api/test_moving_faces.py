@@ -309,7 +309,7 @@ def test_a_proof_at_the_new_home_states_what_was_served_elsewhere(mover):
         (80, "江南街道志愿服务站", "助老（更正）"),
         (20, "江南街道志愿服务站", "河道巡护"),
     ]
-    assert mover.site.service.check_upload(json.dumps(data).encode()).outcome == "valid"
+    assert mover.site.service.checking.check_upload(json.dumps(data).encode()).outcome == "valid"
 
 
 def test_a_proof_at_the_new_home_falls_with_a_correction_from_the_old(mover):

@@ -31,7 +31,7 @@ def alone(database: Database, tmp_path: Path, by_hand: None) -> Iterator[Site]:
 
 
 def outcome(site: Site, data: bytes) -> str:
-    return str(site.service.check_upload(data).outcome)
+    return str(site.service.checking.check_upload(data).outcome)
 
 
 # -- a key that signed proofs is revoked ----------------------------------------------------------------

@@ -23,7 +23,7 @@ def proving(database: Database, tmp_path_factory: pytest.TempPathFactory, by_han
 
 
 def outcome(site: Site, data: bytes) -> str:
-    return str(site.service.check_upload(data).outcome)
+    return str(site.service.checking.check_upload(data).outcome)
 
 
 def rows_about(site: Site, *values: str) -> list[str]:
@@ -54,8 +54,8 @@ def test_erasing_revokes_first_and_leaves_nothing(proving):
     assert proving.json("proofs", holder.name)["proofs"] == []
     assert outcome(proving, credential) == "revoked"
     assert outcome(proving, token["token"].encode()) == "revoked"
-    assert proving.service.check_upload(credential).reason == "erased"
-    shown = proving.service.shown_proof(proof)
+    assert proving.service.checking.check_upload(credential).reason == "erased"
+    shown = proving.service.checking.shown_proof(proof)
     assert (shown.verdict.outcome, shown.verdict.reason, shown.credential) == ("revoked", "erased", None)
     assert holder.name not in proving.get(f"/p/{proof}").text
     assert "林小明" not in proving.get(f"/p/{proof}").text
@@ -101,7 +101,7 @@ def test_a_proof_issued_while_somebody_is_erased_is_revoked_too(proving, monkeyp
 
     monkeypatch.setattr(proofs, "standing_of", seen)
     assert proving.deployment.erase(REGION, holder.name) == (2, 1)
-    records = [proving.service.regions[REGION].proofs.proving.record(one) for one in (first, *late)]
+    records = [proving.service.regions[REGION].proofs.handing_out.kept(one).record for one in (first, *late)]
     assert [record.reason for record in records] == ["erased", "erased"]
 
 

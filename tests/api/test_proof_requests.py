@@ -253,7 +253,7 @@ def test_what_was_made_of_a_proof_ends_with_it(proving, holder):
     ended = holder.shown(tokens[first]["id"])
     assert (ended["state"], ended["reason"]) == ("revoked", "requested")
     assert holder.shown(tokens[second]["id"])["state"] == "issued"
-    assert str(proving.service.check_upload(tokens[first]["token"].encode()).outcome) == "revoked"
+    assert str(proving.service.checking.check_upload(tokens[first]["token"].encode()).outcome) == "revoked"
 
 
 # -- tokens ---------------------------------------------------------------------------------------------
@@ -326,7 +326,7 @@ def test_a_holder_reads_who_looked(proving, holder):
     for part in ("credential", "pdf", "qr"):
         station.part(proof, part)
     assert holder.post(f"proofs/{proof}/sd-jwt").status_code == 201
-    proving.service.shown_proof(proof).name_matches("林小红")
+    proving.service.checking.shown_proof(proof).name_matches("林小红")
     found = proving.json(f"proofs/{proof}/accesses", holder.name)
     seen = {(one["action"], one["by"], one["outcome"]) for one in found}
     assert seen == {

@@ -44,7 +44,7 @@ def alone(closed: Site) -> Iterator[Site]:
 
 
 def outcome(site: Site, data: bytes) -> str:
-    return str(site.service.check_upload(data).outcome)
+    return str(site.service.checking.check_upload(data).outcome)
 
 
 # -- keys -----------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def ask(holder: Holder, replaces: str | None = None) -> Ask:
 
 def list_of(site: Site, proof: str) -> str:
     """The status list in which a proof was given an index."""
-    credential = site.service.regions[REGION].proofs.proving.holding(proof).credential
+    credential = site.service.regions[REGION].proofs.handing_out.holding(proof).credential
     assert isinstance(credential, model.Credential)
     return credential.credentialStatus.statusListCredential.rpartition("/")[2]
 

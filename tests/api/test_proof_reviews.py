@@ -8,16 +8,19 @@ import pytest
 from msgspec import UNSET
 
 from api.service import batches as batching
-from api.service import checking, status_lists
+from api.service import checking, revoking, status_lists
 from api.service import region as region_module
-from api.service.proving import Proving
 from api.service.region import Region
+from ledger.credentials.holdings import Holding
 from ledger.credentials.sd_jwt import token
 from ledger.errors import Busy, Invalid, Unavailable
+from ledger.events.proofs import StatusIndex
 from ledger.limits import ACCESSES_SHOWN_MAX, LONG_TEXT_MAX
 from ledger.schemes.scheme import find
 from ledger.store import proofs as queries
-from projections.statements import Statements
+from ledger.store.vault import Held
+from projections.snapshot import Snapshot
+from projections.statements import Stated, Statements
 from tests.api.proving import CONSENT, YEAR, Holder, newcomer, revocation
 from tests.api.site import Site
 from tests.integration.waiting import DEADLINE_SECONDS, eventually, threads
@@ -56,7 +59,7 @@ def test_many_page_views_hide_no_guess_and_no_file(proving, holder, monkeypatch)
     monkeypatch.setattr(checking, "NAME_GUESSES_MAX", 2)
     proof = holder.proof(named=True)
     flood(proving, proof)
-    shown = proving.service.shown_proof(proof)
+    shown = proving.service.checking.shown_proof(proof)
     assert [shown.name_matches(name) for name in ("王小明", "林小明")] == [False, True]
     for name in ("王小明", "林小明"):
         with pytest.raises(Busy):
@@ -80,7 +83,7 @@ def test_names_tried_at_once_are_counted_one_after_another(proving, holder, monk
     """A first guess is written down and not yet committed when the second is made."""
     monkeypatch.setattr(checking, "NAME_GUESSES_MAX", 1)
     proof, world = holder.proof(named=True), proving.world
-    shown = proving.service.shown_proof(proof)
+    shown = proving.service.checking.shown_proof(proof)
     outcomes: list[object] = []
 
     def guess() -> None:
@@ -109,7 +112,7 @@ def token_of(holder: Holder, proof: str) -> dict[str, Any]:
 
 def submission_of(site: Site, proof: str) -> tuple[int, int]:
     """First position and number of events of the submission that revoked a proof."""
-    record = site.service.regions[REGION].proofs.proving.record(proof)
+    record = site.service.regions[REGION].proofs.handing_out.kept(proof).record
     (found,) = site.world.query(
         f"SELECT first, count FROM {site.world.schema}.submissions WHERE first <= %s ORDER BY first DESC LIMIT 1",
         record.revoked,
@@ -172,7 +175,7 @@ def test_the_consent_to_a_token_is_kept(proving, holder, region):
     own = token_of(holder, proof)["id"]
     answer = Holder(proving, STATION).post(f"proofs/{proof}/sd-jwt", consent=CONSENT)
     assert answer.status_code == 201, answer.text
-    kept = [region.proofs.proving.holding(one).request.consent for one in (proof, own, answer.json()["id"])]
+    kept = [region.proofs.handing_out.holding(one).request.consent for one in (proof, own, answer.json()["id"])]
     assert kept == [UNSET, UNSET, CONSENT]
 
 
@@ -188,8 +191,11 @@ def test_a_holder_fetches_what_is_to_be_shown_and_no_more(proving, holder):
     assert set(token.choices(shown)) == {"minutes", "lines", *(path for path in choices if path.startswith(line))}
     assert "林小明" not in str(token.choices(shown))
     assert shown.count("~") < made["token"].count("~")
-    verdict = proving.service.check_upload(shown.encode())
-    assert (verdict.outcome, verdict.proof) == ("valid", proving.service.check_upload(made["token"].encode()).proof)
+    verdict = proving.service.checking.check_upload(shown.encode())
+    assert (verdict.outcome, verdict.proof) == (
+        "valid",
+        proving.service.checking.check_upload(made["token"].encode()).proof,
+    )
     assert holder.get(place).text == made["token"]
     for path in ("nothing", "lines/x", "", "minutes/1"):
         assert holder.get(place, show=["minutes", path]).status_code == 404
@@ -266,9 +272,9 @@ def test_other_awards_stand_beside_the_star_level(proving, holder, monkeypatch):
 def test_what_is_refused_before_it_is_made_takes_no_index(proving, holder, monkeypatch):
     taken, take = [], status_lists.Indexes.take
 
-    def noted(self: status_lists.Indexes, kind: str) -> tuple[str, int]:
-        taken.append(kind)
-        return take(self, kind)
+    def noted(self: status_lists.Indexes, given: status_lists.Given) -> StatusIndex:
+        taken.append(self.kind)
+        return take(self, given)
 
     monkeypatch.setattr(status_lists.Indexes, "take", noted)
     unnamed = newcomer(proving, ("09:00", "10:00"))
@@ -282,17 +288,17 @@ def test_what_is_refused_before_it_is_made_takes_no_index(proving, holder, monke
 
 
 def test_a_proof_that_cannot_be_compared_holds_up_nobody(proving, region, monkeypatch):
-    odd, even, holds = newcomer(proving), newcomer(proving), Proving.still_holds
+    odd, even, holds = newcomer(proving), newcomer(proving), revoking.still_holds
     entries = {one.name: one.serve("09:00", "10:00") for one in (odd, even)}
     first, second = odd.proof(), even.proof()
 
-    def stumble(self: Proving, proof: str) -> tuple[bool, int]:
-        if proof == first:
+    def stumble(now: Snapshot, held: Held, holding: Holding, stated: Stated) -> bool:
+        if held.proof == first:
             raise ZeroDivisionError("of this one proof")
-        return holds(self, proof)
+        return holds(now, held, holding, stated)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Proving, "still_holds", stumble)
+        patch.setattr(revoking, "still_holds", stumble)
         odd.change("withdrawn", entries[odd.name])
         eventually(lambda: proving.metric("yongzhi_failed", part="proofs", region=REGION) == 1)
         assert first in str(region.parts()["proofs"])
@@ -328,15 +334,15 @@ def people(proving: Site) -> list[Holder]:
 def test_a_batch_outlasts_a_statement_that_could_not_be_made(proving, people, region, monkeypatch):
     monkeypatch.setattr(batching, "RETRY_SECONDS", 0.01)
     failures: list[str] = []
-    state = Statements.state
+    state = Statements.state_at
 
     def once(self: Statements, *arguments: Any) -> Any:
         if threading.current_thread().name == f"batches-{REGION}" and not failures:
-            failures.append(arguments[0])
+            failures.append(arguments[1])
             raise Unavailable("the database cannot be reached")
         return state(self, *arguments)
 
-    monkeypatch.setattr(Statements, "state", once)
+    monkeypatch.setattr(Statements, "state_at", once)
     station = Holder(proving, STATION)
     assert issued(station, begin(station, people).json()["id"]) == 3
     assert failures == [people[0].name]

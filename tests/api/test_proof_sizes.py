@@ -26,5 +26,5 @@ def test_the_largest_proof_is_issued_and_holds(proving):
     assert (len(found.lines), found.entries) == (PROOF_LINES_MAX, PROOF_LINES_MAX + 1)
     assert isinstance(found.others, model.Others)
     for part in ("credential", "pdf"):
-        verdict = proving.service.check_upload(holder.part(proof, part))
+        verdict = proving.service.checking.check_upload(holder.part(proof, part))
         assert str(verdict.outcome) == "valid", verdict

@@ -21,7 +21,7 @@ from tests.support.tokens import payload_of
 
 
 def outcome(site: Site, data: bytes) -> str:
-    return str(site.service.check_upload(data).outcome)
+    return str(site.service.checking.check_upload(data).outcome)
 
 
 def stands(holder: Holder, *proofs: str) -> None:
@@ -63,7 +63,7 @@ def test_from_hours_to_a_proof_to_its_replacement(proving):
     assert (before["replaced_by"], before["offer"]) == (heir, False)
     assert holder.statement(heir).minutes == 120
     assert outcome(proving, holder.part(heir, "credential")) == "valid"
-    verdict = proving.service.check_upload(parts["pdf"])
+    verdict = proving.service.checking.check_upload(parts["pdf"])
     assert (verdict.outcome, verdict.reason, verdict.replacement) == ("revoked", "corrected", heir)
     assert [one["id"] for one in proving.json("proofs", holder.name)["proofs"]] == [heir, proof]
     again = holder.post("proofs", replaces=proof)

@@ -5,8 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import httpx2
@@ -41,8 +40,11 @@ class Issuer:
     given: list[bytes] = field(default_factory=list)
 
     @property
-    def checking(self) -> Any:
-        return SimpleNamespace(bundle=lambda: issuing.bundle(lists=LISTS))
+    def checking(self) -> Self:
+        return self
+
+    def bundle(self) -> bytes:
+        return issuing.bundle(lists=LISTS)
 
     @property
     def regions(self) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class End:
     @classmethod
     def of(cls, opened: data_folder.Deployment, code: str) -> End:
         publisher, ledger = opened.publisher(code), opened.ledger(code)
-        desk = Desk(ledger, opened.region_keys(code).issuing, lambda: publisher.published)
+        desk = Desk(opened.issuer(code), lambda: publisher.published)
         return cls(ledger, publisher, desk, opened.sealing_key(code))
 
 

@@ -51,7 +51,7 @@ def _singly(
     page_ms: float,
 ) -> None:
     proving, issued, rendered, checked, opened = region.proofs.proving, Times(), Times(), Times(), Times()
-    trust, lists = service.trust(), service.status_list
+    trust, lists = service.checking.trust(), service.checking.status_list
     now = region.ledger.now()
     for volunteer in volunteers[: count + _WARM]:
         with issued.taken():

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -94,7 +94,7 @@ class Shown:
 
 
 class Proofs:
-    """Proofs of one region, issued once; what `request.app.state.service` is to pages (`api.pages.routes.Proofs`)."""
+    """Proofs of one region, issued once; what the running service is to pages (`api.pages.routes.Service`)."""
 
     def __init__(self, base: str) -> None:
         self.base = base
@@ -244,7 +244,12 @@ class Proofs:
         plain = code.describe(model.decode(self.files[proof_id]), self.now - 86_400, b"\1" * 8)
         return code.seal(dataclasses.replace(plain, **changes), self.key)
 
-    # -- api.pages.routes.Proofs -------------------------------------------------------------------------
+    # -- api.pages.routes.Service ------------------------------------------------------------------------
+
+    @property
+    def checking(self) -> Self:
+        """What shows and checks proofs."""
+        return self
 
     def check_upload(self, data: bytes) -> Verdict:
         try:

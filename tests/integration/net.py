@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import Any, NamedTuple
 
+from ledger.app.issuer import Issuer
 from ledger.errors import LedgerError, Unavailable
 from ledger.evidence.wire import read_message
 from ledger.exchange import retries
@@ -57,7 +58,8 @@ class Net:
                 cursor.execute(f"DROP SCHEMA IF EXISTS {world.schema}_outgoing CASCADE")
                 self.follower(code).create(cursor)
             world.establish()
-            desk = Desk(world.ledger, builders.signing_key(world.authority), lambda one=world: checkpoint(one))  # type: ignore[misc]
+            issuer = Issuer(world.ledger, builders.signing_key(world.authority))
+            desk = Desk(issuer, lambda one=world: checkpoint(one))  # type: ignore[misc]
             self.nodes[code] = Node(desk, self, SEALING_KEY)
         for code in codes:
             for peer in codes:

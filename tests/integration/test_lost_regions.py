@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from ledger.app.issuer import Issuer
 from ledger.crypto.did import did_of
 from ledger.crypto.encoding import encode_base64url
 from ledger.domain.state import Transfer, Volunteer
@@ -58,8 +59,7 @@ class Land:
 
     def _desk(self, world: World) -> Desk:
         return Desk(
-            world.ledger,
-            signing_key(world.authority),
+            Issuer(world.ledger, signing_key(world.authority)),
             lambda: checkpoint_of(world),
             trust=lambda: self.trust,
             report=lambda kind, data: self.reports.append((kind, data)),

@@ -8,6 +8,7 @@ from contextlib import closing
 from functools import cache
 from typing import Any
 
+from ledger.app.issuer import Issuer
 from ledger.app.publisher import CheckpointFile, Publisher
 from ledger.errors import Corrupt, LedgerError, Unavailable
 from ledger.events import private_details
@@ -113,8 +114,7 @@ class Site:
         world = self.world
         self.publisher = Publisher(self.database, world.schema, builders.signing_key(world.origin), self.file)
         self.desk = Desk(
-            world.ledger,
-            builders.signing_key(world.authority),
+            Issuer(world.ledger, builders.signing_key(world.authority)),
             lambda: self.publisher.published,
             trust=trust,
             report=lambda kind, data: self.accused.append(kind),

@@ -19,12 +19,9 @@ from api.cli.federation.checks import console
 from api.deployment.data_folder import Deployment
 from api.deployment.installed_federation import installed
 from ledger.errors import NotFound
-from ledger.events import drafts
-from ledger.events.body import encode_event
-from ledger.events.fields import Event
 from ledger.events.peers import PeerDismissed, PeerRecognised
 from ledger.federation.trust_bundle import Trust
-from ledger.limits import SHORT_TEXT_MAX, SUBMISSION_EVENTS_MAX
+from ledger.limits import SHORT_TEXT_MAX
 
 
 class Known(NamedTuple):
@@ -80,10 +77,10 @@ def recognise(peers: Sequence[str], data: Path, region: str, as_json: bool) -> N
         found = to_recognise(deployment, region, trust, peers, now)
         serial = f"#{trust.federation.serial}"
         name = trust.federation.name[: SHORT_TEXT_MAX - len(serial)] + serial
-        issuer = f"region:{region}"
+        issuer = deployment.issuer(region)
         made = [
             PeerRecognised(
-                **drafts.common(issuer, region, issuer),
+                **issuer.common(issuer.key.name),
                 peer=one.region,
                 peer_origin=one.origin,
                 log_key=one.log_key,
@@ -91,7 +88,7 @@ def recognise(peers: Sequence[str], data: Path, region: str, as_json: bool) -> N
             )
             for one in found
         ]
-        _submit(deployment, region, made)
+        deployment.issue(issuer, made)
     _tell(found, "recognised 已承认", as_json)
 
 
@@ -108,18 +105,13 @@ def dismiss(peer: str, reason: str, data: Path, region: str, as_json: bool) -> N
         found = [one for one in known_keys(deployment, region) if one.valid and peer in (one.region, one.origin)]
         if not found:
             raise NotFound(f"{region} recognises no {peer}")
-        issuer = f"region:{region}"
+        issuer = deployment.issuer(region)
         made = [
-            PeerDismissed(**drafts.common(issuer, region, issuer), peer_origin=origin, reason=reason)
+            PeerDismissed(**issuer.common(issuer.key.name), peer_origin=origin, reason=reason)
             for origin in dict.fromkeys(one.origin for one in found)
         ]
-        _submit(deployment, region, made)
+        deployment.issue(issuer, made)
     _tell(found, "dismissed 已撤销", as_json)
-
-
-def _submit(deployment: Deployment, region: str, made: Sequence[Event]) -> None:
-    for at in range(0, len(made), SUBMISSION_EVENTS_MAX):
-        deployment.submit(region, [encode_event(event) for event in made[at : at + SUBMISSION_EVENTS_MAX]])
 
 
 def _tell(found: Sequence[Known], what: str, as_json: bool) -> None:

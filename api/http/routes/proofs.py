@@ -19,12 +19,13 @@ from api.http.proof_forms import AccessOut, ProofIn, ProofOut, ProofsOut, Revoca
 from api.http.sessions import Session
 from api.service.proving import Ask
 from api.service.region import Region
+from ledger.app.proof_records import KeptProof
 from ledger.credentials import holdings, model
 from ledger.credentials.certificate import qr
 from ledger.credentials.sd_jwt import jws
 from ledger.credentials.sd_jwt import token as sd_jwt
 from ledger.domain.proofs import is_offered, lacks_consent, may_ask
-from ledger.domain.state import Proof, Volunteer
+from ledger.domain.state import Volunteer
 from ledger.errors import Forbidden, Invalid, NotFound, NotYet
 from ledger.events.proofs import RevocationReason
 from ledger.ids import check_uuid, check_volunteer, format_time, issuer_kind, parse_time
@@ -62,20 +63,19 @@ def _consented(request: holdings.Request, consent: str | None) -> holdings.Reque
     return again
 
 
-def _holding(region: Region, session: Session, proof: str) -> holdings.Holding:
-    try:
-        holding = region.proofs.proving.holding(check_uuid(proof))
-    except NotFound:
-        holding = None
-    if holding is None or not may_ask_for(region, session, holding.volunteer):
+def _kept(region: Region, session: Session, proof: str) -> KeptProof:
+    """A proof that whoever is signed in may see, with what was finished of it; raise NotFound."""
+    kept = region.ledger.proofs.find(check_uuid(proof))
+    if kept is None or kept.volunteer is None:
         raise NotFound("no such proof, or not yours to see")
-    return holding
+    if session.issuer != kept.volunteer and not may_ask(kept.holder, session.issuer):
+        raise NotFound("no such proof, or not yours to see")
+    return kept
 
 
-def _handed(region: Region, session: Session, proof: str, action: str, make: Callable[[str], T]) -> T:
+def _handed(region: Region, session: Session, proof: str, action: str, make: Callable[[KeptProof], T]) -> T:
     """Something of a proof for somebody who may have it; written down for its holder to read."""
-    _holding(region, session, proof)
-    made = make(proof)
+    made = make(_kept(region, session, proof))
     region.note_access(proof, action, session.issuer, "handed out")
     return made
 
@@ -90,13 +90,12 @@ async def issue(region: Served, session: Reader, asked: ProofIn) -> ProofOut:
     region.check_writable()
     await asyncio.to_thread(wait_for_totals, region)
     issued = await asyncio.to_thread(region.proofs.proving.issue, ask)
-    (shown,) = await asyncio.to_thread(_shown, region, [region.proofs.proving.record(issued.proof)])
-    return shown
+    return await asyncio.to_thread(_show, region, issued.proof)
 
 
 def _ask(region: Region, session: Session, asked: ProofIn) -> Ask:
     with _at("/replaces"):
-        replaced = None if asked.replaces is None else _holding(region, session, asked.replaces)
+        replaced = None if asked.replaces is None else _replaced(region, session, asked.replaces)
     if replaced is not None and asked.again:
         volunteer, request = replaced.volunteer, _consented(replaced.request, asked.consent)
     else:
@@ -109,6 +108,10 @@ def _ask(region: Region, session: Session, asked: ProofIn) -> Ask:
         raise Invalid("the proof of somebody else", "/replaces")
     check_consent(session, volunteer, request)
     return Ask(volunteer, request, asked.replaces)
+
+
+def _replaced(region: Region, session: Session, proof: str) -> holdings.Holding:
+    return region.proofs.handing_out.holding(_kept(region, session, proof).record.id)
 
 
 @contextmanager
@@ -127,24 +130,23 @@ def wait_for_totals(region: Region) -> None:
         raise NotYet(f"the totals have not seen position {last}", retry_after=1)
 
 
-def _shown(region: Region, page: Sequence[Proof]) -> list[ProofOut]:
-    rows, published = region.ledger.rows_at([proof.position for proof in page]), region.published_size()
-    held = region.proofs.proving.holdings([proof.id for proof in page])
+def _shown(region: Region, ids: Sequence[str]) -> list[ProofOut]:
+    published = region.published_size()
     return [
         ProofOut(
             id=proof.id,
             format=proof.format,
             state="issued" if proof.revoked is None else "revoked",
             position=proof.position,
-            issued=format_time(rows[proof.position].recorded_at),
+            issued=format_time(issued),
             page=f"{region.proofs.proving.keys.base}/p/{proof.id}" if proof.format == "vc" else None,
             ready=published > proof.position,
             reason=proof.reason,
             replaced_by=proof.replaced_by,
             offer=is_offered(proof),
-            **(_stated(held[proof.id]) if proof.id in held else {}),
+            **({} if held is None else _stated(holdings.decode(held.holding))),
         )
-        for proof in page
+        for proof, issued, held in region.ledger.proofs.told(ids)
     ]
 
 
@@ -162,7 +164,7 @@ def _stated(holding: holdings.Holding) -> dict[str, Any]:
 
 
 def _show(region: Region, proof: str) -> ProofOut:
-    (shown,) = _shown(region, [region.proofs.proving.record(proof)])
+    (shown,) = _shown(region, [proof])
     return shown
 
 
@@ -183,13 +185,13 @@ def list_proofs(
         raise NotFound("no such volunteer, or not yours to see")
     page = region.ledger.proofs.held_by(whose, position_of(cursor), limit + 1)
     following = str(page[limit - 1].position) if len(page) > limit else None
-    return ProofsOut(proofs=_shown(region, page[:limit]), next=following)
+    return ProofsOut(proofs=_shown(region, [proof.id for proof in page[:limit]]), next=following)
 
 
 @router.get("/proofs/{proof}", summary="A proof as it stands")
 def get_proof(region: Served, session: Reader, proof: str) -> ProofOut:
     """For its holder, the station that registered the holder, and the region."""
-    _holding(region, session, proof)
+    _kept(region, session, proof)
     return _show(region, proof)
 
 
@@ -198,7 +200,7 @@ def get_credential(
     region: Served, session: Reader, proof: str, accept: Annotated[str, Header()] = "application/json"
 ) -> Response:
     """W3C Verifiable Credential 2.0, Open Badges 3.0. `application/vc` only when asked for: older readers lack it."""
-    made = _handed(region, session, proof, "credential", region.proofs.proving.finished)
+    made = _handed(region, session, proof, "credential", region.proofs.handing_out.hand_out)
     wanted = media.wanted(accept, media.CREDENTIAL)
     return Response(made.credential, media_type=wanted, headers={"vary": "accept"})
 
@@ -206,7 +208,13 @@ def get_credential(
 @router.get("/proofs/{proof}/pdf", summary="The certificate", response_class=Response)
 def get_certificate(region: Served, session: Reader, proof: str) -> Response:
     """One page, PDF/A-3b with the credential attached; the same bytes whenever it is fetched."""
-    made = _handed(region, session, proof, "pdf", region.certificate)
+    made = _handed(
+        region,
+        session,
+        proof,
+        "pdf",
+        lambda kept: region.print_certificate(region.proofs.handing_out.hand_out(kept)),
+    )
     return Response(
         made, media_type="application/pdf", headers={"content-disposition": f'inline; filename="{proof}.pdf"'}
     )
@@ -215,7 +223,7 @@ def get_certificate(region: Served, session: Reader, proof: str) -> Response:
 @router.get("/proofs/{proof}/qr", summary="The QR of the certificate", response_class=Response)
 def get_qr(region: Served, session: Reader, proof: str, accept: Annotated[str, Header()] = "*/*") -> Response:
     """An SVG image; with `accept: text/plain` the text in it."""
-    page = _handed(region, session, proof, "qr", region.proofs.proving.finished).page
+    page = _handed(region, session, proof, "qr", region.proofs.handing_out.hand_out).page
     if media.accepts(accept, "text/plain"):
         return PlainTextResponse(page, headers={"vary": "accept"})
     return Response(qr.svg(page, qr.QUIET), media_type="image/svg+xml", headers={"vary": "accept"})
@@ -225,16 +233,16 @@ def get_qr(region: Served, session: Reader, proof: str, accept: Annotated[str, H
 def issue_token(region: Served, session: Reader, proof: str, asked: TokenIn) -> TokenOut:
     """For a wallet (RFC 9901): the holder shows what is asked and no more. It is revoked with its credential."""
     region.check_writable()
-    holding = _holding(region, session, proof)
-    request = _consented(holding.request, asked.consent)
-    check_consent(session, holding.volunteer, request)
+    kept = _kept(region, session, proof)
+    parent = region.proofs.handing_out.holding(kept.record.id)
+    request = _consented(parent.request, asked.consent)
+    check_consent(session, parent.volunteer, request)
     with _at("/jwk"):
         holder = None if asked.jwk is None else jws.point_of(asked.jwk)
     with _at("/expires"):
         expires = _expiry(region, asked)
-    made = _handed(
-        region, session, proof, "sd-jwt", lambda one: region.proofs.proving.issue_token(one, request, holder, expires)
-    )
+    made = region.proofs.handing_out.issue_token(proof, parent, request, holder, expires)
+    region.note_access(proof, "sd-jwt", session.issuer, "handed out")
     return TokenOut(id=made[0], token=made[1], choices=sd_jwt.choices(made[1]))
 
 
@@ -253,7 +261,7 @@ def get_token(
     show: Annotated[list[str] | None, Query(description="paths of `choices`: show these alone", max_length=64)] = None,
 ) -> Response:
     """By the id that making it gave; with `show`, what a verifier gets who is to see no more."""
-    token = _handed(region, session, proof, "sd-jwt", region.proofs.proving.token)
+    token = _handed(region, session, proof, "sd-jwt", region.proofs.handing_out.token)
     return PlainTextResponse(token if show is None else sd_jwt.present(token, show))
 
 
@@ -263,11 +271,11 @@ def get_token(
 @router.post("/proofs/{proof}/revocation", summary="Take a proof back")
 def revoke(region: Served, session: Reader, proof: str, asked: RevocationIn) -> ProofOut:
     """By its holder, or by the region when it was issued by mistake. For good; the status list says so at once."""
-    holding = _holding(region, session, proof)
+    kept = _kept(region, session, proof)
     if issuer_kind(session.issuer) == "org":
         raise Forbidden("a proof is taken back by its holder or the region")
     region.check_writable()
-    reason: RevocationReason = "requested" if session.issuer == holding.volunteer else "mistaken"
+    reason: RevocationReason = "requested" if session.issuer == kept.volunteer else "mistaken"
     region.proofs.proving.revoke(proof, reason, asked.detail)
     return _show(region, proof)
 
@@ -275,7 +283,7 @@ def revoke(region: Served, session: Reader, proof: str, asked: RevocationIn) -> 
 @router.get("/proofs/{proof}/accesses", summary="Who looked at a proof")
 def get_accesses(region: Served, session: Reader, proof: str) -> list[AccessOut]:
     """The latest first: pages opened, names tried, files fetched. Offline checks leave no trace, by design."""
-    _holding(region, session, proof)
+    _kept(region, session, proof)
     accesses = region.ledger.proofs.accesses(proof, ACCESSES_SHOWN_MAX)
     return [
         AccessOut(at=format_time(access.at), action=access.action, by=access.by, outcome=access.outcome)

@@ -119,7 +119,7 @@ async def verify(request: Request) -> Response:
     Anyone may ask. Whatever is presented is answered by a verdict; nothing of it is kept.
     """
     async with _presented(request) as (data, asked):
-        verdict = await asyncio.to_thread(access.service(request).check_upload, data, asked.binding)
+        verdict = await asyncio.to_thread(access.service(request).checking.check_upload, data, asked.binding)
     return Response(msgspec.json.encode(verdicts.as_json(verdict, asked.name)), media_type="application/json")
 
 
