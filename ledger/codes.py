@@ -18,109 +18,71 @@ from stdnum.cn import ric, uscc
 from stdnum.exceptions import ValidationError
 
 from ledger.errors import Invalid
+from ledger.texts.catalogue import pick
+from ledger.texts.text import Language, Text
 
-Labels = Mapping[str, tuple[str, str]]
-"""Code → its name in Chinese and in English, in the order in which people expect to see them."""
+Labels = Mapping[str, Text]
+"""Code → its name, in the order in which people expect to see them."""
 
-CATEGORIES: Final[Labels] = MappingProxyType(
-    {
-        "party-members": ("党员志愿服务", "Service by Party members"),
-        "empty-nest-elders": ("空巢老人", "Elders living alone"),
-        "left-behind-children": ("留守儿童", "Left-behind children"),
-        "children-in-difficulty": ("困境儿童", "Children in difficulty"),
-        "persons-with-disabilities": ("残疾人", "Persons with disabilities"),
-        "civilised-tourism": ("文明旅游", "Civilised tourism"),
-        "civilised-traffic": ("文明交通", "Civilised traffic"),
-        "culture-arts": ("文化文艺", "Culture and arts"),
-        "education-support": ("助学支教", "Education support"),
-        "digital-elders": ("智慧助老", "Digital help for elders"),
-        "health": ("医疗健康", "Health"),
-        "epidemic-control": ("疫情防控", "Epidemic control"),
-        "environment": ("环境保护", "Environment"),
-        "legal-aid": ("法律援助", "Legal aid"),
-        "science": ("科学普及", "Popular science"),
-        "public-safety": ("社会治安", "Public safety"),
-        "rural": ("乡村振兴", "Rural revitalisation"),
-        "emergency": ("应急救援", "Emergency rescue"),
-    }
+CATEGORIES: Final[Labels] = pick(
+    "category",
+    (
+        "party-members",
+        "empty-nest-elders",
+        "left-behind-children",
+        "children-in-difficulty",
+        "persons-with-disabilities",
+        "civilised-tourism",
+        "civilised-traffic",
+        "culture-arts",
+        "education-support",
+        "digital-elders",
+        "health",
+        "epidemic-control",
+        "environment",
+        "legal-aid",
+        "science",
+        "public-safety",
+        "rural",
+        "emergency",
+    ),
 )
 """The 18 kinds of service of the 惠州 2023 plan, part four; not the ten trades of its part ten."""
 
-EVIDENCE: Final[Labels] = MappingProxyType(
-    {
-        "check-in": ("现场签到", "Check-in at the place"),
-        "manual": ("人工录入", "Entered by hand"),
-        "imported": ("外部导入", "Imported"),
-    }
-)
+EVIDENCE: Final[Labels] = pick("evidence", ("check-in", "manual", "imported"))
 """How an entry of hours came to be known, strongest first."""
 
-ORGANISATION_KINDS: Final[Labels] = MappingProxyType(
-    {
-        "station": ("志愿服务站", "Volunteer service station"),
-        "community": ("城乡社区", "Urban or rural community"),
-        "organisation": ("志愿服务组织", "Volunteer service organisation"),
-        "charity": ("公益慈善类组织", "Charity"),
-        "social-service": ("社会服务机构", "Social service agency"),
-        "school": ("学校", "School"),
-        "hospital": ("医院", "Hospital"),
-        "government": ("机关", "Government body"),
-        "enterprise": ("企业", "Enterprise"),
-        "group": ("志愿服务团体（非法人）", "Volunteer group (not a legal person)"),
-    }
+ORGANISATION_KINDS: Final[Labels] = pick(
+    "organisation",
+    (
+        "station",
+        "community",
+        "organisation",
+        "charity",
+        "social-service",
+        "school",
+        "hospital",
+        "government",
+        "enterprise",
+        "group",
+    ),
 )
 
-TRADITIONAL: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "party-members": "黨員志願服務",
-        "empty-nest-elders": "空巢老人",
-        "left-behind-children": "留守兒童",
-        "children-in-difficulty": "困境兒童",
-        "persons-with-disabilities": "殘疾人",
-        "civilised-tourism": "文明旅遊",
-        "civilised-traffic": "文明交通",
-        "culture-arts": "文化文藝",
-        "education-support": "助學支教",
-        "digital-elders": "智慧助老",
-        "health": "醫療健康",
-        "epidemic-control": "疫情防控",
-        "environment": "環境保護",
-        "legal-aid": "法律援助",
-        "science": "科學普及",
-        "public-safety": "社會治安",
-        "rural": "鄉村振興",
-        "emergency": "應急救援",
-        "check-in": "現場簽到",
-        "manual": "人工錄入",
-        "imported": "外部匯入",
-        "station": "志願服務站",
-        "community": "城鄉社區",
-        "organisation": "志願服務組織",
-        "charity": "公益慈善類組織",
-        "social-service": "社會服務機構",
-        "school": "學校",
-        "hospital": "醫院",
-        "government": "機關",
-        "enterprise": "企業",
-        "group": "志願服務團體（非法人）",
-    }
-)
-"""Names of categories, evidence grades and kinds of organisation as Hong Kong and Macau write them."""
-
-ID_TYPES: Final[Labels] = MappingProxyType(
-    {
-        "mainland-id": ("居民身份证", "Resident identity card"),
-        "hk-id": ("香港身份证", "Hong Kong identity card"),
-        "macau-id": ("澳门身份证", "Macau identity card"),
-        "taiwan-id": ("台湾身份证", "Taiwan identity card"),
-        "passport": ("护照", "Passport"),
-        "hk-macau-permit": ("港澳居民来往内地通行证", "Mainland travel permit, Hong Kong and Macau"),
-        "taiwan-permit": ("台湾居民来往大陆通行证", "Mainland travel permit, Taiwan"),
-        "residence-permit": ("港澳台居民居住证", "Residence permit, Hong Kong, Macau and Taiwan"),
-        "military-id": ("军官证", "Officer's card"),
-        "soldier-id": ("士兵证", "Soldier's card"),
-        "other": ("其他证件", "Other document"),
-    }
+ID_TYPES: Final[Labels] = pick(
+    "document",
+    (
+        "mainland-id",
+        "hk-id",
+        "macau-id",
+        "taiwan-id",
+        "passport",
+        "hk-macau-permit",
+        "taiwan-permit",
+        "residence-permit",
+        "military-id",
+        "soldier-id",
+        "other",
+    ),
 )
 
 NATIONAL_ID_TYPES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -307,3 +269,8 @@ _NORMAL_FORMS: Final[Mapping[str, Callable[[str], str]]] = {
 def writes_traditional(region: str) -> bool:
     """Whether a region's documents are in traditional Chinese: those of Hong Kong (81) and Macau (82)."""
     return region[:2] in ("81", "82")
+
+
+def chinese_of(region: str) -> Language:
+    """The Chinese in which a region writes its documents."""
+    return "zh_hant" if writes_traditional(region) else "zh"

@@ -126,8 +126,8 @@ def _show(report: Report) -> None:
         console.print(f"with {code}, not looked at 归属 {code}，未核对: {hours(asdict(sums))}")
     console.print(f"all, each once 合计（每条一次）: {hours(asdict(report.distinct))}")
     for one in report.findings:
-        english, chinese = RULES[one.kind]
-        console.print(f"  {one.kind} — {english} {chinese}: {one.detail}", style="red", markup=False)
+        rule = RULES[one.kind]
+        console.print(f"  {one.kind} — {rule.en} {rule.zh}: {one.detail}", style="red", markup=False)
     console.print(
         "[green]nothing lost, nothing twice 无遗漏、无重复[/green]" if report.ok else "[red]NOT conserved 不守恒[/red]"
     )

@@ -57,13 +57,13 @@ def _given(given: Iterable[VerifyingKey]) -> Callable[[str], Sequence[VerifyingK
 
 def tell(found: misconduct.Finding, trusted: Trust | None, as_json: bool) -> None:
     """Print what is proven."""
-    chinese, english = record_texts.words(found, name_in(trusted))
+    told = record_texts.words(found, name_in(trusted))
     if as_json:
-        members = {"proven": found.kind, "against": found.against, "zh": chinese, "en": english}
+        members = {"proven": found.kind, "against": found.against, "zh": told.zh, "en": told.en}
         click.echo(json.dumps({**members, "facts": found.facts}, ensure_ascii=False))
         return
     console.print(f"proven 已证实: {found.kind}", style="bold red")
-    console.print(f"{chinese}\n{english}")
+    console.print(f"{told.zh}\n{told.en}")
     console.print("signed by the log of 由其账本签署: " + ", ".join(map(name_in(trusted), found.against)))
 
 

@@ -106,7 +106,7 @@ def _prove_one(client: Client, base: str, asked: Mapping[str, Any], out: Path, p
 
 def _category(text: str) -> str:
     """The code of a category, by its code or its Chinese name."""
-    return next((code for code, (chinese, _) in CATEGORIES.items() if text == chinese), text)
+    return next((code for code, name in CATEGORIES.items() if text == name.zh), text)
 
 
 def save(client: Client, place: str, part: str, out: Path) -> None:

@@ -30,19 +30,17 @@ from ledger.events.submission import pack, seal
 from ledger.events.transfer import TransferRequested
 from ledger.exchange import cancelling
 from ledger.ids import check_uuid, check_volunteer, format_time, new_id
+from ledger.texts.catalogue import pick
 
 # What stands in a ledger is shown as it stands there, never taken for markup.
 console = Console(markup=False, emoji=False)
 
 STATES: Final = {
-    "requested": "requested 已申请",
-    "offered": "offered 转移中",
-    "closed": "closed 已转出",
-    "cancelled": "cancelled 已取消",
-    "announced": "announced 恢复公示中",
-    "accepted": "accepted 已转入",
-    "rejected": "rejected 已拒绝",
-    "expired": "expired 已过期",
+    state: f"{text.en} {text.zh}"
+    for state, text in pick(
+        "transfer",
+        ("requested", "offered", "closed", "cancelled", "announced", "accepted", "rejected", "expired"),
+    ).items()
 }
 """Of a transfer, at its origin and at its destination."""
 _NAMES: Final = {

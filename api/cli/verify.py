@@ -18,7 +18,7 @@ from api.cli.common import REFUSED
 from api.client.fetching import StatusLists, fetch_bundle
 from api.wording import verdicts
 from api.wording.languages import Wording
-from api.wording.verdicts import Text, mask
+from api.wording.verdicts import mask
 from ledger.credentials.checking.standing import Lists
 from ledger.credentials.checking.verdict import Outcome, Result, Verdict
 from ledger.credentials.checking.verify import check_data
@@ -29,6 +29,7 @@ from ledger.federation import trust_bundle
 from ledger.files import read, write
 from ledger.ids import parse_time
 from ledger.limits import BUNDLE_BYTES_MAX, VERIFY_BYTES_MAX
+from ledger.texts.text import Text
 
 EXITS: Final = {
     Outcome.VALID: 0,

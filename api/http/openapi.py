@@ -134,7 +134,7 @@ def _submission() -> dict[str, Any]:
     for kind in sorted(
         {kind.status for kind in problems.KINDS.values()} & {400, 401, 404, 408, 409, 413, 415, 422, 429, 503}
     ):
-        titles = sorted({one.en for one in problems.KINDS.values() if one.status == kind})
+        titles = sorted({one.title.en for one in problems.KINDS.values() if one.status == kind})
         responses[str(kind)] = _problem_response("; ".join(titles))
     return {
         "summary": "Submit signed events",

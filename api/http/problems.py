@@ -24,17 +24,18 @@ from ledger.errors import (
     Untrusted,
 )
 from ledger.evidence.evidence import Forked, UnknownOrigin
+from ledger.texts.catalogue import find
+from ledger.texts.text import Text
 
 TYPE_PREFIX: Final = "urn:yongzhi:problem:"
 MEDIA_TYPE: Final = "application/problem+json"
 
 
 class Kind(NamedTuple):
-    """A problem type: its HTTP status and its title in English and Chinese."""
+    """A problem type: its HTTP status and its title."""
 
     status: int
-    en: str
-    zh: str
+    title: Text
 
 
 class NotSignedIn(LedgerError):
@@ -55,25 +56,26 @@ class Unsupported(LedgerError):
     code = "unsupported-encoding"
 
 
-KINDS: Final[dict[type[LedgerError], Kind]] = {
-    Invalid: Kind(400, "The request is malformed", "请求格式有误"),
-    NotSignedIn: Kind(401, "Sign in first", "请先登录"),
-    Untrusted: Kind(401, "The signature or its key is not valid", "签名或密钥无效"),
-    UnknownOrigin: Kind(403, "The log of that region is not recognised here", "本地区未承认该地区的账本"),
-    Forked: Kind(409, "The log of that region contradicts itself", "该地区的账本自相矛盾"),
-    Forbidden: Kind(403, "This is not yours to see or do", "无权查看或操作"),
-    NotFound: Kind(404, "There is no such thing", "未找到"),
-    NotYet: Kind(404, "Not there yet, ask again", "尚未就绪，请稍后再试"),
-    TooSlow: Kind(408, "The request took too long to arrive", "请求超时"),
-    Conflict: Kind(409, "The ledger already holds something else", "与已有记录冲突"),
-    TooLarge: Kind(413, "The request is too large", "请求过大"),
-    Unsupported: Kind(415, "This encoding is not taken", "不支持的编码"),
-    Refused: Kind(422, "A rule is broken; nothing was written", "不符合规则，未写入任何内容"),
-    Busy: Kind(429, "Too much is waiting, ask again", "系统繁忙，请稍后再试"),
-    Corrupt: Kind(500, "The ledger found itself damaged and stopped", "账本数据异常，已停止写入"),
-    Unavailable: Kind(503, "A part of the service is out of reach", "服务暂不可用"),
+_STATUSES: Final[dict[type[LedgerError], int]] = {
+    Invalid: 400,
+    NotSignedIn: 401,
+    Untrusted: 401,
+    UnknownOrigin: 403,
+    Forked: 409,
+    Forbidden: 403,
+    NotFound: 404,
+    NotYet: 404,
+    TooSlow: 408,
+    Conflict: 409,
+    TooLarge: 413,
+    Unsupported: 415,
+    Refused: 422,
+    Busy: 429,
+    Corrupt: 500,
+    Unavailable: 503,
 }
-INTERNAL: Final = Kind(500, "Something went wrong here", "服务器内部错误")
+KINDS: Final = {error: Kind(status=status, title=find(f"problem.{error.code}")) for error, status in _STATUSES.items()}
+INTERNAL: Final = Kind(status=500, title=find("problem.internal"))
 
 
 def kind_of(error: Exception) -> tuple[str, Kind]:
@@ -89,7 +91,7 @@ def document(error: Exception, language: str = "en") -> dict[str, Any]:
     code, kind = kind_of(error)
     body: dict[str, Any] = {
         "type": TYPE_PREFIX + code,
-        "title": kind.zh if language.startswith("zh") else kind.en,
+        "title": kind.title.to("zh" if language.startswith("zh") else "en"),
         "status": kind.status,
     }
     if isinstance(error, LedgerError) and not isinstance(error, Corrupt):

@@ -16,12 +16,11 @@ from msgspec import UNSET
 
 from api.pages import script_constants
 from api.wording import verdicts
-from api.wording.languages import LANGUAGES, NAMES, Wording, catalogue
-from api.wording.verdicts import Text
+from api.wording.languages import LANGUAGES, NAMES, TAGS, Wording
 from ledger import limits
-from ledger.credentials.checking.verdict import Result, Step
 from ledger.credentials.model import ServiceStatement, Statement
 from ledger.errors import NotFound
+from ledger.texts.catalogue import catalogue
 
 _FOLDER: Final = Path(__file__).parent
 _MEDIA_TYPES: Final = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
@@ -33,10 +32,16 @@ _SCRIPT_KEYS: Final = (
     "code.",
     "date.",
     "evidence.",
+    "explanation.",
+    "finding.",
     "minutes.",
     "name.",
+    "outcome.",
     "proof.",
+    "reason.",
+    "result.",
     "stated.",
+    "step.",
     "steps.",
     "verify.again",
 )
@@ -93,21 +98,8 @@ def _star(stated: Statement | None) -> Any:
 
 
 def _script_texts(language: str) -> Mapping[str, str]:
-    """What the scripts say: the keys `js.` of the catalogue, and outcomes, steps and findings of verdicts."""
-    place = LANGUAGES.index(language)
-    tables: Mapping[str, Mapping[Any, Text]] = {
-        "outcome": verdicts.OUTCOMES,
-        "explanation": {**verdicts.EXPLANATIONS, "signed": verdicts.SIGNED, "as_of": verdicts.AS_OF},
-        "reason": verdicts.REASONS,
-        "result": verdicts.RESULTS,
-        "step": verdicts.STEPS,
-        "finding": {f"{code}.{result}": text for (code, result), text in verdicts.FINDINGS.items()},
-    }
-    skipped = Step(number=5, code="dates", result=Result.SKIPPED)
-    found = {"finding.skipped": verdicts.finding(skipped)[place]}
-    found |= {f"{name}.{key}": text[place] for name, table in tables.items() for key, text in table.items()}
-    own = {key: text[place] for key, text in catalogue().items() if key.startswith(_SCRIPT_KEYS)}
-    return found | own
+    """The texts of the groups that scripts read, by key."""
+    return {key: text.to(TAGS[language]) for key, text in catalogue().items() if key.startswith(_SCRIPT_KEYS)}
 
 
 # -- static files -----------------------------------------------------------------------------------

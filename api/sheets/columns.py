@@ -9,6 +9,8 @@ from typing import Any, Final
 from api.sheets import values
 from ledger.codes import CATEGORIES, EVIDENCE
 from ledger.limits import ENTRY_MINUTES_MAX, LONG_TEXT_MAX, SHORT_TEXT_MAX
+from ledger.texts import catalogue as texts
+from ledger.texts.text import Text
 
 COMMENT: Final = "#"
 """A heading that begins with it marks a column that is not read."""
@@ -20,8 +22,6 @@ class Column:
 
     key: str
     zh: str
-    expects_zh: str
-    expects_en: str
     other: tuple[str, ...] = ()
     """Further headings."""
     required: bool = True
@@ -31,96 +31,75 @@ class Column:
     parse: Callable[[str], Any] = str
     """From the text of a cell to its value; raises Fault."""
 
+    @property
+    def expects(self) -> Text:
+        """What a cell has to hold."""
+        text = texts.find(f"expects.{self.key}")
+        return text.filled(short=SHORT_TEXT_MAX, long=LONG_TEXT_MAX, minutes=ENTRY_MINUTES_MAX)
 
-_SHORT_ZH: Final = f"1 至 {SHORT_TEXT_MAX} 个字符"
-_SHORT_EN: Final = f"1 to {SHORT_TEXT_MAX} characters"
+
 _ALL: Final = (
     Column(
         key="volunteer",
         zh="志愿者编号",
-        expects_zh="志愿者的 UUID，前面可写 volunteer:",
-        expects_en="the volunteer's UUID, with or without volunteer: before it",
         parse=values.parse_volunteer,
     ),
     Column(
         key="activity",
         zh="活动编号",
-        expects_zh="已发布活动的 UUID",
-        expects_en="the UUID of a published activity",
         parse=values.parse_activity,
     ),
-    Column(key="activity_name", zh="活动名称", expects_zh=_SHORT_ZH, expects_en=_SHORT_EN),
+    Column(key="activity_name", zh="活动名称"),
     Column(
         key="category",
         zh="服务类别",
-        expects_zh="18 个服务类别之一，写代码或名称",
-        expects_en="one of the 18 categories, by code or name",
         parse=values.code_of(CATEGORIES),
     ),
     Column(
         key="content",
         zh="服务内容",
-        expects_zh=f"1 至 {LONG_TEXT_MAX} 个字符，不能换行",
-        expects_en=f"1 to {LONG_TEXT_MAX} characters without line breaks",
     ),
     Column(
         key="date",
         zh="日期",
         other=("服务日期",),
         required=False,
-        expects_zh="开始的日期；开始时间已含日期时可省略",
-        expects_en="the day of the start; not needed where the start holds it",
         parse=values.parse_day,
     ),
     Column(
         key="start",
         zh="开始时间",
-        expects_zh="钟点，或日期和钟点；不写时区即 +08:00",
-        expects_en="a time of day, or a date with one; without an offset it is +08:00",
         parse=values.parse_moment,
     ),
     Column(
         key="end",
         zh="结束时间",
-        expects_zh="晚于开始；只写钟点且早于开始的，为次日",
-        expects_en="after the start; a mere time of day earlier than the start is of the next day",
         parse=values.parse_moment,
     ),
     Column(
         key="minutes",
         zh="服务时长(分钟)",
         required=False,
-        expects_zh=f"整数分钟，1 至 {ENTRY_MINUTES_MAX}，不超过起止之间的时间；不填即起止之间的整分钟数",
-        expects_en=(
-            f"whole minutes, 1 to {ENTRY_MINUTES_MAX}, at most the time between start and end; "
-            "left blank, the full minutes between them"
-        ),
         parse=values.parse_minutes,
     ),
     Column(
         key="hours",
         zh="服务时长(小时)",
         required=False,
-        expects_zh="小时，至多两位小数，须合整数分钟（如 2.5；2.33 不可）；与分钟二选一",
-        expects_en="hours, at most two decimals, of whole minutes in all (2.5, not 2.33); instead of minutes",
         parse=values.parse_hours,
     ),
-    Column(key="place", zh="地点", other=("服务地点",), expects_zh=_SHORT_ZH, expects_en=_SHORT_EN),
+    Column(key="place", zh="地点", other=("服务地点",)),
     Column(
         key="region",
         zh="地区代码",
-        expects_zh="服务地点的六位行政区划代码（GB/T 2260）",
-        expects_en="the six-digit code of the place's region (GB/T 2260)",
         parse=values.narrow,
     ),
-    Column(key="responsible", zh="负责人", other=("活动负责人",), expects_zh=_SHORT_ZH, expects_en=_SHORT_EN),
-    Column(key="recorder", zh="记录人", expects_zh=_SHORT_ZH, expects_en=_SHORT_EN),
+    Column(key="responsible", zh="负责人", other=("活动负责人",)),
+    Column(key="recorder", zh="记录人"),
     Column(
         key="evidence",
         zh="凭证等级",
         required=False,
-        expects_zh="现场签到、人工录入或外部导入，或其代码；不填即人工录入",
-        expects_en="check-in, manual or imported; left blank, manual",
         parse=values.code_of(EVIDENCE),
     ),
     Column(
@@ -128,8 +107,6 @@ _ALL: Final = (
         zh="行号",
         other=("row id",),
         required=False,
-        expects_zh="该行在本单位系统中的固定编号，用于发现已经提交过的行；不写入记录",
-        expects_en="what names the row in your own system, to find rows submitted before; not recorded",
         parse=values.parse_ref,
     ),
     Column(
@@ -137,16 +114,12 @@ _ALL: Final = (
         zh="姓名",
         required=False,
         ignored=True,
-        expects_zh="仅供人核对，不读取、不提交",
-        expects_en="for people to check by; neither read nor submitted",
     ),
     Column(
         key="remark",
         zh="备注",
         required=False,
         ignored=True,
-        expects_zh="仅供人核对，不读取、不提交",
-        expects_en="for people to check by; neither read nor submitted",
     ),
 )
 COLUMNS: Final[Mapping[str, Column]] = {column.key: column for column in _ALL}

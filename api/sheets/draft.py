@@ -175,8 +175,7 @@ class Draft:
             Fault(
                 "invalid-value",
                 value=value,
-                expects_zh=column.expects_zh,
-                expects_en=column.expects_en,
+                expects=column.expects,
                 detail=plain,
             ),
         )

@@ -121,7 +121,7 @@ def parse_ref(text: str) -> str:
 
 def code_of(labels: Labels) -> Callable[[str], str]:
     """A parser of one list of codes: takes the code itself and its names in Chinese and English."""
-    codes = {fold(name): code for code, names in labels.items() for name in (code, *names)}
+    codes = {fold(name): code for code, text in labels.items() for name in (code, text.zh, text.en)}
 
     def parse(text: str) -> str:
         if code := codes.get(fold(text)):

@@ -6,35 +6,24 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
-from functools import cache
-from pathlib import Path
 from typing import Final
 
 from api.wording import verdicts
-from api.wording.verdicts import Text
-from ledger.codes import CATEGORIES, EVIDENCE, TRADITIONAL, writes_traditional
+from ledger.codes import writes_traditional
 from ledger.credentials.certificate.texts import MONTHS
 from ledger.credentials.checking.verdict import Verdict
+from ledger.texts.catalogue import catalogue, find
+from ledger.texts.text import Language, Text
 
-LANGUAGES: Final = ("zh-Hans", "zh-Hant", "en")
+TAGS: Final[Mapping[str, Language]] = {"zh-Hans": "zh", "zh-Hant": "zh_hant", "en": "en"}
+"""The languages by the tags with which HTML and HTTP name them (BCP 47)."""
+LANGUAGES: Final = tuple(TAGS)
 NAMES: Final = {"zh-Hans": "简体", "zh-Hant": "繁體", "en": "English"}
 """Each language as those who read it call it."""
 _TRADITIONAL_TAGS: Final = ("zh-hant", "zh-hk", "zh-mo", "zh-tw")
 _ACCEPT_MAX: Final = 500
 _ZONE: Final = timezone(timedelta(hours=8))
 """Of every region that issues proofs."""
-
-
-@cache
-def catalogue() -> Mapping[str, Text]:
-    """Every text by its key: those of texts.json, and the names of codes (`category.…`, `evidence.…`)."""
-    data = json.loads(Path(__file__).with_name("texts.json").read_bytes())
-    names = {
-        f"{group}.{code}": Text(chinese, TRADITIONAL[code], english)
-        for group, labels in (("category", CATEGORIES), ("evidence", EVIDENCE))
-        for code, (chinese, english) in labels.items()
-    }
-    return {key: Text(*texts) for key, texts in data.items()} | names
 
 
 def choose_language(asked: str | None, accepted: str, region: str | None) -> str:
@@ -66,15 +55,15 @@ class Wording:
 
     def __init__(self, language: str) -> None:
         self.language = language
-        self._place = LANGUAGES.index(language)
+        self._language = TAGS[language]
 
     def __call__(self, key: str, **values: object) -> str:
         """The text of a key; raise KeyError for a key that is not in the catalogue."""
-        return self.pick(catalogue()[key]).format(**values)
+        return self.pick(find(key)).format(**values)
 
     def pick(self, text: Text) -> str:
         """This language of a text."""
-        return text[self._place]
+        return text.to(self._language)
 
     def explanation(self, verdict: Verdict) -> str:
         """The outcome in a sentence, its date as people read dates."""

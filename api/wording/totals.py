@@ -9,16 +9,13 @@ from typing import Any, Final
 
 from rich.table import Table
 
+from ledger.texts.catalogue import pick
 from projections.totals import STATES
 from projections.views import TRANSIT, Breakdown, VolunteerTotals
 
 STATE_NAMES: Final = {
-    "counted": "counted 计入",
-    "pending": "pending 待核准",
-    "contested": "contested 时间重叠",
-    "disputed": "disputed 有异议",
-    "withdrawn": "withdrawn 已撤回",
-    TRANSIT: "in transit 转移中",
+    state: f"{text.en} {text.zh}"
+    for state, text in pick("entry", ("counted", "pending", "contested", "disputed", "withdrawn", TRANSIT)).items()
 }
 _HEADINGS: Final = ("by_year", "by_category", "by_organisation")
 

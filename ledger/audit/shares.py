@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
+
+from ledger.texts.catalogue import pick
 
 Kind = Literal["two-homes", "no-home", "counted-twice", "lost", "unequal", "unproven", "forked"]
-RULES: Final[Mapping[Kind, tuple[str, str]]] = {
-    "two-homes": ("a person has one home, and a move leads to one", "同一人只有一个归属地，一次转移只到一处"),
-    "no-home": ("somebody's home does not know of it", "被指为归属地的地区并不认为自己是归属地"),
-    "counted-twice": ("an entry is at home in one region", "同一条目在两个地区同时归属"),
-    "lost": ("what is not at home is on its way there", "事件既不在归属地，也不在途中"),
-    "unequal": ("what was accepted is what was offered", "接收的记录与提供的记录不一致"),
-    "unproven": ("a transfer ends by the other side's proof", "转移的结束缺少对方的证明"),
-    "forked": ("what others rely on stands in the log", "其他地区所依据的事件不在原日志中"),
-}
-"""The rules that must hold, in English and Chinese, by the kind of finding that breaks them."""
+RULES: Final = pick("conservation", get_args(Kind))
+"""The rules that must hold, by the kind of finding that breaks them."""
 
 
 class Finding(NamedTuple):

@@ -9,53 +9,23 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from ledger.codes import writes_traditional
+from ledger.codes import chinese_of
 from ledger.credentials import data_integrity, model
 from ledger.crypto import canonical
 from ledger.crypto.multikey import CredentialKey
 from ledger.limits import LONG_TEXT_MAX
+from ledger.texts.catalogue import find, pick
+from ledger.texts.text import Text
 
 _SCHEMA: Final = "https://purl.imsglobal.org/spec/ob/v3p0/schema/json/ob_v3p0_achievementcredential_schema.json"
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    name: str
-    achievement: str
-    description: str
-    narrative: str
-
-
-_SERVICE: Final = (
-    _Words(
-        "志愿服务记录证明 · Proof of volunteer service",
-        "志愿服务 · Volunteer service",
-        "自愿、无偿向他人和社会提供的服务 · Service given to others of one's own will and without pay",
-        "由记录单位据实记录，经签名写入地区志愿服务账本；时间为实际服务时间，以分钟计。 · Recorded by the units named,"
-        " signed and written to the region's ledger; time is that actually given, in minutes.",
-    ),
-    _Words(
-        "志願服務記錄證明 · Proof of volunteer service",
-        "志願服務 · Volunteer service",
-        "自願、無償向他人和社會提供的服務 · Service given to others of one's own will and without pay",
-        "由記錄單位據實記錄，經簽名寫入地區志願服務賬本；時間為實際服務時間，以分鐘計。 · Recorded by the units named,"
-        " signed and written to the region's ledger; time is that actually given, in minutes.",
-    ),
-)
-_STAR: Final = (
-    _Words(
-        "志愿者星级证书 · Volunteer star level",
-        "志愿者星级 · Volunteer star level",
-        "按公布的办法，依据已记录的服务时间认定 · Recognised from recorded service by a published scheme",
-        "逐条依据见 explanation · The rules are explained line by line in `explanation`",
-    ),
-    _Words(
-        "志願者星級證書 · Volunteer star level",
-        "志願者星級 · Volunteer star level",
-        "按公佈的辦法，依據已記錄的服務時間認定 · Recognised from recorded service by a published scheme",
-        "逐條依據見 explanation · The rules are explained line by line in `explanation`",
-    ),
-)
+_PARTS: Final = ("name", "achievement", "description", "criteria")
+_SERVICE: Final = pick("credential.service", _PARTS)
+_STAR: Final = pick("credential.star", _PARTS)
+_SERVED: Final = find("credential.service.narrative")
+_STAR_HELD: Final = find("credential.star.narrative")
+_EVIDENCE: Final = find("credential.evidence")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +53,7 @@ def make_credential(statement: model.Statement, place: Place, issued: str, name:
         id=f"{place.base}/p/{place.proof}",
         type=("VerifiableCredential", "OpenBadgeCredential"),
         issuer=model.Issuer(id=place.did, type=("Profile",), name=place.issuer_name[:LONG_TEXT_MAX]),
-        name=_words(place.region, star).name,
+        name=_words("name", place.region, star),
         validFrom=issued,
         credentialSubject=model.Subject(
             id=f"urn:uuid:{place.subject}",
@@ -107,15 +77,14 @@ def make_credential(statement: model.Statement, place: Place, issued: str, name:
 
 def narrative(statement: model.Statement) -> str:
     """A statement in a sentence, in Chinese and English."""
+    chinese = chinese_of(statement.region)
     if isinstance(statement, model.StarStatement):
         star = statement.star
-        return f"{star.title}（截至 {statement.day}） · {star.title_en} as of {statement.day}"
+        title = Text(zh=star.title, en=star.title_en)
+        return _STAR_HELD.filled(title=title, day=statement.day).beside(chinese)
     hours, minutes = divmod(statement.minutes, 60)
-    words = ("志願服務", "小時") if writes_traditional(statement.region) else ("志愿服务", "小时")
-    return (
-        f"{statement.first} 至 {statement.last} {words[0]} {hours} {words[1]} {minutes} 分"
-        f" · {hours} h {minutes} min of volunteer service from {statement.first} to {statement.last}"
-    )
+    served = _SERVED.filled(first=statement.first, last=statement.last, hours=hours, minutes=minutes)
+    return served.beside(chinese)
 
 
 def _period(statement: model.Statement) -> dict[str, Any]:
@@ -128,19 +97,18 @@ def _period(statement: model.Statement) -> dict[str, Any]:
     }
 
 
-def _words(region: str, star: bool) -> _Words:
-    return (_STAR if star else _SERVICE)[writes_traditional(region)]
+def _words(part: str, region: str, star: bool) -> str:
+    return (_STAR if star else _SERVICE)[part].beside(chinese_of(region))
 
 
 def _achievement(base: str, region: str, star: bool) -> model.Achievement:
-    words = _words(region, star)
     return model.Achievement(
         id=f"{base}/regions/{region}/achievements/{'star' if star else 'service'}",
         type=("Achievement",),
         achievementType="Award" if star else "CommunityService",
-        name=words.achievement,
-        description=words.description,
-        criteria=model.Criteria(narrative=words.narrative),
+        name=_words("achievement", region, star),
+        description=_words("description", region, star),
+        criteria=model.Criteria(narrative=_words("criteria", region, star)),
     )
 
 
@@ -157,7 +125,7 @@ def finish(credential: model.Credential, event_id: str, body: bytes, receipt: st
     evidence = model.LogEvidence(
         id=f"urn:uuid:{event_id}",
         type=("Evidence",),
-        name="账本中的签发记录 · The issue as it stands in the ledger: proof.issued/1",
+        name=_EVIDENCE.beside(),
         event=body.decode(),
         tlogProof=receipt,
     )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from ledger.codes import writes_traditional
+from ledger.codes import chinese_of
 from ledger.credentials import model
 from ledger.errors import Invalid
 from ledger.schemes.recognition import Recognised, explain
-from ledger.schemes.scheme import Language
 
 
 def to_star_level(found: Recognised, region: str) -> model.StarLevel:
@@ -16,14 +15,10 @@ def to_star_level(found: Recognised, region: str) -> model.StarLevel:
     return model.StarLevel(
         scheme=found.scheme.reference,
         level=found.level,
-        title=found.reached.title.to(_chinese(region)),
+        title=found.reached.title.to(chinese_of(region)),
         title_en=found.reached.title.en,
         minutes=found.minutes,
     )
-
-
-def _chinese(region: str) -> Language:
-    return "zh_hant" if writes_traditional(region) else "zh"
 
 
 def to_statement(found: Recognised, region: str) -> model.StarStatement:
@@ -32,6 +27,6 @@ def to_statement(found: Recognised, region: str) -> model.StarStatement:
         region=region,
         day=found.day.isoformat(),
         star=to_star_level(found, region),
-        explanation=explain(found, _chinese(region)),
+        explanation=explain(found, chinese_of(region)),
         explanation_en=explain(found, "en"),
     )

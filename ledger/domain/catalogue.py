@@ -119,7 +119,7 @@ def _lines() -> Iterator[str]:
         yield from _section(f"#### Object: {part.__name__}", [_doc(part), "", *_fields(part, part)])
     yield from _section("#### Object: private details", _fields(Details, Details))
     for title, (where, labels) in _LISTS.items():
-        rows = [(f"`{code}`", zh, en) for code, (zh, en) in labels.items()]
+        rows = [(f"`{code}`", name.zh, name.en) for code, name in labels.items()]
         yield from _section(f"#### {title}", [f"Values of {where}.", "", *_table(("code", "中文", "English"), rows)])
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 from ledger.schemes import facts, wording
 from ledger.schemes.conditions import Condition
 from ledger.schemes.facts import Service
-from ledger.schemes.scheme import Language, Level, Scheme
+from ledger.schemes.scheme import Level, Scheme
+from ledger.texts.text import Language
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +91,12 @@ def star_level(scheme: Scheme, service: Service, day: date) -> Recognised:
 
 def explain(found: Recognised, language: Language) -> tuple[str, ...]:
     """The outcome in words: the rule, what counts, a line a condition of every level, the result, what lacks."""
-    words = wording.SENTENCES[language]
-    result = words["reached"].format(title=found.reached.title.to(language)) if found.reached else words["none"]
-    lacking = words["top"]
+    sentence = partial(wording.sentence, language=language)
+    result = sentence("reached").format(title=found.reached.title.to(language)) if found.reached else sentence("none")
+    lacking = sentence("top")
     if found.next_level:
-        gaps = words["between"].join(_gap(line, found.day.year, language) for line in found.lacking)
-        lacking = words["next"].format(title=found.next_level.title.to(language), gaps=gaps)
+        gaps = sentence("between").join(_gap(line, found.day.year, language) for line in found.lacking)
+        lacking = sentence("next").format(title=found.next_level.title.to(language), gaps=gaps)
     return (
         wording.heading(found.scheme, found.day.isoformat(), language),
         wording.counting(found.scheme.counts, found.total, language),
@@ -106,7 +108,7 @@ def explain(found: Recognised, language: Language) -> tuple[str, ...]:
 
 def _sentence(line: Line, year: int, language: Language) -> str:
     amounts = {"needed": line.needed, "present": line.present, "missing": line.missing}
-    return wording.SENTENCES[language]["met" if line.met else "unmet"].format(
+    return wording.sentence("met" if line.met else "unmet", language).format(
         title=line.level.title.to(language),
         condition=wording.condition(line.condition, year, language),
         **{name: wording.amount(value, line.condition.unit, language) for name, value in amounts.items()},
@@ -114,7 +116,7 @@ def _sentence(line: Line, year: int, language: Language) -> str:
 
 
 def _gap(line: Line, year: int, language: Language) -> str:
-    return wording.SENTENCES[language]["gap"].format(
+    return wording.sentence("gap", language).format(
         condition=wording.condition(line.condition, year, language),
         missing=wording.amount(line.missing, line.condition.unit, language),
     )

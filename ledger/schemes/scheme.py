@@ -23,25 +23,20 @@ from ledger.errors import Invalid, NotFound, TooLarge
 from ledger.events.fields import Category, Evidence, ShortText
 from ledger.limits import SCHEME_BYTES_MAX, SCHEME_LEVELS_MAX
 from ledger.schemes.conditions import AnyCondition, AwardsHeld, Form, LevelHeld, Number, SchemeId, check_distinct, more
+from ledger.texts.text import Text
 
-Language = Literal["zh", "zh_hant", "en"]
-LANGUAGES: Final[tuple[Language, ...]] = ("zh", "zh_hant", "en")
 Scope = Annotated[
     str, Meta(pattern=r"\A(?:\*|(?:[0-9]{2}){1,3})\Z", description="`*`, or how the codes of the regions begin")
 ]
 """`44` is all of Guangdong, `4413` all of Huizhou, `441300` the city's own code alone, without its counties."""
 
 
-class Text(Form, frozen=True, kw_only=True):
-    """A text in every language in which it is shown."""
+class Name(Text, frozen=True, kw_only=True):
+    """A text of a scheme file: none of its languages may lack."""
 
     zh: ShortText
     zh_hant: ShortText
     en: ShortText
-
-    def to(self, language: Language) -> str:
-        """The text in that language."""
-        return str(getattr(self, language))
 
 
 class Counts(Form, frozen=True, kw_only=True):
@@ -60,7 +55,7 @@ class Level(Form, frozen=True, kw_only=True):
     """A level and all that it asks for."""
 
     level: Annotated[Number, Meta(description="1 is the lowest")]
-    title: Text
+    title: Name
     conditions: Annotated[tuple[AnyCondition, ...], Meta(min_length=1, max_length=SCHEME_LEVELS_MAX)]
 
     def __post_init__(self) -> None:
@@ -77,7 +72,7 @@ class Scheme(Form, frozen=True, kw_only=True):
         Meta(description="`level`: the one scheme for a region's star levels; `award`: in addition to it"),
     ]
     regions: Annotated[tuple[Scope, ...], Meta(min_length=1)]
-    name: Text
+    name: Name
     source: Annotated[ShortText, Meta(description="the document that says so, with its number")]
     begins: Annotated[date | UnsetType, Meta(description="first day in force; absent when long before")] = UNSET
     ends: Annotated[date | UnsetType, Meta(description="last day in force; absent while it is")] = UNSET

@@ -112,7 +112,7 @@ def test_every_error_is_told_as_the_document_says(site, monkeypatch, error):
     monkeypatch.setattr(site.world.ledger, "record", fail)
     answer = site.get(f"organisations/{STATION}")
     kind = problems.KINDS.get(error, problems.INTERNAL)
-    assert (answer.status_code, answer.json()["title"]) == (kind.status, kind.en)
+    assert (answer.status_code, answer.json()["title"]) == (kind.status, kind.title.en)
     # What an operator must look into is not for strangers.
     if kind.status == 500:
         assert "secret" not in answer.text

@@ -384,7 +384,7 @@ def test_what_only_some_may_see_stays_out_of_caches(site):
 def test_titles_are_told_in_the_language_asked_for(site, language, chinese):
     answer = ask(site, **{"accept-language": language})
     kind = problems.KINDS[problems.NotSignedIn]
-    assert answer.json()["title"] == (kind.zh if chinese else kind.en)
+    assert answer.json()["title"] == (kind.title.zh if chinese else kind.title.en)
 
 
 def test_titles_are_english_when_nobody_asks(site):

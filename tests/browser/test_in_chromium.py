@@ -12,9 +12,10 @@ from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 
 from api.wording import verdicts
-from api.wording.languages import LANGUAGES, catalogue
+from api.wording.languages import LANGUAGES, TAGS
 from ledger.credentials import status_list
 from ledger.credentials.checking.verdict import Outcome
+from ledger.texts.catalogue import catalogue
 from tests.browser import chromium
 from tests.browser.chromium import outcome, text_of, until, visit, wait_for
 from tests.browser.site import FIRST, HOSTILE, INDEXES, LIST, NAMELESS, STAR, VALID, Proofs
@@ -28,10 +29,9 @@ def test_the_code_in_the_address_is_checked_and_agrees(
     browser: Chrome, proofs: Proofs, proof: str, expected: Outcome, language: str
 ) -> None:
     visit(browser, f"{proofs.base}/p/{proof}?lang={language}#{proofs.code(proof)}")
-    place = LANGUAGES.index(language)
     assert outcome(browser) == expected
-    assert text_of(browser, ".word") == verdicts.OUTCOMES[expected][place]
-    assert text_of(browser, "#code-result .note-good") == catalogue()["js.code.good"][place]
+    assert text_of(browser, ".word") == verdicts.OUTCOMES[expected].to(TAGS[language])
+    assert text_of(browser, "#code-result .note-good") == catalogue()["js.code.good"].to(TAGS[language])
     assert browser.find_element(By.TAG_NAME, "html").get_attribute("lang") == language
     assert chromium.complaints(browser) == []
 
@@ -161,12 +161,11 @@ def test_forged_and_revoked_credentials_are_told_in_the_browser(
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("proof", [VALID, FIRST, STAR, HOSTILE, NAMELESS])
 def test_browser_and_server_show_the_same_statement(browser: Chrome, proofs: Proofs, proof: str, language: str) -> None:
-    place = LANGUAGES.index(language)
     present(browser, proofs, text=proofs.files[proof].decode(), language=language)
-    assert catalogue()["js.by_browser"][place] in text_of(browser, "#result")
+    assert catalogue()["js.by_browser"].to(TAGS[language]) in text_of(browser, "#result")
     mine = shown(browser)
     browser.find_element(By.CSS_SELECTOR, "#result button").click()
-    until(browser, lambda found: catalogue()["steps.by_server"][place] in text_of(found, "#result"))
+    until(browser, lambda found: catalogue()["steps.by_server"].to(TAGS[language]) in text_of(found, "#result"))
     assert mine == shown(browser)
     assert "headline" in mine[0]
     assert "facts" in mine[-1]
@@ -185,7 +184,7 @@ def test_browser_and_server_say_the_same_of_it(
     mine = outcome(browser), text_of(browser, ".told")
     assert mine[0] == (Outcome.VALID if current else Outcome.STATUS_UNKNOWN)
     browser.find_element(By.CSS_SELECTOR, "#result button").click()
-    until(browser, lambda found: catalogue()["steps.by_server"][LANGUAGES.index(language)] in text_of(found, "#result"))
+    until(browser, lambda found: catalogue()["steps.by_server"].to(TAGS[language]) in text_of(found, "#result"))
     assert mine == (outcome(browser), text_of(browser, ".told"))
     assert not re.search(r"[0-9]T[0-9]", mine[1])  # a date as people read it
 

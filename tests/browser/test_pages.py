@@ -7,10 +7,11 @@ import pytest
 
 from api.pages import routes
 from api.wording import verdicts
-from api.wording.languages import LANGUAGES, catalogue
+from api.wording.languages import LANGUAGES, TAGS
 from ledger import limits
 from ledger.credentials.checking.verdict import Outcome
 from ledger.errors import Busy, LedgerError, NotYet, Unavailable
+from ledger.texts.catalogue import catalogue
 from tests.browser.reading import outcome, said
 from tests.browser.site import ERASED, FIRST, HOSTILE, NAMELESS, STAR, UNKNOWN, VALID, Proofs
 
@@ -30,7 +31,7 @@ def test_the_page_of_a_proof_answers_first_and_in_words(
     answer = client.get(f"/p/{proof}", params={"lang": language})
     assert answer.status_code == 200
     assert outcome(answer.text) == expected
-    word = verdicts.OUTCOMES[expected][LANGUAGES.index(language)]
+    word = verdicts.OUTCOMES[expected].to(TAGS[language])
     assert re.search(rf'<p class="word">{word}</p>', answer.text)
     assert re.search(rf"<title>{word} ", answer.text)
     assert answer.text.count("<h1") == 1

@@ -15,6 +15,7 @@ from ledger.errors import LedgerError
 from ledger.schemes import conditions, recognition
 from ledger.schemes import scheme as schemes
 from ledger.schemes.facts import Held, Service, of_entries, of_totals
+from ledger.texts.text import LANGUAGES
 from tests.support.awards import scheme, scheme_file
 
 DAY = date(2026, 6, 30)
@@ -113,7 +114,7 @@ def test_the_lines_tell_the_level(ladder, rows, held, trainings):
             assert line.met == (line.present >= line.needed)
             assert line.missing == (0 if line.met else line.needed - line.present)
     assert bool(found.lacking) == (found.level < len(ladder.levels))
-    for language in schemes.LANGUAGES:
+    for language in LANGUAGES:
         assert len(recognition.explain(found, language)) == len(found.lines) + 4
 
 

@@ -385,9 +385,10 @@ def test_everyone_who_may_issue_is_described():
 
 def test_problem_types():
     kinds = [
-        (problems.TYPE_PREFIX + str(error.code), str(kind.status), kind.en) for error, kind in problems.KINDS.items()
+        (problems.TYPE_PREFIX + str(error.code), str(kind.status), kind.title.en)
+        for error, kind in problems.KINDS.items()
     ]
-    kinds.append((problems.TYPE_PREFIX + "internal", str(problems.INTERNAL.status), problems.INTERNAL.en))
+    kinds.append((problems.TYPE_PREFIX + "internal", str(problems.INTERNAL.status), problems.INTERNAL.title.en))
     assert sorted(tuple(row[:3]) for row in table("api.md", "Problem types")) == sorted(kinds)
 
 

@@ -14,6 +14,7 @@ from stdnum import numdb
 from ledger import codes
 from ledger.codes import is_region, is_social_credit_code, known_document, normal_id_number, region_name
 from ledger.errors import Invalid
+from ledger.texts.text import Text
 
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 SOCIAL_CREDIT_WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
@@ -58,21 +59,21 @@ def test_the_categories_are_the_eighteen_of_the_plan_in_its_order():
     assert len(codes.CATEGORIES) == 18
     assert next(iter(codes.CATEGORIES)) == "party-members"
     assert list(codes.CATEGORIES)[-2:] == ["rural", "emergency"]
-    assert codes.CATEGORIES["digital-elders"][0] == "智慧助老"
+    assert codes.CATEGORIES["digital-elders"].zh == "智慧助老"
 
 
 @pytest.mark.parametrize("name", ["CATEGORIES", "EVIDENCE", "ORGANISATION_KINDS", "ID_TYPES"])
 def test_a_list_names_every_code_in_both_languages_and_no_name_twice(name):
     labels = getattr(codes, name)
     assert all(re.fullmatch("[a-z]+(-[a-z]+)*", code) for code in labels)
-    assert all(re.search("[一-鿿]", zh) for zh, _ in labels.values())
-    assert all(en.isascii() and en for _, en in labels.values())
-    assert len({zh for zh, _ in labels.values()}) == len({en for _, en in labels.values()}) == len(labels)
+    assert all(re.search("[一-鿿]", name.zh) for name in labels.values())
+    assert all(name.en.isascii() and name.en for name in labels.values())
+    assert len({name.zh for name in labels.values()}) == len({name.en for name in labels.values()}) == len(labels)
 
 
 def test_a_list_cannot_be_changed():
     with pytest.raises(TypeError):
-        codes.CATEGORIES["new"] = ("新", "New")  # type: ignore[index]
+        codes.CATEGORIES["new"] = Text(zh="新", en="New")  # type: ignore[index]
 
 
 # -- unified social credit codes ----------------------------------------------------------------

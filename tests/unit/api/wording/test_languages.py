@@ -8,21 +8,23 @@ from pathlib import Path
 import pytest
 
 from api.pages import rendering
-from api.wording.languages import LANGUAGES, NAMES, Wording, catalogue, choose_language
+from api.wording.languages import LANGUAGES, NAMES, TAGS, Wording, choose_language
 from ledger import limits
-from ledger.codes import CATEGORIES, EVIDENCE, TRADITIONAL
+from ledger.codes import CATEGORIES, EVIDENCE
 from ledger.credentials import model
 from ledger.credentials.certificate.texts import Words
 from ledger.credentials.checking.verdict import Outcome, Result
 from ledger.errors import NotFound
 from ledger.schemes import wording
 from ledger.schemes.scheme import Counts
+from ledger.texts.catalogue import read
+from ledger.texts.text import LANGUAGES as FIELDS
 
 API = Path(__file__).parents[4] / "api"
 TEMPLATES = sorted((API / "pages" / "templates").glob("*.html"))
 SCRIPTS = sorted((API / "pages" / "static" / "verify").glob("*.js"))
 STYLES = sorted((API / "pages" / "static").glob("*.css"))
-BUILT = ("category.", "evidence.", "claim.", "date.")
+BUILT = ("claim.", "date.")
 """Groups whose keys are put together when a page is made."""
 
 
@@ -32,53 +34,33 @@ def quoted(paths: list[Path]) -> Iterator[str]:
         yield from re.findall(r'["\']([a-z]+(?:\.[a-z_0-9-]+)+)["\']', path.read_text(encoding="utf-8"))
 
 
-def test_every_text_is_there_in_three_languages() -> None:
-    raw = json.loads((API / "wording" / "texts.json").read_bytes())
-    wrong = {key: texts for key, texts in raw.items() if len(texts) != len(LANGUAGES) or not all(map(str.strip, texts))}
-    assert wrong == {}
-    assert list(NAMES) == list(LANGUAGES)
-
-
-def test_the_three_languages_have_the_same_places() -> None:
-    months = {"month", "name", "last_month", "last_name"}  # a month is a number in Chinese, a name in English
-    for key, text in catalogue().items():
-        hans, hant, en = (set(re.findall(r"{(\w+)}", one)) for one in text)
-        assert hans == hant, key
-        assert hans - months == en - months, key
-
-
-def test_simplified_and_traditional_are_not_mixed_up() -> None:
-    simplified, traditional = set("证录务时间记签发撤销单项网开"), set("證錄務時間記簽發撤銷單項網開")
-    only_simplified, only_traditional = simplified - traditional, traditional - simplified
-    for key, text in catalogue().items():
-        assert not only_traditional & set(text.hans), key
-        assert not only_simplified & set(text.hant), key
-        assert not re.search(r"[\u3400-\u9fff]", text.en.replace("永志", "")), key
+def test_every_language_has_its_name() -> None:
+    assert list(NAMES) == list(LANGUAGES) == list(TAGS)
+    assert [TAGS[language] for language in LANGUAGES] == list(FIELDS)
 
 
 def test_no_page_asks_for_a_text_that_is_missing_and_none_is_left_over() -> None:
-    groups = {key.partition(".")[0] for key in catalogue()}
+    pages = read("pages")
+    groups = {key.partition(".")[0] for key in pages}
     sources = [*TEMPLATES, *SCRIPTS, *sorted((API / "pages").glob("*.py")), API / "wording" / "languages.py"]
     files = {"page.js", "frame.css", "page.py", "icon.svg", "parts.html"}
     asked = {key for key in quoted(sources) if key.partition(".")[0] in groups} - files
     templates = {f"{path.stem}.html" for path in TEMPLATES}
-    assert asked - catalogue().keys() - templates == set()
-    single = {key for key in catalogue() if "." not in key}
-    left = {key for key in catalogue().keys() - asked - single if not key.startswith(BUILT)}
+    assert asked - pages.keys() - templates == set()
+    single = {key for key in pages if "." not in key}
+    left = {key for key in pages.keys() - asked - single if not key.startswith(BUILT)}
     assert left == set()
 
 
 def test_codes_are_named_alike_on_pages_certificates_and_in_explanations() -> None:
-    printed, raw = Words("810000"), json.loads((API / "wording" / "texts.json").read_bytes())
+    printed, page = Words("810000"), Wording("zh-Hant")
     for group, labels, name in (("category", CATEGORIES, printed.category), ("evidence", EVIDENCE, printed.evidence)):
-        for code, (hans, en) in labels.items():
-            shown = catalogue()[f"{group}.{code}"]
-            assert shown == (hans, TRADITIONAL[code], en)
-            assert name(code) == {"zh": shown.hant, "en": shown.en}
-        assert not [key for key in raw if key.startswith(f"{group}.")]
+        for code, text in labels.items():
+            assert name(code) == {"zh": text.zh_hant, "en": text.en}
+            assert page.named(group, code) == text.zh_hant
     counts = Counts(states=("counted",), evidence=tuple(EVIDENCE), categories=tuple(CATEGORIES))
     told = wording.counting(counts, 60, "zh_hant")
-    assert all(TRADITIONAL[code] in told for code in (*EVIDENCE, *CATEGORIES))
+    assert all(text.zh_hant in told for text in (*EVIDENCE.values(), *CATEGORIES.values()))
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

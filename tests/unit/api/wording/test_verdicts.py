@@ -94,14 +94,14 @@ def test_everything_has_a_text():
         for text in table.values():
             assert all(text), text
             assert text.en.isascii()
-            assert not text.hans.isascii()
+            assert not text.zh.isascii()
 
 
 def test_the_reason_is_told():
     verdict = replace(
         verdict_on(encoded(issuing.document()), lists={LIST_URL: issuing.bits([INDEX])}), reason="corrected"
     )
-    assert "更正" in explanation(verdict).hans
+    assert "更正" in explanation(verdict).zh
     assert explanation(verdict).en.endswith("Reason: a record it rests on was corrected.")
     assert as_json(replace(verdict, replacement=PROOF))["replacement"] == PROOF
 

@@ -6,7 +6,8 @@ import pytest
 
 from ledger.schemes.facts import Service
 from ledger.schemes.recognition import explain, star_level
-from ledger.schemes.scheme import Language, awards_for, scheme_for
+from ledger.schemes.scheme import awards_for, scheme_for
+from ledger.texts.text import Language
 from tests.support.awards import DAY, level, minutes, scheme, tally
 
 HUIZHOU, HUICHENG, HONG_KONG, MACAU = "441300", "441302", "810000", "820000"

@@ -18,9 +18,10 @@ from ledger.codes import CATEGORIES, EVIDENCE
 from ledger.credentials import model
 from ledger.credentials.certificate import certificate, fonts
 from ledger.credentials.certificate import lines as certificate_lines
-from ledger.credentials.certificate.texts import WORDS, Words, day
+from ledger.credentials.certificate.texts import Words, day
 from ledger.credentials.checking import reading
 from ledger.errors import Invalid, TooLarge
+from ledger.texts.catalogue import read
 from tests.support.builders import PROOF, REGION
 from tests.support.proofs import credential, line, service
 
@@ -183,7 +184,7 @@ def test_hong_kong_and_macau_read_traditional_chinese(region: str) -> None:
 
 
 def test_words_exist_in_every_language_with_the_same_places() -> None:
-    for name, forms in WORDS.items():
+    for name, forms in read("certificates").items():
         places = [{field for _, field, _, _ in Formatter().parse(form) if field} for form in forms]
         assert all(forms), name
         assert places[0] == places[1] == places[2], name
