@@ -22,17 +22,22 @@ def read(path: Path, bytes_max: int = BUNDLE_BYTES_MAX) -> bytes:
 
 
 def write(path: Path, data: bytes, mode: int = 0o666) -> None:
-    """Replace a file, so that after a crash either the old or the new one is there, whole; raise Unavailable."""
-    temporary = path.with_name(f"{path.name}.new")
+    """See `replace`; raise Unavailable where that raises OSError."""
     try:
-        with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync(path.parent)
+        replace(path, data, mode)
     except OSError as error:
         raise Unavailable(f"cannot write {path}: {error.strerror}") from None
+
+
+def replace(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Write a file so that after a crash either the old or the new one is there, whole; raise OSError."""
+    temporary = path.with_name(f"{path.name}.new")
+    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync(path.parent)
 
 
 def sync(folder: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import logging
-import threading
 import uuid
 import zipfile
 from collections import deque
@@ -19,6 +18,7 @@ from api.service.handing_out import Finished, HandingOut
 from api.service.proving import Ask, Issued, Proving
 from ledger.app.batch_records import BatchRecords
 from ledger.app.ledger import Ledger
+from ledger.app.worker import Worker
 from ledger.credentials import model
 from ledger.credentials.holdings import Request
 from ledger.domain.proofs import may_ask
@@ -35,7 +35,6 @@ logger = logging.getLogger("yongzhi.batches")
 
 ISSUED_AT_ONCE: Final = 200
 """Proofs under one signature: few enough that what is wrong with the database costs little work."""
-RETRY_SECONDS: Final = 1.0
 _PAGE: Final = 200
 _AHEAD: Final = 4
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
@@ -59,21 +58,19 @@ class Batches:
         self._handing_out = handing_out
         self._certificate = certificate
         self._note_access = note_access
-        self._wake = threading.Event()
-        self._wake.set()
-        self._stopping = threading.Event()
         self._turn = 0
         self._printing = ThreadPoolExecutor(2, f"certificates-{ledger.region}")
-        self.failure: str | None = None
-        """Why no batch gets on, if so; it is tried again every second."""
-        self._thread = threading.Thread(target=self._run, name=f"batches-{ledger.region}", daemon=True)
-        self._thread.start()
+        self._worker = Worker(f"batches-{ledger.region}", self._step)
+        self._worker.start()
+
+    @property
+    def failure(self) -> str | None:
+        """Why no batch gets on, if so; it is tried again."""
+        return self._worker.failure
 
     def close(self) -> None:
         """Stop after the proofs at hand."""
-        self._stopping.set()
-        self._wake.set()
-        self._thread.join()
+        self._worker.close()
         self._printing.shutdown(cancel_futures=True)
 
     # -- asking ---------------------------------------------------------------------------------------
@@ -88,7 +85,7 @@ class Batches:
             for number, volunteer in enumerate(volunteers, 1)
         ]
         self._records.create(batch, items)
-        self._wake.set()
+        self._worker.wake()
         return batch.id
 
     def find(self, batch: str, requester: str) -> Batch:
@@ -107,20 +104,6 @@ class Batches:
         return self._records.items(batch, state, after, limit)
 
     # -- issuing --------------------------------------------------------------------------------------
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.wait()
-            self._wake.clear()
-            try:
-                while not self._stopping.is_set() and self._step():
-                    pass
-                self.failure = None
-            except Exception as error:  # whatever it is, the server goes on
-                self.failure = f"{type(error).__name__}: {error}"
-                logger.warning("batch waits", exc_info=error, extra={"region": self._ledger.region})
-                self._stopping.wait(RETRY_SECONDS)
-                self._wake.set()
 
     def _step(self) -> bool:
         """Issue the next few proofs of a batch, the batches taking turns; whether there was anything to do."""

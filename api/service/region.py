@@ -15,7 +15,7 @@ from api.service.batches import Batches
 from api.service.handing_out import Finished, HandingOut
 from api.service.proving import Proving
 from api.service.publishing import Publishing
-from api.service.revoking import Watching
+from api.service.revoking import Revoking
 from api.service.status_lists import StatusLists
 from ledger.app.committer import Committer
 from ledger.app.ledger import Ledger
@@ -48,13 +48,13 @@ class Proofs:
     proving: Proving
     handing_out: HandingOut
     statuses: StatusLists
-    watching: Watching
+    revoking: Revoking
     batches: Batches
 
     def close(self) -> None:
         """Stop its threads."""
         self.batches.close()
-        self.watching.close()
+        self.revoking.close()
 
 
 class Region:
@@ -85,7 +85,7 @@ class Region:
             proving,
             handing_out,
             StatusLists(self.ledger, keys),
-            Watching(self.ledger, self.runner, proving, self._statements),
+            Revoking(self.ledger, self.runner, proving, self._statements),
             Batches(self.ledger, proving, handing_out, self.print_certificate, self.note_access),
         )
 
@@ -167,7 +167,7 @@ class Region:
     def positions(self) -> dict[str, int]:
         """How many events each part that follows the log has taken into account."""
         found = {self.runner.projection.name: self.runner.position}
-        return found if self._proofs is None else found | {"proofs": self._proofs.watching.position}
+        return found if self._proofs is None else found | {"proofs": self._proofs.revoking.position}
 
     def parts(self) -> dict[str, str | None]:
         """Everything that runs by itself, and why it stopped or does not get on, if so."""
@@ -178,7 +178,7 @@ class Region:
         }
         if self._proofs is None:
             return found
-        return found | {"proofs": self._proofs.watching.failure, "batches": self._proofs.batches.failure}
+        return found | {"proofs": self._proofs.revoking.failure, "batches": self._proofs.batches.failure}
 
     def failures(self) -> dict[str, str]:
         """What has stopped so that the region cannot be served; what the metrics tell beyond that holds up nobody."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from typing import Final, cast
 
 import msgspec
@@ -11,11 +10,12 @@ from msgspec import UNSET
 
 from api.service.proving import Proving
 from ledger.app.ledger import Ledger
+from ledger.app.worker import Worker
 from ledger.credentials import holdings, model
 from ledger.credentials.holdings import Holding
 from ledger.domain.deadlines import local_day
 from ledger.domain.state import Proof, Volunteer
-from ledger.errors import LedgerError, NotFound, Refused, Unavailable
+from ledger.errors import NotFound, Refused, Unavailable
 from ledger.events.proofs import RevocationReason
 from ledger.schemes import scheme
 from ledger.store.postgres.database import DatabaseError
@@ -27,11 +27,10 @@ from projections.statements import Stated, Statements
 
 logger = logging.getLogger("yongzhi.proofs")
 
-RETRY_SECONDS: Final = 1.0
 _STEP_SECONDS: Final = 0.2
 
 
-class Watching:
+class Revoking:
     """Follows the totals of one region, in a thread.
 
     What is suspect is asked of the tables each time, so nothing is lost when the process dies, and two processes
@@ -49,25 +48,25 @@ class Watching:
         """Every event before it is reflected in what is revoked."""
         self._again: set[str] = set()
         """Proofs that could not be compared: to be tried with the next change."""
-        self.failure: str | None = None
+        self._incomparable: str | None = None
         """Why a proof could not be compared, if one could not."""
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"proofs-{ledger.region}", daemon=True)
-        self._thread.start()
+        self._worker = Worker(f"proofs-{ledger.region}", self._step)
+        self._worker.start()
+
+    @property
+    def failure(self) -> str | None:
+        """Why proofs are not compared, or one of them is not, if so."""
+        return self._worker.failure or self._incomparable
 
     def close(self) -> None:
         """Stop after the proof at hand."""
-        self._stopping.set()
-        self._thread.join()
+        self._worker.close()
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                if not self._look() and not self._runner.wait(self._looked[0], _STEP_SECONDS):
-                    self._stopping.wait(_STEP_SECONDS)  # where the totals stopped, nothing else waits
-            except (LedgerError, DatabaseError) as error:
-                logger.warning("proofs not compared", extra={"region": self._ledger.region, "reason": str(error)})
-                self._stopping.wait(RETRY_SECONDS)
+    def _step(self) -> bool:
+        """Look, or wait until the totals have moved on; what it waits for is no bell, so there is always more."""
+        if not self._look() and not self._runner.wait(self._looked[0], _STEP_SECONDS):
+            self._worker.pause(_STEP_SECONDS)  # where the totals stopped, nothing else waits
+        return True
 
     def _look(self) -> bool:
         """Compare what is suspect; whether there was anything new to look at."""
@@ -76,9 +75,9 @@ class Watching:
             return False
         with snapshot.taken(self._statements) as now:
             suspects = now.suspects(*self._looked)
-        self.failure = None
+        self._incomparable = None
         for proof in dict.fromkeys([*self._again, *suspects]):
-            if self._stopping.is_set():
+            if self._worker.closing:
                 return True
             self._try_to_compare(proof)
         self._looked = (applied, issued)
@@ -97,7 +96,7 @@ class Watching:
             logger.warning("proof stands in a ledger that closed", extra={"region": self._ledger.region})
         except Exception as error:
             self._again.add(proof)
-            self.failure = f"proof {proof}: {type(error).__name__}: {error}"
+            self._incomparable = f"proof {proof}: {type(error).__name__}: {error}"
             logger.error("proof not compared", exc_info=error, extra={"region": self._ledger.region})
         else:
             self._again.discard(proof)

@@ -36,7 +36,7 @@ class CheckpointFile:
     def write(self, note: str) -> None:
         """Replace it, so that after a crash either the old or the new one is there, whole."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        files.write(self._path, note.encode())
+        files.replace(self._path, note.encode())
 
     @contextlib.contextmanager
     def signing(self) -> Iterator[None]:

@@ -16,7 +16,7 @@ RETRY_SECONDS: Final = 1.0
 """Pause after an error; doubled up to RETRY_SECONDS_MAX while unexpected errors go on."""
 RETRY_SECONDS_MAX: Final = 30.0
 PASSING: Final = (Unavailable, *LOST)
-"""Errors that mostly pass by themselves: tried again after RETRY_SECONDS, however often."""
+"""The database is out of reach, which /readyz says by itself: tried again after RETRY_SECONDS, however often."""
 
 
 class Stopped(Exception):
@@ -107,8 +107,7 @@ class Worker:
                 except Stopped:
                     raise
                 except PASSING as error:
-                    self.failure = str(error)
-                    logger.warning("waits", extra={"part": self.name, "reason": self.failure})
+                    logger.warning("waits", extra={"part": self.name, "reason": str(error)})
                     self.pause(RETRY_SECONDS)
                 except Exception as error:
                     self._fail(error)

@@ -11,6 +11,7 @@ from api.service import batches as batching
 from api.service import checking, revoking, status_lists
 from api.service import region as region_module
 from api.service.region import Region
+from ledger.app import worker
 from ledger.credentials.holdings import Holding
 from ledger.credentials.sd_jwt import token
 from ledger.errors import Busy, Invalid, Unavailable
@@ -133,7 +134,7 @@ def test_a_holder_takes_back_a_proof_and_its_tokens_in_one_submission(proving, h
 def test_a_token_of_a_proof_that_falls_meanwhile_falls_too(proving, holder, region, monkeypatch):
     """Revoked after it was looked at, and before the token is in the log; who watches is looking elsewhere."""
     proof, submit = holder.proof(), region.committer.submit
-    monkeypatch.setattr(region.proofs.watching, "_look", lambda: False)
+    monkeypatch.setattr(region.proofs.revoking, "_look", lambda: False)
 
     def late(prepared: Any) -> Any:
         monkeypatch.setattr(region.committer, "submit", submit)
@@ -332,7 +333,7 @@ def people(proving: Site) -> list[Holder]:
 
 
 def test_a_batch_outlasts_a_statement_that_could_not_be_made(proving, people, region, monkeypatch):
-    monkeypatch.setattr(batching, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "RETRY_SECONDS", 0.01)
     failures: list[str] = []
     state = Statements.state_at
 
